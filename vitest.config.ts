@@ -1,0 +1,26 @@
+// Two projects: `offline` needs no service; `services` starts real ones through services/.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'offline',
+          include: ['test/{unit,property,simulation}/**/*.test.ts', 'test/*.test.ts'],
+          testTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'services',
+          include: ['test/{integration,interop}/**/*.test.ts'],
+          globalSetup: ['test/support/services.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
