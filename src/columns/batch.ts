@@ -1,0 +1,101 @@
+// What: a stretch of Kafka records as positions in a buffer, and the rows decoded from it as growable columns.
+// Why: no object per record on the hot path; a decoder reads positions and writes typed arrays.
+// Invariant: offsets strictly increase in a RecordBatch (gaps are legal) and never decrease in a RowBuffer (one record may hold many rows).
+
+import { type ColumnSchema, type ColumnType, columnView, elementBytes, type TableSchema } from './types.ts';
+
+/**
+ * Records of one Kafka partition, as one fetch response delivered them: compressed batches are already
+ * decompressed, control and aborted records already left out.
+ */
+export interface RecordBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly count: number;
+  /** The bytes that all positions point into. Valid until the handler's promise settles. */
+  readonly buffer: Uint8Array;
+  /** Absolute offset of each record (exact: offsets stay below 2^53). */
+  readonly offset: Float64Array;
+  /** Kafka record timestamp in milliseconds since 1970 UTC. */
+  readonly timestampMs: Float64Array;
+  /** Byte position and length of each key and value; length −1 is a null. */
+  readonly keyStart: Int32Array;
+  readonly keyLength: Int32Array;
+  readonly valueStart: Int32Array;
+  readonly valueLength: Int32Array;
+  /** The position to fetch next: past every record here and past filtered ones that follow. */
+  readonly offsetNext: number;
+  /** Last stable offset when the response was made, for lag; −1 unknown. */
+  readonly endOffset: number;
+}
+
+/** A column that a decoder writes; int64 columns are written by halves (`lo`, `hi` interleaved in `i32`) or through `values`. */
+export interface ColumnBuffer {
+  readonly type: ColumnType;
+  readonly schema: ColumnSchema;
+  /** Typed by `type`; replaced when the buffer grows, so fetch it after `reserve`. */
+  values: Int32Array | BigInt64Array | Float32Array | Float64Array | Uint32Array | Uint8Array;
+  /** The same memory as 32-bit words: for an int64 at row r, [2r] is the low and [2r + 1] the high half. */
+  i32: Int32Array;
+}
+
+export interface UndecodableRecord {
+  readonly offset: number;
+  readonly timestampMs: number;
+  readonly cause: string;
+  /** Copies, since the record batch's buffer is reused. */
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+}
+
+/** Rows decoded from one RecordBatch, in offset order. Reused from batch to batch: `clear()` keeps the capacity. */
+export class RowBuffer {
+  readonly table: TableSchema;
+  readonly columns: readonly ColumnBuffer[];
+  /** Offset of the record that each row came from. */
+  offset: Float64Array;
+  rows = 0;
+  capacity: number;
+  readonly undecodable: UndecodableRecord[] = [];
+
+  constructor(table: TableSchema, capacity = 4096) {
+    this.table = table;
+    this.capacity = capacity;
+    this.offset = new Float64Array(capacity);
+    this.columns = table.columns.map((schema) => {
+      const buffer = new ArrayBuffer(paddedBytes(schema.type, capacity));
+      return {
+        type: schema.type,
+        schema,
+        values: columnView(schema.type, buffer, 0, capacity),
+        i32: new Int32Array(buffer),
+      };
+    });
+  }
+
+  clear(): void {
+    this.rows = 0;
+    this.undecodable.length = 0;
+  }
+
+  /** Makes room for `rows` rows in all, keeping what is there. */
+  reserve(rows: number): void {
+    if (rows <= this.capacity) return;
+    let capacity = this.capacity;
+    while (capacity < rows) capacity *= 2;
+    const offset = new Float64Array(capacity);
+    offset.set(this.offset);
+    this.offset = offset;
+    for (const column of this.columns) {
+      const buffer = new ArrayBuffer(paddedBytes(column.type, capacity));
+      new Uint8Array(buffer).set(new Uint8Array(column.values.buffer));
+      column.values = columnView(column.type, buffer, 0, capacity);
+      column.i32 = new Int32Array(buffer);
+    }
+    this.capacity = capacity;
+  }
+}
+
+function paddedBytes(type: ColumnType, capacity: number): number {
+  return Math.ceil((elementBytes[type]! * capacity) / 8) * 8;
+}
