@@ -1,0 +1,28 @@
+// What: the global set-up of the tests that need real services.
+// Why: one broker and one bucket for the whole run cost seconds once, not per file.
+// Invariant: a service that cannot start fails the run with what to do; nothing is skipped.
+
+import type { TestProject } from 'vitest/node';
+import type { S3Connection } from '../../services/s3.ts';
+import { startServices } from '../../services/up.ts';
+
+/** Where the run's own services listen. Tests keep apart by using topics, groups and key prefixes of their own. */
+export interface TestServices {
+  readonly brokers: string;
+  readonly s3: S3Connection;
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    services: TestServices;
+  }
+}
+
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  const services = await startServices();
+  project.provide('services', {
+    brokers: services.kafka.brokers,
+    s3: services.s3.connection,
+  });
+  return () => services.stop();
+}
