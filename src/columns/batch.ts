@@ -99,3 +99,36 @@ export class RowBuffer {
 function paddedBytes(type: ColumnType, capacity: number): number {
   return Math.ceil((elementBytes[type]! * capacity) / 8) * 8;
 }
+
+/** Takes the rows of the records at these offsets out and makes the records undecodable for `cause`. */
+export function dropRows(
+  rows: RowBuffer,
+  offsets: ReadonlySet<number>,
+  batch: RecordBatch,
+  cause: string,
+): void {
+  let kept = 0;
+  for (let row = 0; row < rows.rows; row++) {
+    if (offsets.has(rows.offset[row]!)) continue;
+    rows.offset[kept] = rows.offset[row]!;
+    for (const column of rows.columns) column.values.copyWithin(kept, row, row + 1);
+    kept++;
+  }
+  rows.rows = kept;
+  for (let i = 0; i < batch.count; i++)
+    if (offsets.has(batch.offset[i]!)) rows.undecodable.push(undecodable(batch, i, cause));
+  rows.undecodable.sort((a, b) => a.offset - b.offset);
+}
+
+/** Record `index` of the batch as a dead letter, with copies of its key and value. */
+export function undecodable(batch: RecordBatch, index: number, cause: string): UndecodableRecord {
+  const copy = (start: number, length: number): Uint8Array | null =>
+    length < 0 ? null : new Uint8Array(batch.buffer.subarray(start, start + length));
+  return {
+    offset: batch.offset[index]!,
+    timestampMs: batch.timestampMs[index]!,
+    cause,
+    key: copy(batch.keyStart[index]!, batch.keyLength[index]!),
+    value: copy(batch.valueStart[index]!, batch.valueLength[index]!),
+  };
+}

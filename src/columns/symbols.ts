@@ -36,7 +36,7 @@ export class SymbolTable {
     const entry = this.slots[slot]!;
     if (entry >= 0) return this.entryCode[entry]!;
     const code = SYMBOL_ID_LIMIT + this.unknown.length;
-    const name = bytes.slice(start, start + length);
+    const name = new Uint8Array(bytes.subarray(start, start + length));
     this.unknown.push(Buffer.from(name).toString('utf8'));
     this.insert(slot, name, code);
     return code;

@@ -1,0 +1,151 @@
+// What: carries a plan out: announce, write, commit. The one place that makes data visible.
+// Why: exactly once rests on the order of these three steps, so nothing else in the system performs them.
+// Invariant: no file of a plan is written before its intent is committed; after a crash at any point the same plan runs again.
+
+import type { TableSchema } from '../columns/types.ts';
+import type { PlanIdentity, SegmentFile, SegmentSource } from '../format/segment.ts';
+import { backoffMs, type Clock } from '../kernel/clock.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
+import type { CommitLog, CommittedOffset, DeadLetter, Logger } from '../ports.ts';
+import { type CommitRecord, encodeMetadata } from './metadata.ts';
+import { climb, prune, type Step } from './staircase.ts';
+
+/** What a plan took in since the plan before it, in rows and records. */
+export interface PlanCounts {
+  /** Kafka records at offsets [offset planned before, offsetNext). */
+  readonly records: number;
+  /** Rows decoded from them. */
+  readonly rowsDecoded: number;
+  /** Records without a value. */
+  readonly tombstones: number;
+  /** Rows below offsetNext that stay unsealed after this plan. */
+  readonly rowsUnsealed: number;
+}
+
+/** All that a plan's files and manifest are made of; the same after every replay. */
+export interface PlanWork {
+  readonly identity: PlanIdentity;
+  readonly table: TableSchema;
+  readonly segments: readonly SegmentSource[];
+  readonly deadLetters: readonly DeadLetter[];
+  readonly counts: PlanCounts;
+  readonly before: CommitRecord;
+  readonly after: CommitRecord;
+}
+
+/** Makes a plan's files and its manifest. Null where plans leave no files (PURE_IN_MEMORY). */
+export interface PlanWriter {
+  /** Retries what may pass until the signal aborts. Writing the same work again changes nothing. */
+  write(work: PlanWork, signal: AbortSignal): Promise<readonly SegmentFile[]>;
+}
+
+export interface ExecutePorts {
+  readonly log: CommitLog;
+  readonly writer: PlanWriter | null;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** The record while a plan is under way, and after it. `committedNext` is the first offset that stays unsealed. */
+export function recordsAround(
+  before: CommitRecord,
+  step: Step,
+  committedNext: number,
+  watermarkHour: number | null,
+): { announced: CommitRecord; after: CommitRecord } {
+  return {
+    announced: { ...before, watermarkHour, pending: step },
+    after: {
+      committed: committedNext,
+      incarnation: before.incarnation,
+      watermarkHour,
+      staircase: prune(climb(before.staircase, step), committedNext),
+      pending: null,
+    },
+  };
+}
+
+/**
+ * Runs one plan to its commit. `held` is called with each record once it is known to be committed.
+ * @throws ZeptoError FENCED (rejoin) when another owner took over; the signal's reason when aborted. Either way nothing
+ *   is lost: the plan is run again by whoever owns the partition.
+ */
+export async function executePlan(
+  work: PlanWork,
+  announced: CommitRecord,
+  ports: ExecutePorts,
+  held: (record: CommitRecord) => void,
+  signal: AbortSignal,
+): Promise<readonly SegmentFile[]> {
+  const isAnnounced = work.before.pending !== null;
+  if (ports.writer !== null && !isAnnounced) {
+    await commitRecord(asCommitted(work.before), announced, [], ports, signal);
+    held(announced);
+  }
+  const standing = ports.writer === null ? work.before : announced;
+  const files = ports.writer === null ? [] : await ports.writer.write(work, signal);
+  await commitRecord(asCommitted(standing), work.after, work.deadLetters, ports, signal); // THE COMMIT POINT
+  held(work.after);
+  return files;
+}
+
+/**
+ * Replaces what Kafka holds, `from`, by `to`, whatever happens to single calls: an unknown outcome is settled by
+ * fencing and looking, so the dead letters of `to` are published once.
+ */
+export async function commitRecord(
+  from: CommittedOffset | null,
+  to: CommitRecord,
+  deadLetters: readonly DeadLetter[],
+  ports: Pick<ExecutePorts, 'log' | 'clock' | 'logger'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const metadata = encodeMetadata(to);
+  for (let attempt = 0; ; attempt++) {
+    signal.throwIfAborted();
+    try {
+      await ports.log.commit(to.committed, metadata, deadLetters);
+      return;
+    } catch (cause) {
+      const error = asZeptoError(cause);
+      if (error.action !== 'retry') throw error;
+      ports.logger.warn(
+        { code: error.code, attempt, error: error.message },
+        'commit unsettled, looking it up',
+      );
+    }
+    await ports.clock.sleep(backoffMs(attempt, 50, 5_000, ports.clock), signal);
+    const found = await fenceWithRetry(ports, signal);
+    if (sameCommitted(found, asCommitted(to))) return;
+    if (!sameCommitted(found, from)) {
+      throw new ZeptoError('FENCED', 'rejoin', 'another owner has committed this partition in the meantime');
+    }
+  }
+}
+
+/** Fences the partition and reads its record, until Kafka answers or the signal aborts. */
+export async function fenceWithRetry(
+  ports: Pick<ExecutePorts, 'log' | 'clock' | 'logger'>,
+  signal: AbortSignal,
+): Promise<CommittedOffset | null> {
+  for (let attempt = 0; ; attempt++) {
+    signal.throwIfAborted();
+    try {
+      return await ports.log.fence();
+    } catch (cause) {
+      const error = asZeptoError(cause);
+      if (error.action !== 'retry') throw error;
+      ports.logger.warn({ code: error.code, attempt, error: error.message }, 'cannot fence, trying again');
+      await ports.clock.sleep(backoffMs(attempt, 100, 10_000, ports.clock), signal);
+    }
+  }
+}
+
+export function asCommitted(record: CommitRecord): CommittedOffset {
+  return { offset: record.committed, metadata: encodeMetadata(record) };
+}
+
+export function sameCommitted(a: CommittedOffset | null, b: CommittedOffset | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.offset === b.offset && a.metadata === b.metadata;
+}

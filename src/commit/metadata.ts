@@ -1,0 +1,120 @@
+// What: the commit record of one Kafka partition, and its text in the offset's metadata string.
+// Why: Kafka's committed offset and this string are the only state that recovery has.
+// Invariant: decode(encode(r)) = r; a text that was cut, altered, or written by a newer version is refused, never guessed at.
+
+import { ZeptoError } from '../kernel/errors.ts';
+import type { Staircase, Step } from './staircase.ts';
+
+/**
+ * Text: `zepto1 {incarnation} {watermark} {pending} {steps} {check}`, fields split by one space.
+ *
+ * | field       | form                                                                                        |
+ * | ----------- | ------------------------------------------------------------------------------------------- |
+ * | incarnation | base 36                                                                                     |
+ * | watermark   | last hour seen, base 36, `-` unknown                                                        |
+ * | pending     | a step, `-` none                                                                            |
+ * | steps       | steps joined by `,`; `-` none                                                               |
+ * | a step      | `{hour}:{offset}`: hour base 36 or `*` for all; offset base 36 above the committed offset   |
+ * | check       | FNV-1a-32 of the committed offset and all before, 8 hex digits                              |
+ */
+export interface CommitRecord {
+  /** First offset whose row is not sealed: where consumption restarts. */
+  readonly committed: number;
+  readonly incarnation: number;
+  /** The highest hour (since 1970 UTC) of any row taken in; null unknown. Only steers when hours close. */
+  readonly watermarkHour: number | null;
+  /** Steps above `committed`. */
+  readonly staircase: Staircase;
+  /** A plan that was announced and maybe partly written, but is not committed. */
+  readonly pending: Step | null;
+}
+
+/** Kafka's default offset.metadata.max.bytes, in characters. */
+export const METADATA_CHARS_MAX = 4096;
+/** From here on the next plan seals every hour, which empties the staircase. */
+export const METADATA_CHARS_FULL = 2048;
+/** A record longer than this is refused before it is sent. */
+const METADATA_CHARS_REFUSED = 3584;
+
+const TAG = 'zepto1';
+
+export function encodeMetadata(record: CommitRecord): string {
+  const body = [
+    TAG,
+    record.incarnation.toString(36),
+    record.watermarkHour === null ? '-' : record.watermarkHour.toString(36),
+    record.pending === null ? '-' : stepText(record.pending, record.committed),
+    record.staircase.length === 0
+      ? '-'
+      : record.staircase.map((step) => stepText(step, record.committed)).join(','),
+  ].join(' ');
+  const text = `${body} ${check(record.committed, body)}`;
+  if (text.length > METADATA_CHARS_REFUSED)
+    throw new ZeptoError(
+      'METADATA_TOO_LARGE',
+      'stop',
+      `offset metadata would take ${text.length} characters, above ${METADATA_CHARS_REFUSED}: ${record.staircase.length} sealed hours are waiting for older rows`,
+    );
+  return text;
+}
+
+/**
+ * @throws ZeptoError METADATA_UNREADABLE (stop) for a text of a newer version or of another program, and for a damaged one.
+ */
+export function decodeMetadata(committed: number, text: string): CommitRecord {
+  const fields = text.split(' ');
+  const tag = fields[0] ?? '';
+  if (tag !== TAG) {
+    const newer = /^zepto(\d+)$/.exec(tag);
+    throw unreadable(
+      newer
+        ? `it was written by a newer version (format ${newer[1]}, this build reads format 1): upgrade this member, or roll the others back`
+        : 'it was not written by this system: give the group a name of its own with --group',
+      text,
+    );
+  }
+  const body = fields.slice(0, 5).join(' ');
+  if (fields.length !== 6 || fields[5] !== check(committed, body))
+    throw unreadable('it is damaged, or its offset was changed by another program', text);
+  return {
+    committed,
+    incarnation: integer(fields[1]!, text),
+    watermarkHour: fields[2] === '-' ? null : integer(fields[2]!, text),
+    pending: fields[3] === '-' ? null : step(fields[3]!, committed, text),
+    staircase: fields[4] === '-' ? [] : fields[4]!.split(',').map((item) => step(item, committed, text)),
+  };
+}
+
+function stepText(value: Step, committed: number): string {
+  const hour = value.hourLast === Number.POSITIVE_INFINITY ? '*' : value.hourLast.toString(36);
+  return `${hour}:${(value.offsetNext - committed).toString(36)}`;
+}
+
+function step(item: string, committed: number, text: string): Step {
+  const parts = item.split(':');
+  if (parts.length !== 2) throw unreadable(`a step has the form hour:offset, found "${item}"`, text);
+  return {
+    hourLast: parts[0] === '*' ? Number.POSITIVE_INFINITY : integer(parts[0]!, text),
+    offsetNext: committed + integer(parts[1]!, text),
+  };
+}
+
+function integer(field: string, text: string): number {
+  const value = Number.parseInt(field, 36);
+  if (!/^-?[0-9a-z]{1,11}$/.test(field) || !Number.isSafeInteger(value))
+    throw unreadable(`"${field}" is not a number`, text);
+  return value;
+}
+
+function check(committed: number, body: string): string {
+  const input = `${committed} ${body}`;
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < input.length; i++) hash = Math.imul(hash ^ input.charCodeAt(i), 0x01000193);
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
+
+function unreadable(why: string, text: string): ZeptoError {
+  return new ZeptoError('METADATA_UNREADABLE', 'stop', `the group's offset metadata cannot be used: ${why}`, {
+    context: { metadata: text.slice(0, 120) },
+  });
+}

@@ -1,0 +1,20 @@
+// What: the memory budget of one shard: when to seal early, when to stop fetching, when to go on.
+// Why: overload must slow the consumer down, never lose rows or kill the process.
+// Invariant: between `seal` and `resume` the states follow one another with hysteresis, so that pausing does not flap.
+
+export interface MemoryBudget {
+  readonly bytes: number;
+}
+
+export type Pressure = 'none' | 'seal' | 'pause';
+
+const SEAL_SHARE = 0.5;
+const PAUSE_SHARE = 0.85;
+const RESUME_SHARE = 0.65;
+
+/** `wasPaused`: whether fetching is paused now. */
+export function pressureOf(usedBytes: number, budget: MemoryBudget, wasPaused: boolean): Pressure {
+  const share = usedBytes / budget.bytes;
+  if (share >= (wasPaused ? RESUME_SHARE : PAUSE_SHARE)) return 'pause';
+  return share >= SEAL_SHARE ? 'seal' : 'none';
+}

@@ -1,0 +1,423 @@
+// What: one Kafka partition in the hands of its owner: recover, take records in, seal, commit.
+// Why: one object owns the loop of one partition, so position, memory and commit record move together.
+// Invariant: rows in memory + sealed rows + dead letters = records below the position, each once.
+
+import type { RecordBatch, RowBuffer } from '../columns/batch.ts';
+import {
+  asCommitted,
+  commitRecord,
+  executePlan,
+  fenceWithRetry,
+  type PlanWork,
+  type PlanWriter,
+  recordsAround,
+  sameCommitted,
+} from '../commit/execute.ts';
+import { type CommitRecord, encodeMetadata } from '../commit/metadata.ts';
+import {
+  type Choice,
+  choosePlan,
+  type PartitionView,
+  type SealPolicy,
+  type SealRequest,
+} from '../commit/plan.ts';
+import { type RecoverOptions, recover } from '../commit/recover.ts';
+import { hourCovered, offsetPlanned, type Step } from '../commit/staircase.ts';
+import type { SegmentFile } from '../format/segment.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
+import type {
+  CommitLog,
+  DeadLetter,
+  Logger,
+  Metrics,
+  OffsetStore,
+  RowDecoder,
+  TableSource,
+  TopicPartition,
+} from '../ports.ts';
+import type { SlabPool } from '../store/arena.ts';
+import { HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
+import { hoursOf } from '../store/hours.ts';
+import type { SymbolAssigner } from './symbols.ts';
+
+export interface PartitionPorts {
+  readonly group: string;
+  readonly source: TableSource;
+  readonly offsets: OffsetStore;
+  readonly writer: PlanWriter | null;
+  readonly decoder: RowDecoder;
+  readonly symbols: SymbolAssigner;
+  readonly pool: SlabPool;
+  /** Shared by all partitions of the table in this shard: records are taken in one call at a time. */
+  readonly rows: RowBuffer;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly policy: SealPolicy;
+  readonly recovery: RecoverOptions;
+  /** Whether any plan of this group and partition stands in the store; asked when the group has no record. */
+  readonly hasPlans: (partition: TopicPartition) => Promise<boolean>;
+  /** A plan was committed: its files are the truth, its rows leave memory. */
+  readonly sealed: (work: PlanWork, files: readonly SegmentFile[], choice: Choice) => void;
+  /** The partition can no longer go on here. */
+  readonly failed: (partition: PartitionRun, error: ZeptoError) => void;
+}
+
+interface Taken {
+  records: number;
+  rowsDecoded: number;
+  tombstones: number;
+}
+
+export class PartitionRun {
+  readonly partition: TopicPartition;
+  /** What Kafka is known to hold. */
+  record: CommitRecord = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+  /** Next offset to take in. */
+  position = 0;
+  /** Last known end of the partition; −1 unknown. */
+  endOffset = -1;
+  readonly hot: HotPartition;
+  private readonly ports: PartitionPorts;
+  private readonly log: CommitLog;
+  private readonly labels: { topic: string; partition: string };
+  private readonly abort = new AbortController();
+  private deadLetters: DeadLetter[] = [];
+  private deadLetterBytesHeld = 0;
+  /** Rows below this offset may be covered by the staircase that recovery found. */
+  private coveredBelow = 0;
+  /** Records below this offset were counted by an earlier plan. */
+  private countedFrom = 0;
+  private taken: Taken = { records: 0, rowsDecoded: 0, tombstones: 0 };
+  private watermarkMs: number | null = null;
+  private hourClosedLast = Number.NEGATIVE_INFINITY;
+  private sealedAtMs = 0;
+  private lastRowAtMs = 0;
+  private committedMovedAtMs = 0;
+  private plan: Promise<void> | null = null;
+  /** What the plan under way may have committed without this side knowing yet. */
+  private inTransit: readonly CommitRecord[] = [];
+  private hours = new Int32Array(4096);
+
+  constructor(partition: TopicPartition, ports: PartitionPorts) {
+    this.partition = partition;
+    this.ports = ports;
+    this.labels = { topic: partition.topic, partition: String(partition.partition) };
+    this.hot = new HotPartition(ports.source.table, ports.pool);
+    this.log = ports.offsets.open(partition);
+  }
+
+  get isSealing(): boolean {
+    return this.plan !== null;
+  }
+
+  /** Still catching up with what an earlier run had planned: no new plan may be cut before that. */
+  get isReplaying(): boolean {
+    return this.position < this.coveredBelow || this.pendingStep !== null;
+  }
+
+  /** The announced plan that waits for its offset. */
+  private get pendingStep(): Step | null {
+    return this.plan === null ? this.record.pending : null;
+  }
+
+  get deadLetterBytes(): number {
+    return this.deadLetterBytesHeld;
+  }
+
+  /** Fences, reads the commit record and prepares the replay from it. Returns the offset to consume from. */
+  async recover(): Promise<number> {
+    const { ports, partition } = this;
+    const found = await fenceWithRetry(
+      { log: this.log, clock: ports.clock, logger: ports.logger },
+      this.abort.signal,
+    );
+    const bounds = await ports.offsets.bounds(partition);
+    const recovery = recover(found, bounds, partition, ports.recovery);
+    if (recovery.expectNoPlans && (await ports.hasPlans(partition)))
+      throw new ZeptoError(
+        'OFFSET_LOST',
+        'stop',
+        `${partition.topic}-${partition.partition}: group ${ports.group} has no offsets of its own, but its plans stand in the store: the offsets expired or were reset, and going on would double rows. Restore the group's offsets, or use a new --group with a new prefix`,
+        { context: { ...partition } },
+      );
+    if (recovery.isNew)
+      await commitRecord(
+        found,
+        recovery.record,
+        [],
+        { log: this.log, clock: ports.clock, logger: ports.logger },
+        this.abort.signal,
+      );
+    if (recovery.recordsLost > 0) {
+      ports.metrics.count('zepto_records_lost_total', this.labels, recovery.recordsLost);
+      ports.logger.error({ ...partition, records: recovery.recordsLost }, 'records were lost to retention');
+    }
+    const { record } = recovery;
+    this.record = record;
+    this.position = Math.max(record.committed, bounds.earliest);
+    this.endOffset = bounds.latest;
+    this.coveredBelow = offsetPlanned(record.staircase, record.committed);
+    this.countedFrom = this.coveredBelow;
+    this.watermarkMs = record.watermarkHour === null ? null : record.watermarkHour * 3_600_000;
+    const now = ports.clock.nowMs();
+    this.sealedAtMs = now;
+    this.lastRowAtMs = now;
+    this.committedMovedAtMs = now;
+    ports.logger.info(
+      {
+        ...partition,
+        committed: record.committed,
+        staircase: record.staircase.length,
+        pending: record.pending?.offsetNext ?? null,
+        incarnation: record.incarnation,
+      },
+      'partition recovered',
+    );
+    this.runPendingIfReached();
+    return this.position;
+  }
+
+  /**
+   * After a rebalance that left the partition here: fences again; true when Kafka still holds the very record that
+   * this member left, so memory and position stand. False: give this run up and recover a new one.
+   */
+  async revalidate(): Promise<boolean> {
+    const { clock, logger } = this.ports;
+    const found = await fenceWithRetry({ log: this.log, clock, logger }, this.abort.signal);
+    return [this.record, ...this.inTransit].some((record) => sameCommitted(found, asCommitted(record)));
+  }
+
+  /** Takes records in: decodes, appends, moves the position. Runs the announced plan when its offset is reached. */
+  async take(batch: RecordBatch): Promise<void> {
+    if (this.abort.signal.aborted) return;
+    this.endOffset = Math.max(this.endOffset, batch.endOffset);
+    let from = lowerBound(batch.offset, batch.count, this.position);
+    while (from < batch.count) {
+      const stop = this.pendingStep;
+      const to = stop === null ? batch.count : lowerBound(batch.offset, batch.count, stop.offsetNext);
+      if (to > from) {
+        await this.takeRange(batch, from, to);
+        if (this.abort.signal.aborted) return;
+      }
+      this.position = to < batch.count ? batch.offset[to]! : batch.offsetNext;
+      this.runPendingIfReached();
+      from = to;
+    }
+    if (batch.offsetNext > this.position) this.position = batch.offsetNext;
+    this.runPendingIfReached();
+  }
+
+  /** Starts the next plan if one is due. Returns its promise, or the one under way, or null. */
+  seal(request: SealRequest): Promise<void> | null {
+    if (this.plan !== null || this.isReplaying) return this.plan;
+    const choice = choosePlan(this.view(), this.ports.policy, request, this.ports.clock.nowMs());
+    return choice === null ? null : this.startPlan(choice);
+  }
+
+  view(): PartitionView {
+    return {
+      position: this.position,
+      committed: this.record.committed,
+      metadataChars: encodeMetadata(this.record).length,
+      rows: this.hot.rows,
+      bytes: this.hot.bytes + this.deadLetterBytesHeld,
+      deadLetters: this.deadLetters.length,
+      hours: this.hot.hours,
+      watermarkMs: this.watermarkMs,
+      hourClosedLast: this.hourClosedLast,
+      sealedAtMs: this.sealedAtMs,
+      lastRowAtMs: this.lastRowAtMs,
+      committedMovedAtMs: this.committedMovedAtMs,
+    };
+  }
+
+  /** Ends this run: unsealed rows are dropped (they replay from Kafka), a plan under way is abandoned. Idempotent. */
+  async close(): Promise<void> {
+    this.abort.abort(new ZeptoError('CANCELLED', 'rejoin', 'the partition was given up'));
+    await this.plan;
+    this.hot.clear();
+    this.deadLetters = [];
+    this.deadLetterBytesHeld = 0;
+    await this.log.close();
+  }
+
+  private async takeRange(batch: RecordBatch, from: number, to: number): Promise<void> {
+    const { ports } = this;
+    const { rows } = ports;
+    rows.clear();
+    await decodeWithRetry(ports, batch, from, to, this.abort.signal);
+    await ports.symbols.resolve(rows, ports.source.table, batch, this.abort.signal);
+    if (this.abort.signal.aborted) return;
+    if (this.hours.length < rows.rows) this.hours = new Int32Array(rows.capacity);
+    const times = rows.columns[ports.source.table.timestampColumn]!;
+    hoursOf(times.i32, 0, rows.rows, this.hours);
+    const isReplay = batch.offset[from]! < this.coveredBelow;
+    const { staircase } = this.record;
+    const covered = isReplay ? (offset: number): number => hourCovered(staircase, offset) : null;
+    const appended = this.hot.append(rows, this.hours, covered);
+    this.countTaken(batch, from, to, rows);
+    this.keepDeadLetters(rows);
+    this.advanceWatermark(rows.rows);
+    if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
+    ports.metrics.count('zepto_kafka_messages_consumed_total', this.labels, to - from);
+    ports.metrics.count('zepto_ticks_ingested_total', this.labels, appended);
+  }
+
+  private countTaken(batch: RecordBatch, from: number, to: number, rows: RowBuffer): void {
+    const first = Math.max(from, lowerBound(batch.offset, batch.count, this.countedFrom));
+    const firstRow = lowerBound(rows.offset, rows.rows, this.countedFrom);
+    const undecodable = rows.undecodable.filter(({ offset }) => offset >= this.countedFrom).length;
+    let tombstones = 0;
+    for (let i = first; i < to; i++) if (batch.valueLength[i]! < 0) tombstones++;
+    if (undecodable > 0)
+      this.ports.metrics.count('zepto_kafka_decode_errors_total', this.labels, undecodable);
+    this.taken.records += to - first;
+    this.taken.rowsDecoded += rows.rows - firstRow;
+    this.taken.tombstones += tombstones;
+  }
+
+  /** Dead letters at offsets that a plan has covered were published with it. */
+  private keepDeadLetters(rows: RowBuffer): void {
+    for (const record of rows.undecodable) {
+      if (record.offset < this.coveredBelow) continue;
+      this.deadLetters.push(record);
+      this.deadLetterBytesHeld += deadLetterBytes(record);
+    }
+  }
+
+  private advanceWatermark(count: number): void {
+    let highest = Number.NEGATIVE_INFINITY;
+    for (let row = 0; row < count; row++) if (this.hours[row]! > highest) highest = this.hours[row]!;
+    if (count === 0) return;
+    const times = this.ports.rows.columns[this.ports.source.table.timestampColumn]!;
+    let watermark = this.watermarkMs ?? Number.NEGATIVE_INFINITY;
+    if (highest * 3_600_000 + 3_600_000 <= watermark) return;
+    for (let row = 0; row < count; row++) {
+      const ms = (times.i32[2 * row + 1]! * 4294967296 + (times.i32[2 * row]! >>> 0)) / 1e6;
+      if (ms > watermark) watermark = ms;
+    }
+    this.watermarkMs = watermark;
+  }
+
+  private runPendingIfReached(): void {
+    const step = this.pendingStep;
+    if (step !== null && this.position >= step.offsetNext) void this.startPlan({ trigger: 'recovery', step });
+  }
+
+  private startPlan(choice: Choice): Promise<void> {
+    const { step } = choice;
+    const frozen = this.hot.freeze(step.hourLast);
+    const deadLetters = this.deadLetters;
+    const bytes = this.deadLetterBytesHeld;
+    this.deadLetters = [];
+    const { taken } = this;
+    this.taken = { records: 0, rowsDecoded: 0, tombstones: 0 };
+    this.countedFrom = step.offsetNext;
+    const watermarkHour = this.watermarkMs === null ? null : Math.floor(this.watermarkMs / 3_600_000);
+    const before = this.record;
+    const { announced, after } = recordsAround(
+      before,
+      step,
+      this.hot.offsetFirst ?? step.offsetNext,
+      watermarkHour,
+    );
+    const work: PlanWork = {
+      identity: {
+        group: this.ports.group,
+        topic: this.partition.topic,
+        partition: this.partition.partition,
+        incarnation: before.incarnation,
+        hourLast: step.hourLast,
+        offsetNext: step.offsetNext,
+      },
+      table: this.ports.source.table,
+      segments: segmentsOf(frozen),
+      deadLetters,
+      counts: { ...taken, rowsUnsealed: this.hot.rows },
+      before,
+      after,
+    };
+    this.inTransit = [announced, after];
+    const plan = this.runPlan(choice, work, announced, frozen).finally(() => {
+      this.deadLetterBytesHeld -= bytes;
+      this.inTransit = [];
+      this.plan = null;
+    });
+    this.plan = plan;
+    return plan;
+  }
+
+  private async runPlan(
+    choice: Choice,
+    work: PlanWork,
+    announced: CommitRecord,
+    frozen: readonly HourRows[],
+  ): Promise<void> {
+    const { ports } = this;
+    const started = ports.clock.monotonicMs();
+    for (const hour of frozen) hour.state = 'FLUSHING';
+    try {
+      const files = await executePlan(
+        work,
+        announced,
+        { log: this.log, writer: ports.writer, clock: ports.clock, logger: ports.logger },
+        (record) => {
+          if (record.committed > this.record.committed) this.committedMovedAtMs = ports.clock.nowMs();
+          this.record = record;
+        },
+        this.abort.signal,
+      );
+      this.sealedAtMs = ports.clock.nowMs();
+      if (choice.trigger === 'hour-closed') this.hourClosedLast = choice.step.hourLast;
+      ports.sealed(work, files, choice);
+      ports.metrics.count('zepto_plans_committed_total', { ...this.labels, trigger: choice.trigger }, 1);
+      ports.metrics.observe('zepto_plan_seconds', this.labels, (ports.clock.monotonicMs() - started) / 1000);
+    } catch (cause) {
+      const error = asZeptoError(cause);
+      if (!this.abort.signal.aborted) ports.failed(this, error);
+    } finally {
+      this.hot.release(frozen);
+    }
+  }
+}
+
+/** First index in ascending `values[0, count)` whose value is at or above `wanted`. */
+export function lowerBound(values: Float64Array, count: number, wanted: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (values[middle]! < wanted) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const DEAD_LETTER_OVERHEAD_BYTES = 200;
+
+function deadLetterBytes(letter: DeadLetter): number {
+  return (letter.key?.length ?? 0) + (letter.value?.length ?? 0) + DEAD_LETTER_OVERHEAD_BYTES;
+}
+
+async function decodeWithRetry(
+  ports: PartitionPorts,
+  batch: RecordBatch,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    try {
+      const waiting = ports.decoder.decode(batch, from, to, ports.rows);
+      if (waiting !== undefined) await waiting;
+      return;
+    } catch (cause) {
+      const error = asZeptoError(cause);
+      if (error.action !== 'retry') throw error;
+      ports.logger.warn({ code: error.code, error: error.message }, 'decoding waits');
+      await ports.clock.sleep(1_000, signal);
+    }
+  }
+}

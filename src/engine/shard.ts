@@ -1,0 +1,280 @@
+// What: one consumer-group member: its partitions, its memory budget, its seals.
+// Why: single-threaded and sharing nothing, so more cores or machines are more members of the same group.
+// Invariant: a partition is taken in only by the run that fenced it; leaving or failing drops memory, never rows.
+
+import type { RecordBatch } from '../columns/batch.ts';
+import type { SealRequest } from '../commit/plan.ts';
+import type { Timer } from '../kernel/clock.ts';
+import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
+import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
+import { topicPartitionKey } from '../ports.ts';
+import { type MemoryBudget, type Pressure, pressureOf } from './budget.ts';
+import { type PartitionPorts, PartitionRun } from './partition.ts';
+
+/** What a partition run needs besides what the shard adds. */
+export type PartitionParts = Omit<PartitionPorts, 'failed'>;
+
+export interface ShardParts {
+  readonly source: TickSource;
+  /** Parts for a partition's run, by the table that its topic feeds. */
+  readonly partitionParts: (partition: TopicPartition) => PartitionParts;
+  readonly common: Pick<PartitionParts, 'clock' | 'logger' | 'metrics' | 'pool'>;
+  readonly budget: MemoryBudget;
+  /** How often seals and memory are looked at. */
+  readonly checkIntervalMs: number;
+  /** The shard cannot go on: an operator must act. Called once. */
+  readonly stopped: (error: ZeptoError) => void;
+}
+
+export interface PartitionStats {
+  readonly topic: string;
+  readonly partition: number;
+  readonly table: string;
+  readonly position: number;
+  readonly committed: number;
+  readonly endOffset: number;
+  readonly rowsHot: number;
+  readonly bytesHot: number;
+  readonly staircase: number;
+  readonly state: 'REPLAYING' | 'ACTIVE' | 'FLUSHING';
+}
+
+export interface ShardStats {
+  readonly state: 'joining' | 'running' | 'stopped';
+  readonly usedBytes: number;
+  readonly budgetBytes: number;
+  readonly isPaused: boolean;
+  readonly partitions: readonly PartitionStats[];
+}
+
+export class Shard implements SourceListener {
+  private readonly parts: ShardParts;
+  private readonly runs = new Map<string, PartitionRun>();
+  private readonly closing = new Set<Promise<void>>();
+  private timer: Timer | null = null;
+  private state: ShardStats['state'] = 'joining';
+  private pressure: Pressure = 'none';
+  private paused: readonly TopicPartition[] = [];
+  private isRejoining = false;
+
+  constructor(parts: ShardParts) {
+    this.parts = parts;
+  }
+
+  async start(): Promise<void> {
+    const { clock } = this.parts.common;
+    this.timer = clock.every(this.parts.checkIntervalMs, () => this.check());
+    await this.parts.source.start(this);
+  }
+
+  /** A rebalance ended. What stays and holds what it left keeps its memory; the rest recovers from Kafka. */
+  async assigned(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
+    const wanted = new Set(partitions.map(topicPartitionKey));
+    for (const [key, run] of this.runs) if (!wanted.has(key)) this.drop(key, run);
+    this.parts.common.metrics.count('zepto_rebalances_total', {}, 1);
+    let positions: (readonly [string, number])[];
+    try {
+      positions = await Promise.all(
+        partitions.map(async (partition) => {
+          const run = await this.runOf(partition);
+          return [topicPartitionKey(partition), run.position] as const;
+        }),
+      );
+    } catch (cause) {
+      this.fail(asZeptoError(cause));
+      throw cause;
+    }
+    this.state = 'running';
+    this.paused = [];
+    this.applyPressure();
+    return new Map(positions);
+  }
+
+  lost(): void {
+    if (this.state === 'running') this.state = 'joining';
+  }
+
+  async records(batch: RecordBatch): Promise<void> {
+    const run = this.runs.get(topicPartitionKey(batch));
+    if (run === undefined) return;
+    try {
+      await run.take(batch);
+    } catch (cause) {
+      this.runFailed(run, asZeptoError(cause));
+    }
+    this.applyPressure();
+  }
+
+  failed(cause: Error): void {
+    this.fail(asZeptoError(cause));
+  }
+
+  /** Seals everything that can be sealed and resolves when it is committed. Returns the number of plans committed. */
+  async flush(request: Exclude<SealRequest, null> = 'demand'): Promise<number> {
+    const sealed = await Promise.all(
+      [...this.runs.values()].map(async (run) => {
+        const underWay = run.isSealing ? run.seal(null) : null;
+        if (underWay !== null) await underWay;
+        const plan = run.seal(request);
+        await plan;
+        return plan === null ? 0 : 1;
+      }),
+    );
+    return sealed.reduce<number>((sum, one) => sum + one, 0);
+  }
+
+  stats(): ShardStats {
+    return {
+      state: this.state,
+      usedBytes: this.usedBytes(),
+      budgetBytes: this.parts.budget.bytes,
+      isPaused: this.paused.length > 0,
+      partitions: [...this.runs.values()].map((run) => ({
+        topic: run.partition.topic,
+        partition: run.partition.partition,
+        table: run.hot.table.name,
+        position: run.position,
+        committed: run.record.committed,
+        endOffset: run.endOffset,
+        rowsHot: run.hot.rows,
+        bytesHot: run.hot.bytes,
+        staircase: run.record.staircase.length,
+        state: run.isReplaying ? 'REPLAYING' : run.isSealing ? 'FLUSHING' : 'ACTIVE',
+      })),
+    };
+  }
+
+  /** Seals what is in memory (`drain`), leaves the group and lets go of everything. Idempotent. */
+  async stop(options: { readonly drain: boolean }): Promise<void> {
+    if (this.state === 'stopped') return;
+    this.parts.source.pause([...this.runs.values()].map((run) => run.partition));
+    if (options.drain && this.state === 'running') await this.flush('shutdown');
+    this.state = 'stopped';
+    this.timer?.cancel();
+    await this.parts.source.stop();
+    for (const [key, run] of this.runs) this.drop(key, run);
+    await Promise.all(this.closing);
+  }
+
+  private async runOf(partition: TopicPartition): Promise<PartitionRun> {
+    const key = topicPartitionKey(partition);
+    for (;;) {
+      const known = this.runs.get(key);
+      if (known !== undefined) {
+        if (await known.revalidate()) return known;
+        this.drop(key, known);
+      }
+      const run = new PartitionRun(partition, {
+        ...this.parts.partitionParts(partition),
+        failed: (failedRun, error) => this.runFailed(failedRun, error),
+      });
+      this.runs.set(key, run);
+      try {
+        await run.recover();
+        return run;
+      } catch (cause) {
+        const error = asZeptoError(cause);
+        this.drop(key, run);
+        if (error.action !== 'rejoin') throw error;
+        this.parts.common.logger.warn(
+          { ...partition, error: error.message },
+          'fenced while recovering, again',
+        );
+        await this.parts.common.clock.sleep(200);
+      }
+    }
+  }
+
+  private drop(key: string, run: PartitionRun): void {
+    if (this.runs.get(key) === run) this.runs.delete(key);
+    const closed = run.close().catch((cause) => {
+      this.parts.common.logger.warn(
+        { error: asZeptoError(cause).message },
+        'a partition did not close cleanly',
+      );
+    });
+    this.closing.add(closed);
+    void closed.then(() => this.closing.delete(closed));
+  }
+
+  private runFailed(run: PartitionRun, error: ZeptoError): void {
+    const key = topicPartitionKey(run.partition);
+    if (this.runs.get(key) !== run) return;
+    this.drop(key, run);
+    if (error.action === 'stop') {
+      this.fail(error);
+      return;
+    }
+    const { logger, metrics } = this.parts.common;
+    metrics.count(
+      'zepto_fenced_total',
+      { topic: run.partition.topic, partition: String(run.partition.partition) },
+      1,
+    );
+    logger.warn(
+      { ...run.partition, code: error.code, error: error.message },
+      'partition given up, joining anew',
+    );
+    void this.rejoin();
+  }
+
+  private async rejoin(): Promise<void> {
+    if (this.isRejoining || this.state === 'stopped') return;
+    this.isRejoining = true;
+    try {
+      await this.parts.source.rejoin();
+    } catch (cause) {
+      this.fail(asZeptoError(cause));
+    } finally {
+      this.isRejoining = false;
+    }
+  }
+
+  private fail(error: ZeptoError): void {
+    if (this.state === 'stopped') return;
+    this.parts.common.logger.error({ code: error.code, ...error.context }, error.message);
+    this.parts.stopped(error);
+  }
+
+  private check(): void {
+    if (this.state !== 'running') return;
+    for (const run of this.runs.values()) void run.seal(null);
+    this.applyPressure();
+  }
+
+  /** Under pressure the partition with the most memory seals first; when that is not enough, fetching pauses. */
+  private applyPressure(): void {
+    this.pressure = pressureOf(this.usedBytes(), this.parts.budget, this.paused.length > 0);
+    if (this.pressure === 'none') {
+      this.resume();
+      return;
+    }
+    let largest: PartitionRun | null = null;
+    for (const run of this.runs.values())
+      if (!run.isSealing && (largest === null || run.hot.bytes > largest.hot.bytes)) largest = run;
+    if (largest !== null) void largest.seal('memory');
+    if (this.pressure === 'pause') this.pause();
+    else this.resume();
+  }
+
+  private pause(): void {
+    // A partition that still replays cannot seal, so pausing it would never end.
+    const partitions = [...this.runs.values()].filter((run) => !run.isReplaying).map((run) => run.partition);
+    if (partitions.length === this.paused.length) return;
+    this.paused = partitions;
+    this.parts.source.pause(partitions);
+    this.parts.common.metrics.count('zepto_pauses_total', {}, 1);
+  }
+
+  private resume(): void {
+    if (this.paused.length === 0) return;
+    this.parts.source.resume(this.paused);
+    this.paused = [];
+  }
+
+  private usedBytes(): number {
+    let bytes = this.parts.common.pool.usedBytes;
+    for (const run of this.runs.values()) bytes += run.deadLetterBytes;
+    return bytes;
+  }
+}

@@ -1,0 +1,59 @@
+// What: a run of rows of one symbol-hour as contiguous columns in one slab.
+// Why: one writer appends and publishes a row count; readers on other threads take a snapshot without a lock.
+// Invariant: rows below the published count never change; the count never shrinks.
+
+import { type ColumnArray, type ColumnSchema, columnView, elementBytes } from '../columns/types.ts';
+import type { SegmentChunk } from '../format/segment.ts';
+import { type Arena, SLAB_BYTES } from './arena.ts';
+
+const CHUNK_ROWS_FIRST = 64;
+const HEADER_BYTES = 8;
+
+export interface ChunkColumn {
+  readonly values: ColumnArray;
+  /** Bytes per value. */
+  readonly width: number;
+  /** The same memory as 32-bit words, for moving values of 4 and 8 bytes by their bits; null for BOOL. */
+  readonly words: Int32Array | null;
+}
+
+export interface Chunk {
+  readonly capacity: number;
+  readonly columns: readonly ChunkColumn[];
+  /** [0]: rows that readers may see, stored with Atomics after the values. */
+  readonly published: Int32Array;
+  /** Rows written; only the writer reads it. */
+  rows: number;
+}
+
+/** The next chunk of a partition that has `rowsSoFar` rows: sizes double, so that small partitions stay small, up to a slab. */
+export function allocateChunk(arena: Arena, columns: readonly ColumnSchema[], rowsSoFar: number): Chunk {
+  const rowBytes = columns.reduce((sum, column) => sum + elementBytes[column.type]!, 0);
+  const rowsPerSlab = Math.floor((SLAB_BYTES - HEADER_BYTES - 8 * columns.length) / rowBytes) & ~7;
+  const capacity = Math.min(rowsPerSlab, Math.max(CHUNK_ROWS_FIRST, rowsSoFar));
+  const bytes = columns.map((column) => (capacity * elementBytes[column.type]! + 7) & ~7);
+  const { buffer, byteOffset } = arena.allocate(HEADER_BYTES + bytes.reduce((sum, size) => sum + size, 0));
+  const published = new Int32Array(buffer, byteOffset, 2);
+  published[0] = 0;
+  let at = byteOffset + HEADER_BYTES;
+  const views = columns.map((column, i) => {
+    const values = columnView(column.type, buffer, at, capacity);
+    const width = elementBytes[column.type]!;
+    const words = width === 1 ? null : new Int32Array(buffer, at, (capacity * width) / 4);
+    at += bytes[i]!;
+    return { values, width, words };
+  });
+  return { capacity, columns: views, published, rows: 0 };
+}
+
+export function publish(chunk: Chunk): void {
+  Atomics.store(chunk.published, 0, chunk.rows);
+}
+
+/** The chunk's rows as a segment's source, by reference. */
+export function sealedChunk(chunk: Chunk): SegmentChunk {
+  return {
+    rows: chunk.rows,
+    columns: chunk.columns.map(({ values }) => values.subarray(0, chunk.rows) as ColumnArray),
+  };
+}

@@ -1,0 +1,284 @@
+// What: the unsealed and in-flight rows of one Kafka partition, by hour and symbol, as columns.
+// Why: a plan takes whole hours, so an hour's rows share an arena, and taking them is moving one object.
+// Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until `release`.
+
+import type { RowBuffer } from '../columns/batch.ts';
+import { type ColumnSchema, elementBytes, storedColumns, type TableSchema } from '../columns/types.ts';
+import type { SegmentSource } from '../format/segment.ts';
+import { assert } from '../kernel/assert.ts';
+import { Arena, type SlabPool } from './arena.ts';
+import { allocateChunk, type Chunk, publish, sealedChunk } from './chunk.ts';
+
+/** Ids below this are looked up in an array; messages may carry any id below 2^31, so the rest goes through a map. */
+const DENSE_SYMBOLS = 65_536;
+
+export type HourState = 'ACTIVE' | 'SEALED' | 'FLUSHING' | 'FLUSHED';
+
+/** Rows of one symbol in one hour. */
+export interface SymbolHour {
+  readonly symbol: number;
+  readonly hour: number;
+  readonly chunks: Chunk[];
+  rows: number;
+  /** Position in the append under way: rows to take and where they start in its order; −1 outside one. */
+  incoming: number;
+  incomingStart: number;
+}
+
+/** All rows of one hour. */
+export interface HourRows {
+  readonly hour: number;
+  readonly arena: Arena;
+  readonly symbols: SymbolHour[];
+  /** Index into `symbols` by symbol id, −1 none; ids above DENSE_SYMBOLS are in `sparse`. */
+  slots: Int32Array;
+  readonly sparse: Map<number, SymbolHour>;
+  state: HourState;
+  rows: number;
+  /** Offset of the first row taken in. */
+  readonly offsetFirst: number;
+}
+
+export class HotPartition {
+  readonly table: TableSchema;
+  readonly stored: readonly ColumnSchema[];
+  private readonly pool: SlabPool;
+  private readonly active = new Map<number, HourRows>();
+  private readonly flushing: HourRows[] = [];
+  private readonly storedIndex: readonly number[];
+  private order = new Int32Array(1024);
+  private owner: (SymbolHour | null)[] = [];
+
+  constructor(table: TableSchema, pool: SlabPool) {
+    this.table = table;
+    this.stored = storedColumns(table);
+    this.storedIndex = table.columns.flatMap((_, i) => (i === table.symbolColumn ? [] : [i]));
+    this.pool = pool;
+  }
+
+  /** Unsealed rows. */
+  get rows(): number {
+    let rows = 0;
+    for (const hour of this.active.values()) rows += hour.rows;
+    return rows;
+  }
+
+  /** Memory of unsealed rows, in whole slabs. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const hour of this.active.values()) bytes += hour.arena.bytes;
+    return bytes;
+  }
+
+  /** Hours with unsealed rows, ascending. */
+  get hours(): number[] {
+    return [...this.active.keys()].sort((a, b) => a - b);
+  }
+
+  /** First offset of an unsealed row; null when there is none. */
+  get offsetFirst(): number | null {
+    let first: number | null = null;
+    for (const hour of this.active.values())
+      if (first === null || hour.offsetFirst < first) first = hour.offsetFirst;
+    return first;
+  }
+
+  /** Every hour in memory, unsealed and in flight. */
+  *all(): Iterable<HourRows> {
+    yield* this.active.values();
+    yield* this.flushing;
+  }
+
+  /**
+   * Appends rows [0, rows.rows) except those at or below their offset's covered hour: `hours[row] ≤ covered(offset)`.
+   * `covered` is null when no row can be covered. Returns the number of rows appended.
+   */
+  append(rows: RowBuffer, hours: Int32Array, covered: ((offset: number) => number) | null): number {
+    const count = rows.rows;
+    if (this.owner.length < count) this.owner = new Array(rows.capacity).fill(null);
+    if (this.order.length < count) this.order = new Int32Array(rows.capacity);
+    const symbols = rows.columns[this.table.symbolColumn]!.values as Uint32Array;
+    const { owner } = this;
+    const touched: SymbolHour[] = [];
+    let hour: HourRows | null = null;
+    let taken = 0;
+    for (let row = 0; row < count; row++) {
+      const rowHour = hours[row]!;
+      if (covered !== null && rowHour <= covered(rows.offset[row]!)) {
+        owner[row] = null;
+        continue;
+      }
+      if (hour === null || hour.hour !== rowHour) hour = this.hourRows(rowHour, rows.offset[row]!);
+      const symbol = symbols[row]!;
+      const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
+      const target = slot >= 0 ? hour.symbols[slot]! : symbolHour(hour, symbol);
+      if (target.incoming === 0) touched.push(target);
+      target.incoming++;
+      owner[row] = target;
+      hour.rows++;
+      taken++;
+    }
+    let start = 0;
+    for (const target of touched) {
+      target.incomingStart = start;
+      start += target.incoming;
+      target.incoming = 0;
+    }
+    const { order } = this;
+    for (let row = 0; row < count; row++) {
+      const target = owner[row];
+      if (target) order[target.incomingStart + target.incoming++] = row;
+    }
+    for (const target of touched) {
+      this.copyRows(rows, target);
+      target.incoming = 0;
+    }
+    return taken;
+  }
+
+  /** Takes every hour ≤ hourLast out of the unsealed rows; they stay readable until `release`. */
+  freeze(hourLast: number): HourRows[] {
+    const frozen = [...this.active.values()].filter(({ hour }) => hour <= hourLast);
+    frozen.sort((a, b) => a.hour - b.hour);
+    for (const hour of frozen) {
+      hour.state = 'SEALED';
+      this.active.delete(hour.hour);
+      this.flushing.push(hour);
+    }
+    return frozen;
+  }
+
+  /** Gives the memory of frozen hours back. Nobody may read them any more. */
+  release(frozen: readonly HourRows[]): void {
+    for (const hour of frozen) {
+      const at = this.flushing.indexOf(hour);
+      assert(at >= 0, 'only frozen hours are released');
+      this.flushing.splice(at, 1);
+      hour.state = 'FLUSHED';
+      hour.arena.reset();
+    }
+  }
+
+  /** Drops all unsealed rows. In-flight ones go with their own `release`. */
+  clear(): void {
+    for (const hour of this.active.values()) hour.arena.reset();
+    this.active.clear();
+  }
+
+  private hourRows(hour: number, offset: number): HourRows {
+    const known = this.active.get(hour);
+    if (known) return known;
+    const made: HourRows = {
+      hour,
+      arena: new Arena(this.pool),
+      symbols: [],
+      slots: new Int32Array(64).fill(-1),
+      sparse: new Map(),
+      state: 'ACTIVE',
+      rows: 0,
+      offsetFirst: offset,
+    };
+    this.active.set(hour, made);
+    return made;
+  }
+
+  private copyRows(rows: RowBuffer, target: SymbolHour): void {
+    let from = target.incomingStart;
+    const end = from + target.incoming;
+    const { arena } = this.active.get(target.hour)!;
+    while (from < end) {
+      let chunk = target.chunks[target.chunks.length - 1];
+      if (chunk === undefined || chunk.rows === chunk.capacity) {
+        chunk = allocateChunk(arena, this.stored, target.rows);
+        target.chunks.push(chunk);
+      }
+      const count = Math.min(end - from, chunk.capacity - chunk.rows);
+      for (let i = 0; i < this.storedIndex.length; i++) {
+        const source = rows.columns[this.storedIndex[i]!]!;
+        const column = chunk.columns[i]!;
+        if (column.words !== null) gatherPairs(source.i32, column.words, this.order, from, count, chunk.rows);
+        else if (elementBytes[source.type] === 4)
+          gather(
+            source.values as Int32Array,
+            column.values as Int32Array,
+            this.order,
+            from,
+            count,
+            chunk.rows,
+          );
+        else
+          gather(
+            source.values as Uint8Array,
+            column.values as Uint8Array,
+            this.order,
+            from,
+            count,
+            chunk.rows,
+          );
+      }
+      chunk.rows += count;
+      target.rows += count;
+      from += count;
+      publish(chunk);
+    }
+  }
+}
+
+/** The symbol's rows in this hour, made when there are none. */
+function symbolHour(hour: HourRows, symbol: number): SymbolHour {
+  const known = hour.sparse.get(symbol);
+  if (known) return known;
+  const made: SymbolHour = { symbol, hour: hour.hour, chunks: [], rows: 0, incoming: 0, incomingStart: -1 };
+  hour.symbols.push(made);
+  if (symbol >= DENSE_SYMBOLS) {
+    hour.sparse.set(symbol, made);
+    return made;
+  }
+  if (symbol >= hour.slots.length) {
+    const slots = new Int32Array(Math.max(symbol + 1, hour.slots.length * 2)).fill(-1);
+    slots.set(hour.slots);
+    hour.slots = slots;
+  }
+  hour.slots[symbol] = hour.symbols.length - 1;
+  return made;
+}
+
+function gatherPairs(
+  source: Int32Array,
+  target: Int32Array,
+  order: Int32Array,
+  from: number,
+  count: number,
+  at: number,
+): void {
+  for (let i = 0; i < count; i++) {
+    const row = order[from + i]!;
+    target[2 * (at + i)] = source[2 * row]!;
+    target[2 * (at + i) + 1] = source[2 * row + 1]!;
+  }
+}
+
+function gather<T extends Int32Array | Uint8Array>(
+  source: T,
+  target: T,
+  order: Int32Array,
+  from: number,
+  count: number,
+  at: number,
+): void {
+  for (let i = 0; i < count; i++) target[at + i] = source[order[from + i]!]!;
+}
+
+/** Frozen hours as segments, by symbol within hour. */
+export function segmentsOf(frozen: readonly HourRows[]): SegmentSource[] {
+  return frozen.flatMap((hour) =>
+    [...hour.symbols]
+      .sort((a, b) => a.symbol - b.symbol)
+      .map((part) => ({
+        symbol: part.symbol,
+        hour: part.hour,
+        rows: part.rows,
+        chunks: part.chunks.map(sealedChunk),
+      })),
+  );
+}

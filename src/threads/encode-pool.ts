@@ -1,0 +1,90 @@
+// What: a bounded pool of encoder threads that turn sealed columns into files.
+// Why: compressing, encoding and uploading never stand in the way of consuming or of heartbeats.
+// Invariant: at most `size` jobs run at a time, the rest wait in order; a thread that dies takes its job back to the queue's head.
+
+import type { Worker } from 'node:worker_threads';
+import type { EncodeJob, SegmentFile } from '../format/segment.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { Logger } from '../ports.ts';
+import { Caller } from './calls.ts';
+import type { EncoderCalls, EncoderData } from './encoder.ts';
+import { startThread } from './thread.ts';
+
+interface Encoder {
+  readonly worker: Worker;
+  readonly caller: Caller<EncoderCalls>;
+  readonly exited: Promise<void>;
+}
+
+export class EncodePool {
+  private readonly idle: Encoder[] = [];
+  private readonly waiting: ((encoder: Encoder) => void)[] = [];
+  private readonly encoders = new Set<Encoder>();
+  private readonly data: EncoderData;
+  private readonly logger: Logger;
+  private isClosed = false;
+
+  constructor(size: number, data: EncoderData, logger: Logger) {
+    this.data = data;
+    this.logger = logger;
+    for (let i = 0; i < size; i++) this.free(this.startEncoder());
+  }
+
+  /** Runs the job on the next free thread. Jobs are idempotent, so one whose thread died runs again. */
+  async run(job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> {
+    for (;;) {
+      const encoder = await this.take();
+      if (signal.aborted) {
+        this.free(encoder);
+        signal.throwIfAborted();
+      }
+      try {
+        return await encoder.caller.call('write', job, signal);
+      } catch (error) {
+        if (this.encoders.has(encoder)) throw error;
+        this.logger.error({ error: String(error) }, 'an encoder thread died, its job runs again');
+      } finally {
+        if (this.encoders.has(encoder)) this.free(encoder);
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    const exited = [...this.encoders].map(({ worker, exited: gone }) => {
+      worker.postMessage('close');
+      return gone;
+    });
+    await Promise.all(exited);
+  }
+
+  private startEncoder(): Encoder {
+    const worker = startThread('encoder', this.data);
+    const exited = new Promise<void>((resolve) => {
+      worker.once('exit', () => {
+        this.encoders.delete(encoder);
+        const at = this.idle.indexOf(encoder);
+        if (at >= 0) this.idle.splice(at, 1);
+        encoder.caller.fail(new ZeptoError('INTERNAL', 'retry', 'the encoder thread is gone'));
+        if (!this.isClosed) this.free(this.startEncoder());
+        resolve();
+      });
+    });
+    worker.on('error', (error) => this.logger.error({ error: String(error) }, 'encoder thread failed'));
+    const encoder: Encoder = { worker, caller: new Caller<EncoderCalls>(worker), exited };
+    this.encoders.add(encoder);
+    return encoder;
+  }
+
+  private take(): Promise<Encoder> {
+    const encoder = this.idle.pop();
+    if (encoder !== undefined) return Promise.resolve(encoder);
+    return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private free(encoder: Encoder): void {
+    const next = this.waiting.shift();
+    if (next !== undefined) next(encoder);
+    else this.idle.push(encoder);
+  }
+}
