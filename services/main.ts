@@ -80,11 +80,12 @@ function print(connection: Connection, json: boolean): void {
     process.stdout.write(`${JSON.stringify(connection)}\n`);
     return;
   }
-  const { brokers, s3 } = connection;
+  const { brokers, s3, schemaRegistry } = connection;
   const lines = [
     brokers && `Kafka            ${brokers}`,
     s3 && `S3               ${s3.endpoint}  bucket ${s3.bucket}  region ${s3.region}`,
     s3 && `                 AWS_ACCESS_KEY_ID=${s3.accessKeyId} AWS_SECRET_ACCESS_KEY=${s3.secretAccessKey}`,
+    schemaRegistry && `Schema registry  ${schemaRegistry}`,
   ];
   process.stdout.write(`${lines.filter(Boolean).join('\n')}\n`);
 }

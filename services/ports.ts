@@ -3,7 +3,7 @@
 // Invariant: ports lie below the range from which systems take a client's own port. A client that connects again
 // and again to a closed port inside that range can be given that port, connect to itself, and keep the broker out.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ServiceError } from './errors.ts';
@@ -29,12 +29,8 @@ export async function portsOf<Name extends string>(
   return ports as Record<Name, number>;
 }
 
-/** Forgets the ports of `dir`, for when another program was quicker to bind one. */
-export async function forgetPorts(dir: string): Promise<void> {
-  await rm(join(dir, 'ports.json'), { force: true });
-}
-
-async function freePort(taken: ReadonlySet<number>): Promise<number> {
+/** A port that nothing listens on now. */
+export async function freePort(taken: ReadonlySet<number> = new Set()): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const port = PORT_MIN + Math.floor(Math.random() * (PORT_MAX - PORT_MIN + 1));
     if (!taken.has(port) && (await canBind(port))) return port;

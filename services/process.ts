@@ -4,11 +4,11 @@
 // was started here is removed when it ends, so a reused id is never taken for ours.
 
 import { execFile, spawn } from 'node:child_process';
-import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { ServiceError } from './errors.ts';
+import { type Report, ServiceError } from './errors.ts';
 import { missingTool } from './install.ts';
 import { isAlive } from './lock.ts';
 
@@ -89,6 +89,22 @@ export async function openServer(spec: ServerSpec): Promise<Server> {
   };
 }
 
+/** Kills the servers whose folders lie in `dir`, and removes these folders. */
+export async function removeServers(dir: string, report: Report): Promise<void> {
+  const entries = await readdir(dir, { withFileTypes: true });
+  for (const { name } of entries.filter((entry) => entry.isDirectory())) {
+    const folder = join(dir, name);
+    const pid = await runningPid(folder);
+    if (pid !== undefined) {
+      // Its data goes too, so it need not put it in order first.
+      signalIfAlive(pid, 'SIGKILL');
+      await untilGone(pid, 10_000);
+    }
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    report(pid === undefined ? `${name} did not run; data removed` : `${name} (${pid}) ended; data removed`);
+  }
+}
+
 /** The id in the folder's pid file, if that process lives and is ours. */
 export async function runningPid(dir: string): Promise<number | undefined> {
   const pid = await readFile(join(dir, 'pid'), 'utf8').then(Number, () => Number.NaN);
@@ -106,6 +122,7 @@ async function spawnServer(spec: ServerSpec, logFile: string): Promise<{ pid: nu
   try {
     const child = spawn(spec.command, spec.args, {
       detached: true,
+      cwd: spec.dir,
       stdio: ['ignore', log.fd, log.fd],
       env: { ...process.env, ...spec.env },
     });
@@ -138,21 +155,21 @@ async function waitUntilReady(
   const deadlineMs = Date.now() + spec.readyTimeoutMs;
   for (;;) {
     const log = (await readFile(logFile)).subarray(logBytesBefore).toString();
-    if (!isAlive(pid)) throw startFailure(spec, `${spec.name} ended while it was starting.`, log, logFile);
+    if (!isAlive(pid)) throw startFailure(spec, `${spec.name} ended while it was starting.`, log);
     if (await spec.ready(log)) return;
     if (Date.now() > deadlineMs) {
       signalIfAlive(pid, 'SIGKILL');
       const seconds = spec.readyTimeoutMs / 1000;
-      throw startFailure(spec, `${spec.name} was not ready within ${seconds} s.`, log, logFile);
+      throw startFailure(spec, `${spec.name} was not ready within ${seconds} s.`, log);
     }
     await sleep(50);
   }
 }
 
-function startFailure(spec: ServerSpec, problem: string, log: string, logFile: string): ServiceError {
+function startFailure(spec: ServerSpec, problem: string, log: string): ServiceError {
   const hint = spec.hints?.find(({ pattern }) => pattern.test(log));
   const tail = log.trim().split('\n').slice(-20).join('\n');
-  return new ServiceError(problem, hint?.todo ?? `read the log (${logFile}), whose end stands above`, {
+  return new ServiceError(problem, hint?.todo ?? 'find the cause in the end of its log, above', {
     detail: tail || '(it printed nothing)',
   });
 }

@@ -5,10 +5,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Report } from './errors.ts';
+import { answersHttp } from './http.ts';
 import { installS3Proxy } from './install.ts';
 import { portsOf } from './ports.ts';
 import { openServer, portTaken, type Server } from './process.ts';
-import type { Keys } from './s3.ts';
+import type { Keys } from './sigv4.ts';
 
 export async function openS3Proxy(
   dir: string,
@@ -43,15 +44,4 @@ export async function openS3Proxy(
     ],
   });
   return { server, endpoint };
-}
-
-/** Whether something answers there, whatever the status. */
-export async function answersHttp(url: string): Promise<boolean> {
-  return fetch(url, { signal: AbortSignal.timeout(2_000) }).then(
-    async (response) => {
-      await response.arrayBuffer();
-      return true;
-    },
-    () => false,
-  );
 }

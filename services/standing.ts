@@ -7,7 +7,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type Report, ServiceError } from './errors.ts';
 import { withLock } from './lock.ts';
-import { runningPid } from './process.ts';
+import { removeServers, runningPid } from './process.ts';
 import type { S3ServerName } from './s3.ts';
 import { type Connection, openServices, type ServiceName } from './up.ts';
 
@@ -70,14 +70,7 @@ export async function status(dir: string): Promise<SetStatus | undefined> {
 export function down(dir: string, report: Report): Promise<boolean> {
   return withLock(`${dir}.lock`, report, async () => {
     if (!(await readSet(dir))) return false;
-    for (const folder of await serverFolders(dir)) {
-      const pid = await runningPid(join(dir, folder));
-      if (pid !== undefined) process.kill(pid, 'SIGKILL');
-      await rm(join(dir, folder), { recursive: true, force: true, maxRetries: 10 });
-      report(
-        pid === undefined ? `${folder} did not run; data removed` : `${folder} (${pid}) ended; data removed`,
-      );
-    }
+    await removeServers(dir, report);
     await rm(setPath(dir));
     // Whatever else someone put there stays.
     await rmdir(dir).catch(() => {});

@@ -8,21 +8,25 @@ import { join } from 'node:path';
 import { type Report, reportToStderr } from './errors.ts';
 import { guardFolder } from './guard.ts';
 import { type Kafka, type KafkaOptions, openKafka } from './kafka.ts';
-import type { Server } from './process.ts';
+import { removeServers, type Server } from './process.ts';
+import { openRegistry, type SchemaRegistry } from './registry.ts';
 import { openS3, type S3, type S3Connection, type S3ServerName } from './s3.ts';
 
-export const SERVICE_NAMES = ['kafka', 's3'] as const;
+export const SERVICE_NAMES = ['kafka', 's3', 'registry'] as const;
 export type ServiceName = (typeof SERVICE_NAMES)[number];
 
 interface ServiceByName {
   readonly kafka: Kafka;
   readonly s3: S3;
+  readonly registry: SchemaRegistry;
 }
 
 export interface Connection {
   /** `host:port` */
   readonly brokers?: string;
   readonly s3?: S3Connection;
+  /** URL of its Confluent-compatible API. */
+  readonly schemaRegistry?: string;
 }
 
 export interface ServiceOptions {
@@ -51,7 +55,10 @@ export async function startServices<Name extends ServiceName = ServiceName>(
   try {
     const opened = await openServices(dir, names, options);
     const stop = (): Promise<void> => {
-      stopped ??= removeServices(dir, opened.servers).then(() => guard.release());
+      stopped ??= removeServers(dir, () => {}).then(async () => {
+        await rm(dir, { recursive: true, force: true });
+        guard.release();
+      });
       return stopped;
     };
     return { ...opened.byName, connection: opened.connection, stop } as Services<Name>;
@@ -64,7 +71,6 @@ export async function startServices<Name extends ServiceName = ServiceName>(
 
 export interface OpenedServices {
   readonly byName: Partial<ServiceByName>;
-  readonly servers: readonly Server[];
   readonly connection: Connection;
 }
 
@@ -89,22 +95,17 @@ export async function openServices(
   const starting = [
     wanted.has('kafka') ? start(openKafka(join(dir, 'kafka'), options.kafka ?? {}, report)) : undefined,
     wanted.has('s3') ? start(openS3(join(dir, 's3'), options.s3Server ?? 's3proxy', report)) : undefined,
+    wanted.has('registry') ? start(openRegistry(join(dir, 'registry'), report)) : undefined,
   ] as const;
   // A failure is told only when nothing is in flight any more, so that no server starts behind its back.
   await Promise.allSettled(starting);
-  const [kafka, s3] = await Promise.all(starting);
+  const [kafka, s3, registry] = await Promise.all(starting);
   return {
-    byName: { ...(kafka && { kafka }), ...(s3 && { s3 }) },
-    servers: [kafka, s3].filter((server) => server !== undefined),
+    byName: { ...(kafka && { kafka }), ...(s3 && { s3 }), ...(registry && { registry }) },
     connection: {
       ...(kafka && { brokers: kafka.brokers }),
       ...(s3 && { s3: s3.connection }),
+      ...(registry && { schemaRegistry: registry.url }),
     },
   };
-}
-
-/** Kills them, for their data goes too, and removes the folder. */
-export async function removeServices(dir: string, servers: readonly Server[]): Promise<void> {
-  await Promise.all(servers.map((server) => server.kill('SIGKILL')));
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 });
 }

@@ -2,6 +2,7 @@
 // Why: one broker and one bucket for the whole run cost seconds once, not per file.
 // Invariant: a service that cannot start fails the run with what to do; nothing is skipped.
 
+import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
 import type { S3Connection } from '../../services/s3.ts';
 import { startServices } from '../../services/up.ts';
@@ -10,6 +11,7 @@ import { startServices } from '../../services/up.ts';
 export interface TestServices {
   readonly brokers: string;
   readonly s3: S3Connection;
+  readonly schemaRegistry: string;
 }
 
 declare module 'vitest' {
@@ -23,6 +25,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   project.provide('services', {
     brokers: services.kafka.brokers,
     s3: services.s3.connection,
+    schemaRegistry: services.registry.url,
   });
   return () => services.stop();
 }
