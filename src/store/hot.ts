@@ -3,7 +3,7 @@
 // Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until `release`.
 
 import type { RowBuffer } from '../columns/batch.ts';
-import { type ColumnSchema, elementBytes, storedColumns, type TableSchema } from '../columns/types.ts';
+import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { SegmentSource } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
@@ -196,25 +196,12 @@ export class HotPartition {
       for (let i = 0; i < this.storedIndex.length; i++) {
         const source = rows.columns[this.storedIndex[i]!]!;
         const column = chunk.columns[i]!;
-        if (column.words !== null) gatherPairs(source.i32, column.words, this.order, from, count, chunk.rows);
-        else if (elementBytes[source.type] === 4)
-          gather(
-            source.values as Int32Array,
-            column.values as Int32Array,
-            this.order,
-            from,
-            count,
-            chunk.rows,
-          );
-        else
-          gather(
-            source.values as Uint8Array,
-            column.values as Uint8Array,
-            this.order,
-            from,
-            count,
-            chunk.rows,
-          );
+        if (column.width === 8) gatherPairs(source.i32, column.words!, this.order, from, count, chunk.rows);
+        else if (column.width === 4) gather(source.i32, column.words!, this.order, from, count, chunk.rows);
+        else {
+          const [bytes, target] = [source.values as Uint8Array, column.values as Uint8Array];
+          gather(bytes, target, this.order, from, count, chunk.rows);
+        }
       }
       chunk.rows += count;
       target.rows += count;
