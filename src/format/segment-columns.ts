@@ -1,0 +1,214 @@
+// What: a segment's columns in event-time order.
+// Why: readers prune and merge by time, and sorted columns compress; most segments arrive sorted and cost one look.
+// Invariant: the sort is stable (equal times keep their offset order), so the same rows always give the same columns.
+
+import {
+  type ColumnArray,
+  type ColumnType,
+  columnView,
+  elementBytes,
+  NANOS_PER_HOUR,
+  storedColumns,
+  type TableSchema,
+} from '../columns/types.ts';
+import { assert } from '../kernel/assert.ts';
+import { nsOfHour } from './layout.ts';
+import type { SegmentSource } from './segment.ts';
+
+/** In `storedColumns(table)` order: each column's values as parts one after the other, `rows` values in all. */
+export interface SegmentColumns {
+  readonly rows: number;
+  readonly columns: readonly (readonly ColumnArray[])[];
+  /** Of the event time, ns since 1970 UTC. */
+  readonly timestampMin: bigint;
+  readonly timestampMax: bigint;
+}
+
+const WORD = 2 ** 32;
+const HOUR_NS = Number(NANOS_PER_HOUR);
+/** A time within an hour takes 42 bits: four digits of 11. */
+const DIGIT_BITS = 11;
+const DIGITS = 1 << DIGIT_BITS;
+const LOW_BITS = 2 * DIGIT_BITS;
+
+/** Sorted chunks are passed on as they are, without a copy; otherwise each column is one part of plain memory. */
+export function sortedColumns(segment: SegmentSource, table: TableSchema): SegmentColumns {
+  const stored = storedColumns(table);
+  const time = stored.indexOf(table.columns[table.timestampColumn]!);
+  assert(segment.rows > 0, 'a segment has rows');
+  const deltas = timesInHour(segment, time);
+  const order = deltas.sorted ? null : orderOf(deltas.values);
+  const columns = stored.map((column, index) => {
+    const parts = segment.chunks.map((chunk) => chunk.columns[index]!);
+    return order === null ? parts : [permuted(parts, order, column.type)];
+  });
+  const hourNs = nsOfHour(segment.hour);
+  return {
+    rows: segment.rows,
+    columns,
+    timestampMin: hourNs + BigInt(deltas.min),
+    timestampMax: hourNs + BigInt(deltas.max),
+  };
+}
+
+interface TimesInHour {
+  /** Nanoseconds since the hour began, per row; exact, since an hour has fewer than 2^53. */
+  readonly values: Float64Array;
+  readonly sorted: boolean;
+  readonly min: number;
+  readonly max: number;
+}
+
+function timesInHour(segment: SegmentSource, time: number): TimesInHour {
+  const values = new Float64Array(segment.rows);
+  const hourNs = nsOfHour(segment.hour);
+  const hourHigh = Number(hourNs >> 32n);
+  const hourLow = Number(BigInt.asUintN(32, hourNs));
+  let row = 0;
+  let sorted = true;
+  let min = Infinity;
+  let max = -Infinity;
+  for (const chunk of segment.chunks) {
+    const times = chunk.columns[time]!;
+    assert(times.length === chunk.rows, 'a chunk holds as many values as it says');
+    assert(row + chunk.rows <= segment.rows, 'chunks hold as many rows as their segment');
+    const words = new Int32Array(times.buffer, times.byteOffset, 2 * chunk.rows);
+    for (let i = 0; i < words.length; i += 2) {
+      const value = (words[i + 1]! - hourHigh) * WORD + ((words[i]! >>> 0) - hourLow);
+      if (value < max) sorted = false;
+      else max = value;
+      if (value < min) min = value;
+      values[row++] = value;
+    }
+  }
+  assert(row === segment.rows, 'chunks hold as many rows as their segment');
+  assert(min >= 0 && max < HOUR_NS, 'every row of a segment lies in its hour');
+  return { values, sorted, min, max };
+}
+
+/**
+ * Row numbers in the order of `values`, ties in row order. Most rows of a stream are in order already: only the
+ * late ones, those below an earlier row's value, are sorted, and then merged in.
+ */
+function orderOf(values: Float64Array): Int32Array {
+  const rows = values.length;
+  const timely = new Int32Array(rows);
+  const late = new Int32Array(rows);
+  let timelyRows = 0;
+  let lateRows = 0;
+  let max = -Infinity;
+  for (let row = 0; row < rows; row++) {
+    if (values[row]! < max) late[lateRows++] = row;
+    else {
+      max = values[row]!;
+      timely[timelyRows++] = row;
+    }
+  }
+  const sortedLate = radixSorted(late.subarray(0, lateRows), values);
+  return merged(timely.subarray(0, timelyRows), sortedLate, values);
+}
+
+function merged(first: Int32Array, second: Int32Array, values: Float64Array): Int32Array {
+  const order = new Int32Array(first.length + second.length);
+  let a = 0;
+  let b = 0;
+  for (let i = 0; i < order.length; i++) {
+    const rowA = a < first.length ? first[a]! : -1;
+    const rowB = b < second.length ? second[b]! : -1;
+    const takeA =
+      rowB < 0 ||
+      (rowA >= 0 && (values[rowA]! < values[rowB]! || (values[rowA] === values[rowB] && rowA < rowB)));
+    order[i] = takeA ? rowA : rowB;
+    if (takeA) a++;
+    else b++;
+  }
+  return order;
+}
+
+/** The rows by value, ties in their given order: a radix sort by digits, least first, each pass stable. */
+function radixSorted(rows: Int32Array, values: Float64Array): Int32Array {
+  const low = new Int32Array(rows.length);
+  const high = new Int32Array(rows.length);
+  let order: Int32Array = new Int32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) {
+    const value = values[rows[i]!]!;
+    const upper = Math.floor(value / (1 << LOW_BITS));
+    high[i] = upper;
+    low[i] = value - upper * (1 << LOW_BITS);
+    order[i] = i;
+  }
+  let spare: Int32Array = new Int32Array(rows.length);
+  const starts = new Int32Array(DIGITS);
+  for (const [digits, shift] of [
+    [low, 0],
+    [low, DIGIT_BITS],
+    [high, 0],
+    [high, DIGIT_BITS],
+  ] as const) {
+    if (!countDigits(digits, shift, starts)) continue;
+    for (let i = 0; i < order.length; i++) {
+      const entry = order[i]!;
+      const digit = (digits[entry]! >>> shift) & (DIGITS - 1);
+      spare[starts[digit]!++] = entry;
+    }
+    [order, spare] = [spare, order];
+  }
+  for (let i = 0; i < order.length; i++) order[i] = rows[order[i]!]!;
+  return order;
+}
+
+/** Fills `starts` with where each digit's rows begin. False when all rows share one digit: the pass would change nothing. */
+function countDigits(digits: Int32Array, shift: number, starts: Int32Array): boolean {
+  starts.fill(0);
+  for (let i = 0; i < digits.length; i++) starts[(digits[i]! >>> shift) & (DIGITS - 1)]!++;
+  let start = 0;
+  for (let digit = 0; digit < DIGITS; digit++) {
+    const count = starts[digit]!;
+    if (count === digits.length) return false;
+    starts[digit] = start;
+    start += count;
+  }
+  return true;
+}
+
+/** The values of all parts in the given order, moved as words: as floats, some bit patterns would change. */
+function permuted(parts: readonly ColumnArray[], order: Int32Array, type: ColumnType): ColumnArray {
+  const bytes = elementBytes[type]!;
+  const source = joined(parts, order.length * bytes);
+  const target = new ArrayBuffer(order.length * bytes);
+  if (bytes === 8) gatherPairs(words(source), order, new Int32Array(target));
+  else if (bytes === 4) gather(words(source), order, new Int32Array(target));
+  else gather(source, order, new Uint8Array(target));
+  return columnView(type, target, 0, order.length);
+}
+
+function joined(parts: readonly ColumnArray[], byteLength: number): Uint8Array {
+  const views = parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  if (views.length === 1) return views[0]!;
+  const whole = new Uint8Array(byteLength);
+  let position = 0;
+  for (const view of views) {
+    whole.set(view, position);
+    position += view.length;
+  }
+  return whole;
+}
+
+const words = (bytes: Uint8Array): Int32Array =>
+  new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+
+function gather<Values extends Int32Array | Uint8Array>(
+  source: Values,
+  order: Int32Array,
+  target: Values,
+): void {
+  for (let i = 0; i < order.length; i++) target[i] = source[order[i]!]!;
+}
+
+function gatherPairs(source: Int32Array, order: Int32Array, target: Int32Array): void {
+  for (let i = 0; i < order.length; i++) {
+    const row = order[i]!;
+    target[2 * i] = source[2 * row]!;
+    target[2 * i + 1] = source[2 * row + 1]!;
+  }
+}
