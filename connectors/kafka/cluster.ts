@@ -1,0 +1,381 @@
+// What: connections to the brokers for the requests in requests.ts, with leaders and coordinators found and remembered.
+// Why: all partitions of a member share a connection per broker, and each request is either answered or known to be unanswered.
+// Invariant: a connection lives once: after a failure it is dropped with all it holds, and a new object takes its place.
+
+import { createRequire } from 'node:module';
+import type { KafkaConfig, Logger as KafkajsLogger } from 'kafkajs';
+import type { Clock } from '../../src/kernel/clock.ts';
+import { backoffMs } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { Logger } from '../../src/ports.ts';
+import { brokerAddress, createKafka, type KafkaConnection, kafkajsConfig } from './client.ts';
+import { isPassing, KafkaCode, kafkaError, refusal } from './errors.ts';
+import { apiVersions, type ClusterLayout, findCoordinator, type KafkaRequest, metadata } from './requests.ts';
+import { Reader, Writer } from './wire.ts';
+
+/** Who is to answer. `waiting` marks long polls: they have a connection of their own, since a broker answers one request at a time. */
+export type Target =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'controller' }
+  | { readonly kind: 'coordinator'; readonly of: 'group' | 'transaction'; readonly key: string }
+  | {
+      readonly kind: 'leader';
+      readonly topic: string;
+      readonly partition: number;
+      readonly waiting?: boolean;
+    };
+
+export interface Cluster {
+  readonly connection: KafkaConnection;
+  /**
+   * Sends once and resolves with the answer, error codes included. Rejects when there is no answer: the request
+   * may or may not have been carried out, now or later. Then the connection is gone with all requests on it.
+   */
+  send<Answer>(target: Target, request: KafkaRequest<Answer>): Promise<Answer>;
+  /**
+   * For requests that do no harm when repeated: sends again, with growing pauses, while brokers are away or answer
+   * that it cannot be done yet. Resolves with an answer whose code is final; `doing` says in errors what was tried.
+   * @throws ZeptoError KAFKA_UNREACHABLE (retry) when patience ends; KAFKA_AUTH, KAFKA_TOPIC_MISSING (stop).
+   */
+  ask<Answer>(
+    target: Target,
+    request: KafkaRequest<Answer>,
+    codeOf: (answer: Answer) => number,
+    doing: string,
+  ): Promise<Answer>;
+  /** Look the target up again before the next request: its answer said that it moved. */
+  forget(target: Target): void;
+  /** The topic's partition count; null when there is no such topic. */
+  partitionCount(topic: string): Promise<number | null>;
+  /** Unanswered requests reject. Idempotent. */
+  close(): Promise<void>;
+}
+
+export interface ClusterOptions {
+  /** How long `ask` goes on. */
+  readonly patienceMs?: number;
+}
+
+/** A topic that brokers do not know may be a new one that they have not heard of yet: this long. */
+const UNKNOWN_TOPIC_PATIENCE_MS = 2_000;
+
+export function openCluster(
+  connection: KafkaConnection,
+  logger: Logger,
+  clock: Clock,
+  { patienceMs = 30_000 }: ClusterOptions = {},
+): Cluster {
+  const config = kafkajsConfig(connection, logger, clock);
+  const kafkajsLogger = createKafka(connection, logger, clock).logger();
+  const links = new Map<string, Promise<Link>>();
+  const addresses = new Map<number, { host: string; port: number }>();
+  const coordinators = new Map<string, Promise<number>>();
+  const topics = new Map<string, Promise<ClusterLayout['topics'][number]>>();
+  let bootstrapNext = Math.floor(clock.random() * connection.brokers.length);
+  let closed = false;
+
+  // -- connections ---------------------------------------------------------------------------------------
+
+  async function link(host: string, port: number, lane: Lane): Promise<Link> {
+    if (closed) throw new ZeptoError('KAFKA_UNREACHABLE', 'stop', 'the connection to Kafka was closed here');
+    const key = `${host}:${port}/${lane}`;
+    const held = links.get(key);
+    if (held !== undefined) {
+      const open = await held;
+      if (open.isOpen()) return open;
+      if (links.get(key) === held) links.delete(key);
+      return link(host, port, lane);
+    }
+    const opening = openLink(host, port, lane, config, kafkajsLogger);
+    links.set(key, opening);
+    try {
+      const opened = await opening;
+      if (closed) opened.close();
+      return opened;
+    } catch (error) {
+      if (links.get(key) === opening) links.delete(key);
+      throw error;
+    }
+  }
+
+  async function anyLink(): Promise<Link> {
+    for (const held of links.values()) {
+      const open = await held.catch(() => null);
+      if (open?.isOpen() && open.lane === 'requests') return open;
+    }
+    const known = [...addresses.values(), ...connection.brokers.map(brokerAddress)];
+    let failure: unknown;
+    for (let attempt = 0; attempt < known.length; attempt++) {
+      const { host, port } = known[(bootstrapNext + attempt) % known.length]!;
+      try {
+        return await link(host, port, 'requests');
+      } catch (error) {
+        failure = error;
+      }
+    }
+    bootstrapNext++;
+    throw failure;
+  }
+
+  async function nodeLink(node: number, lane: Lane): Promise<Link> {
+    if (!addresses.has(node)) await layout([]);
+    const address = addresses.get(node);
+    if (address === undefined)
+      throw new ZeptoError(
+        'KAFKA_UNREACHABLE',
+        'retry',
+        `broker ${node} is not up (the cluster names it, without an address)`,
+      );
+    try {
+      return await link(address.host, address.port, lane);
+    } catch (error) {
+      addresses.delete(node); // it may have come back elsewhere
+      throw error;
+    }
+  }
+
+  // -- who answers ---------------------------------------------------------------------------------------
+
+  async function layout(names: readonly string[]): Promise<ClusterLayout> {
+    const answer = await (await anyLink()).send(metadata(names));
+    if (answer.nodes.length > 0) {
+      addresses.clear();
+      for (const { id, host, port } of answer.nodes) addresses.set(id, { host, port });
+    }
+    return answer;
+  }
+
+  async function topicLayout(name: string): Promise<ClusterLayout['topics'][number]> {
+    const found = (await layout([name])).topics[0];
+    if (found === undefined)
+      throw refusal(KafkaCode.UNKNOWN_TOPIC_OR_PARTITION, `find topic ${name}`, { topic: name });
+    if (found.code !== 0) throw refusal(found.code, `find topic ${name}`, { topic: name });
+    return found;
+  }
+
+  async function coordinatorNode(of: 'group' | 'transaction', key: string): Promise<number> {
+    const answer = await (await anyLink()).send(findCoordinator(of, key));
+    if (answer.code !== 0) throw refusal(answer.code, `find the coordinator of ${of} ${key}`);
+    return answer.node;
+  }
+
+  async function targetLink(target: Target): Promise<Link> {
+    switch (target.kind) {
+      case 'any':
+        return anyLink();
+      case 'controller':
+        return nodeLink((await layout([])).controller, 'requests');
+      case 'coordinator':
+        return nodeLink(
+          await once(coordinators, `${target.of} ${target.key}`, () =>
+            coordinatorNode(target.of, target.key),
+          ),
+          'requests',
+        );
+      case 'leader': {
+        const { topic, partition } = target;
+        const found = await once(topics, topic, () => topicLayout(topic));
+        const leader = found.partitions.find((entry) => entry.partition === partition)?.leader;
+        if (leader === undefined)
+          throw new ZeptoError(
+            'KAFKA_TOPIC_MISSING',
+            'stop',
+            `topic ${topic} has no partition ${partition}`,
+            {
+              context: { topic, partition },
+            },
+          );
+        if (leader < 0)
+          throw refusal(KafkaCode.LEADER_NOT_AVAILABLE, `reach the leader of ${topic}-${partition}`);
+        return nodeLink(leader, target.waiting === true ? 'waiting' : 'requests');
+      }
+    }
+  }
+
+  function forget(target: Target): void {
+    if (target.kind === 'coordinator') coordinators.delete(`${target.of} ${target.key}`);
+    if (target.kind === 'leader') topics.delete(target.topic);
+  }
+
+  // -- requests ------------------------------------------------------------------------------------------
+
+  async function send<Answer>(target: Target, request: KafkaRequest<Answer>): Promise<Answer> {
+    let to: Link | undefined;
+    try {
+      to = await targetLink(target);
+      return await to.send(request);
+    } catch (error) {
+      to?.close();
+      forget(target);
+      throw kafkaError(
+        error,
+        `${request.name} at ${to?.address ?? connection.brokers.join(', ')}`,
+        connection,
+      );
+    }
+  }
+
+  async function ask<Answer>(
+    target: Target,
+    request: KafkaRequest<Answer>,
+    codeOf: (answer: Answer) => number,
+    doing: string,
+  ): Promise<Answer> {
+    const startMs = clock.monotonicMs();
+    for (let attempt = 0; ; attempt++) {
+      let failure: ZeptoError;
+      try {
+        const answer = await send(target, request);
+        const code = codeOf(answer);
+        if (!isPassing(code)) return answer;
+        if (code !== KafkaCode.CONCURRENT_TRANSACTIONS) forget(target);
+        failure = refusal(code, doing);
+      } catch (error) {
+        failure = kafkaError(error, doing, connection);
+      }
+      const passedMs = clock.monotonicMs() - startMs;
+      const mayBeNew = failure.code === 'KAFKA_TOPIC_MISSING' && passedMs < UNKNOWN_TOPIC_PATIENCE_MS;
+      if (closed || passedMs >= patienceMs || (failure.action !== 'retry' && !mayBeNew)) throw failure;
+      await clock.sleep(backoffMs(attempt, 5, 500, clock));
+    }
+  }
+
+  async function partitionCount(topic: string): Promise<number | null> {
+    const { topics: found } = await ask(
+      { kind: 'any' },
+      metadata([topic]),
+      (answer) =>
+        answer.topics[0]?.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION ? 0 : (answer.topics[0]?.code ?? 0),
+      `look topic ${topic} up`,
+    );
+    const entry = found[0];
+    if (entry === undefined || entry.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) return null;
+    if (entry.code !== 0) throw refusal(entry.code, `look topic ${topic} up`, { topic });
+    return entry.partitions.length;
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    const open = [...links.values()];
+    links.clear();
+    for (const held of open) (await held.catch(() => null))?.close();
+  }
+
+  return { connection, send, ask, forget, partitionCount, close };
+}
+
+/** What `key` stands for, looked up once however many wait for it; a failed look-up is not remembered. */
+async function once<T>(found: Map<string, Promise<T>>, key: string, look: () => Promise<T>): Promise<T> {
+  let pending = found.get(key);
+  if (pending === undefined) {
+    pending = look();
+    found.set(key, pending);
+    const mine = pending;
+    mine.catch(() => {
+      if (found.get(key) === mine) found.delete(key);
+    });
+  }
+  return pending;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// One connection, on kafkajs's socket, TLS and SASL
+
+type Lane = 'requests' | 'waiting';
+
+interface Link {
+  readonly address: string;
+  readonly lane: Lane;
+  isOpen(): boolean;
+  send<Answer>(request: KafkaRequest<Answer>): Promise<Answer>;
+  close(): void;
+}
+
+/** The part of kafkajs's Connection that is used here. */
+interface KafkajsConnection {
+  connect(): Promise<unknown>;
+  authenticate(): Promise<void>;
+  isConnected(): boolean;
+  setVersions(versions: Readonly<Record<number, { minVersion: number; maxVersion: number }>>): void;
+  setSupportAuthenticationProtocol(supported: boolean): void;
+  rejectRequests(error: Error): void;
+  disconnect(): Promise<unknown>;
+  send(call: {
+    request: {
+      apiKey: number;
+      apiVersion: number;
+      apiName: string;
+      encode(): Promise<{ buf: Buffer; buffer: Buffer }>;
+    };
+    response: {
+      decode(payload: Buffer): Promise<{ answer: unknown }>;
+      parse(decoded: { answer: unknown }): Promise<unknown>;
+    };
+    logResponseError: boolean;
+  }): Promise<unknown>;
+}
+
+const Connection = createRequire(import.meta.url)('kafkajs/src/network/connection.js') as new (
+  options: object,
+) => KafkajsConnection;
+
+async function openLink(
+  host: string,
+  port: number,
+  lane: Lane,
+  config: KafkaConfig,
+  logger: KafkajsLogger,
+): Promise<Link> {
+  const { ssl, sasl, clientId, connectionTimeout, requestTimeout, socketFactory } = config;
+  const connection = new Connection({
+    host,
+    port,
+    ssl,
+    sasl,
+    clientId,
+    connectionTimeout,
+    requestTimeout,
+    enforceRequestTimeout: true,
+    socketFactory,
+    logger,
+  });
+  const close = (): void => {
+    connection.rejectRequests(
+      new ZeptoError('KAFKA_UNREACHABLE', 'retry', `the connection to ${host}:${port} was given up`),
+    );
+    // Settles by itself: there is nothing left to wait for.
+    connection.disconnect().catch(() => {});
+  };
+  const send = async <Answer>(request: KafkaRequest<Answer>): Promise<Answer> => {
+    const answer = await connection.send({
+      request: {
+        apiKey: request.key,
+        apiVersion: request.version,
+        apiName: request.name,
+        encode: async () => {
+          const to = new Writer();
+          request.encode(to);
+          const bytes = to.finish();
+          return { buf: bytes, buffer: bytes };
+        },
+      },
+      response: {
+        decode: async (payload) => ({ answer: request.decode(new Reader(payload)) }),
+        parse: async (decoded) => decoded.answer,
+      },
+      logResponseError: false,
+    });
+    return answer as Answer;
+  };
+  try {
+    await connection.connect();
+    const versions = await send(apiVersions());
+    connection.setVersions(versions);
+    connection.setSupportAuthenticationProtocol(true);
+    await connection.authenticate();
+  } catch (error) {
+    close();
+    throw error;
+  }
+  return { address: `${host}:${port}`, lane, isOpen: () => connection.isConnected(), send, close };
+}

@@ -1,0 +1,294 @@
+// What: the commit record of one Kafka partition: a transaction of dead letters, offset and metadata, by a fenced producer.
+// Why: the group's committed offset is the one truth about what is sealed, so it must be known exactly who wrote what.
+// Invariant: only fence() takes a producer epoch; after anything unanswered the epoch is given up before anything else is sent.
+
+import type { Clock } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { CommitLog, CommittedOffset, DeadLetter, TopicPartition } from '../../src/ports.ts';
+import type { Cluster, Target } from './cluster.ts';
+import { nextDeadLetterBatch } from './dead-letter.ts';
+import type { DeadLetterTopic } from './dead-letter-topic.ts';
+import { codeName, isFenced, isPassing, KafkaCode, refusal } from './errors.ts';
+import { encodeRecordBatch } from './record-write.ts';
+import {
+  addOffsetsToTransaction,
+  addPartitionToTransaction,
+  commitOffsetInTransaction,
+  endTransaction,
+  fetchOffset,
+  initProducerId,
+  type KafkaRequest,
+  type ProducerId,
+  produce,
+} from './requests.ts';
+
+export interface CommitLogOptions {
+  readonly cluster: Cluster;
+  readonly group: string;
+  readonly source: TopicPartition;
+  readonly deadLetterTopic: DeadLetterTopic;
+  readonly clock: Clock;
+  /** After this long the coordinator itself aborts a transaction whose producer is silent. */
+  readonly transactionTimeoutMs: number;
+  /** How long a step of a commit is repeated while brokers answer that it cannot be done yet. */
+  readonly patienceMs: number;
+}
+
+/** What this log may do next. */
+type State =
+  | { readonly kind: 'unfenced'; readonly why: ZeptoError }
+  /** `sequence`: records sent to the dead-letter partition under this epoch. */
+  | { readonly kind: 'owner'; readonly producer: ProducerId; sequence: number }
+  /** The last commit may or may not hold. */
+  | { readonly kind: 'unknown'; readonly producer: ProducerId; readonly why: ZeptoError };
+
+export function openCommitLog(options: CommitLogOptions): CommitLog {
+  const { cluster, group, source, deadLetterTopic, clock, transactionTimeoutMs, patienceMs } = options;
+  const { topic, partition } = source;
+  const transactionalId = `${group}-${topic}-${partition}`;
+  const transactions: Target = { kind: 'coordinator', of: 'transaction', key: transactionalId };
+  const offsets: Target = { kind: 'coordinator', of: 'group', key: group };
+  const context = { topic, partition };
+  let state: State = {
+    kind: 'unfenced',
+    why: new ZeptoError('INTERNAL', 'stop', 'commit before fence', { context }),
+  };
+
+  // -- fence ---------------------------------------------------------------------------------------------
+
+  async function fence(): Promise<CommittedOffset | null> {
+    await deadLetterTopic.ensure();
+    const producer = await takeEpoch(state.kind === 'unknown' ? state.producer : null);
+    // Only now: what an earlier owner had in flight is aborted or committed by the time the epoch is given out.
+    const doing = `read the committed offset of ${topic}-${partition} in group ${group}`;
+    const fetched = await cluster.ask(
+      offsets,
+      fetchOffset(group, topic, partition),
+      (answer) => answer.code,
+      doing,
+    );
+    if (fetched.code !== 0) throw refusal(fetched.code, doing, context);
+    state = { kind: 'owner', producer, sequence: 0 };
+    return fetched.offset < 0 ? null : { offset: fetched.offset, metadata: fetched.metadata };
+  }
+
+  /**
+   * With `mine` (the epoch of a commit of unknown outcome) only if nobody has taken the partition since: a stopped and
+   * continued process that settles its own commit must not shut the rightful owner out.
+   */
+  async function takeEpoch(mine: ProducerId | null): Promise<ProducerId> {
+    const doing = `take over ${transactionalId}`;
+    if (mine !== null) {
+      const code = await cluster.ask(
+        transactions,
+        endTransaction(transactionalId, mine, 'abort'),
+        (answer) => answer,
+        doing,
+      );
+      if (isFenced(code)) throw lost(fencedError(code));
+      // INVALID_TXN_STATE: it was committed, or never begun. Anything else shows at InitProducerId again.
+    }
+    const request = initProducerId(transactionalId, transactionTimeoutMs, mine);
+    const { code, producer } = await cluster.ask(transactions, request, (answer) => answer.code, doing);
+    if (mine !== null && isFenced(code)) throw lost(fencedError(code));
+    if (code !== 0) throw refusal(code, doing, context);
+    return producer;
+  }
+
+  // -- commit --------------------------------------------------------------------------------------------
+
+  async function commit(offset: number, metadata: string, deadLetters: readonly DeadLetter[]): Promise<void> {
+    if (state.kind !== 'owner') throw state.why;
+    const owner = state;
+    try {
+      if (deadLetters.length > 0) await sendDeadLetters(owner, deadLetters);
+      await step(
+        transactions,
+        addOffsetsToTransaction(transactionalId, owner.producer, group),
+        (code) => code,
+      );
+      const toCommit = { group, topic, partition, offset, metadata };
+      await step(
+        offsets,
+        commitOffsetInTransaction(transactionalId, owner.producer, toCommit),
+        (code) => code,
+      );
+    } catch (error) {
+      throw await abandoned(owner, error, metadata);
+    }
+    await end(owner.producer);
+  }
+
+  async function sendDeadLetters(
+    owner: State & { kind: 'owner' },
+    letters: readonly DeadLetter[],
+  ): Promise<void> {
+    const to = await deadLetterTopic.partitionFor(partition);
+    const target: Target = { kind: 'leader', topic: to.topic, partition: to.partition };
+    await step(
+      transactions,
+      addPartitionToTransaction(transactionalId, owner.producer, to.topic, to.partition),
+      (code) => code,
+    );
+    for (let sent = 0; sent < letters.length; ) {
+      const records = nextDeadLetterBatch(letters, sent, source, deadLetterTopic.batchBytesMax());
+      const batch = encodeRecordBatch(records, clock.nowMs(), owner);
+      const timeoutMs = cluster.connection.requestTimeoutMs;
+      try {
+        await step(
+          target,
+          produce(transactionalId, timeoutMs, to.topic, to.partition, batch),
+          (answer) => answer.code,
+        );
+      } catch (error) {
+        if (error instanceof Refused && tooLarge(error.code) && deadLetterTopic.lowerBatchBytesMax())
+          continue;
+        throw error;
+      }
+      owner.sequence += records.length;
+      sent += records.length;
+    }
+  }
+
+  /** One request of the transaction, repeated while the broker answers "not yet". Rejects with Refused, or with whatever left it unanswered. */
+  async function step<Answer>(
+    target: Target,
+    request: KafkaRequest<Answer>,
+    codeOf: (answer: Answer) => number,
+  ): Promise<void> {
+    const startMs = clock.monotonicMs();
+    for (let attempt = 0; ; attempt++) {
+      const code = codeOf(await cluster.send(target, request));
+      if (code === KafkaCode.NONE) return;
+      if (!isPassing(code) || clock.monotonicMs() - startMs >= patienceOf(code))
+        throw new Refused(code, request.name);
+      await pause(target, code, attempt);
+    }
+  }
+
+  /** THE COMMIT POINT. Once the request is out, only its answer says what holds. */
+  async function end(producer: ProducerId): Promise<void> {
+    const startMs = clock.monotonicMs();
+    let mayHold = false;
+    for (let attempt = 0; ; attempt++) {
+      let code: number;
+      try {
+        code = await cluster.send(transactions, endTransaction(transactionalId, producer, 'commit'));
+      } catch (error) {
+        throw unknown(producer, 'the end of the transaction was not answered', error);
+      }
+      if (code === KafkaCode.NONE) return;
+      // Fenced with nothing answered "not yet" before: the coordinator has not carried it out and never will.
+      if (isFenced(code) && !mayHold) throw lost(fencedError(code));
+      if (!isPassing(code) || clock.monotonicMs() - startMs >= patienceMs)
+        throw unknown(producer, `the end of the transaction was answered ${codeName(code)}`, undefined);
+      // A coordinator that could not replicate the decision answers so too, and its successor may find the decision in the log.
+      if (code !== KafkaCode.CONCURRENT_TRANSACTIONS) mayHold = true;
+      await pause(transactions, code, attempt);
+    }
+  }
+
+  /** The transaction failed before its end was sent: nothing of it is committed. Says what the caller must do. */
+  async function abandoned(
+    owner: State & { kind: 'owner' },
+    error: unknown,
+    metadata: string,
+  ): Promise<ZeptoError> {
+    if (!(error instanceof Refused))
+      return unknown(owner.producer, 'a request of the transaction was not answered', error);
+    if (isFenced(error.code)) return lost(fencedError(error.code));
+    const cause = refusal(error.code, `${error.request} for ${topic}-${partition}`, context);
+    if (error.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) deadLetterTopic.forget();
+    // Anything that came through is in the transaction, and a later commit would take it along: abort.
+    const aborted = await cluster
+      .send(transactions, endTransaction(transactionalId, owner.producer, 'abort'))
+      .catch(() => null);
+    if (aborted !== KafkaCode.NONE) return unknown(owner.producer, cause.message, cause);
+    if (error.code === KafkaCode.OFFSET_METADATA_TOO_LARGE)
+      return new ZeptoError(
+        'METADATA_TOO_LARGE',
+        'stop',
+        `the broker refused ${metadata.length} characters of offset metadata: raise its offset.metadata.max.bytes`,
+        { cause, context },
+      );
+    if (cause.code === 'KAFKA_AUTH') return cause;
+    return unknown(owner.producer, cause.message, cause);
+  }
+
+  // -- outcomes ------------------------------------------------------------------------------------------
+
+  function lost(why: ZeptoError): ZeptoError {
+    state = { kind: 'unfenced', why };
+    return why;
+  }
+
+  function unknown(producer: ProducerId, detail: string, cause: unknown): ZeptoError {
+    const why = new ZeptoError(
+      'COMMIT_UNKNOWN',
+      'retry',
+      `it is not known whether the commit of ${topic}-${partition} holds: ${detail}. Fencing again tells`,
+      { cause, context },
+    );
+    state = { kind: 'unknown', producer, why };
+    return why;
+  }
+
+  function fencedError(code: number): ZeptoError {
+    return new ZeptoError(
+      'FENCED',
+      'rejoin',
+      `another owner has taken ${topic}-${partition}: ${codeName(code)} for ${transactionalId}`,
+      { context },
+    );
+  }
+
+  function patienceOf(code: number): number {
+    // A topic that is not there will not come by itself; 2 s cover one that is new.
+    return code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION ? Math.min(patienceMs, 2_000) : patienceMs;
+  }
+
+  async function pause(target: Target, code: number, attempt: number): Promise<void> {
+    if (code === KafkaCode.CONCURRENT_TRANSACTIONS) {
+      // The last transaction's markers are still being written, a matter of milliseconds.
+      await clock.sleep(Math.min(50, 2 + 3 * attempt));
+      return;
+    }
+    cluster.forget(target);
+    await clock.sleep(Math.min(500, 20 * 2 ** Math.min(attempt, 10)) * (0.5 + 0.5 * clock.random()));
+  }
+
+  // Calls take turns: a fence waits for the commit before it.
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(call: () => Promise<T>): Promise<T> => {
+    const result = turn.then(call);
+    turn = result.catch(() => {});
+    return result;
+  };
+
+  return {
+    fence: () => inTurn(fence),
+    commit: (offset, metadata, deadLetters) => inTurn(() => commit(offset, metadata, deadLetters)),
+    close: () =>
+      inTurn(async () => {
+        state = {
+          kind: 'unfenced',
+          why: new ZeptoError('INTERNAL', 'stop', 'commit after close', { context }),
+        };
+      }),
+  };
+}
+
+/** The broker answered, and refused: the request was not carried out. */
+class Refused extends Error {
+  readonly code: number;
+  readonly request: string;
+  constructor(code: number, request: string) {
+    super(`${request}: ${codeName(code)}`);
+    this.code = code;
+    this.request = request;
+  }
+}
+
+function tooLarge(code: number): boolean {
+  return code === KafkaCode.MESSAGE_TOO_LARGE || code === KafkaCode.RECORD_LIST_TOO_LARGE;
+}

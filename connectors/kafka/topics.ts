@@ -1,0 +1,74 @@
+// What: what a topic is set to, and making one that is missing.
+// Why: the dead-letter and symbol topics must exist, with settings that keep the promises, before the first tick is taken.
+// Invariant: an existing topic is never altered; what is wrong with it is said, with the setting to change.
+
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { Cluster } from './cluster.ts';
+import { codeName, KafkaCode, refusal } from './errors.ts';
+import { createTopic, describeTopic, type TopicToCreate } from './requests.ts';
+
+export interface TopicRetention {
+  /** Null: unlimited. */
+  readonly ms: number | null;
+  readonly bytes: number | null;
+  readonly compacted: boolean;
+}
+
+/** Settings in force. @throws ZeptoError KAFKA_AUTH without the right DescribeConfigs; KAFKA_TOPIC_MISSING. */
+export async function topicSettings(
+  cluster: Cluster,
+  topic: string,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const doing = `describe the settings of topic ${topic}`;
+  const { code, config } = await cluster.ask(
+    { kind: 'any' },
+    describeTopic(topic, names),
+    (answer) => answer.code,
+    doing,
+  );
+  if (code !== 0) throw refusal(code, doing, { topic });
+  return config;
+}
+
+export async function topicRetention(cluster: Cluster, topic: string): Promise<TopicRetention> {
+  const settings = await topicSettings(cluster, topic, ['retention.ms', 'retention.bytes', 'cleanup.policy']);
+  return {
+    ms: limit(settings.get('retention.ms')),
+    bytes: limit(settings.get('retention.bytes')),
+    compacted: (settings.get('cleanup.policy') ?? '').includes('compact'),
+  };
+}
+
+function limit(setting: string | undefined): number | null {
+  const value = Number(setting ?? -1);
+  return value < 0 ? null : value;
+}
+
+/**
+ * Creates the topic unless it exists; whoever else creates it at the same time is welcome.
+ * @throws ZeptoError KAFKA_TOPIC_MISSING (stop) naming the topic and how to create it by hand.
+ */
+export async function ensureTopic(
+  cluster: Cluster,
+  topic: TopicToCreate,
+  purpose: string,
+): Promise<'created' | 'exists'> {
+  if ((await cluster.partitionCount(topic.name)) !== null) return 'exists';
+  const { code, message } = await cluster.ask(
+    { kind: 'controller' },
+    createTopic(topic, cluster.connection.requestTimeoutMs),
+    (answer) => answer.code,
+    `create topic ${topic.name}`,
+  );
+  if (code === KafkaCode.TOPIC_ALREADY_EXISTS) return 'exists';
+  if (code === KafkaCode.NONE) return 'created';
+  const settings = Object.entries(topic.config).map(([name, value]) => ` --config ${name}=${value}`);
+  throw new ZeptoError(
+    'KAFKA_TOPIC_MISSING',
+    'stop',
+    `${purpose} ${topic.name} does not exist and could not be created: ${codeName(code)}${message === '' ? '' : `, ${message}`}. ` +
+      `Create it: kafka-topics.sh --create --topic ${topic.name} --partitions ${topic.partitions}${settings.join('')}`,
+    { context: { topic: topic.name } },
+  );
+}
