@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'STORE_UNAVAILABLE'
   | 'STORE_DENIED'
   | 'STORE_NO_BUCKET'
+  | 'STORE_NO_OBJECT'
   | 'STORE_CONFLICT'
   | 'DISK_FULL'
   | 'DISK_ERROR'
