@@ -19,7 +19,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
 import { bearerTokens, type TokenSource } from './oauth.ts';
 
-/** Where the cluster is and how to speak to it. Every field is named in error messages as `kafka.{field}`. */
+/** Where the cluster is and how to speak to it. Errors name the settings by their flags (`--kafka-sasl-password`). */
 export interface KafkaConnection {
   /** Bootstrap servers, `host:port`; others are discovered. */
   readonly brokers: readonly string[];
@@ -29,55 +29,42 @@ export interface KafkaConnection {
   readonly tls: KafkaTls | null;
   /** Null: no authentication, or by TLS client certificate alone. */
   readonly sasl: KafkaSasl | null;
-  /** Longest wait for a TCP or TLS connection. */
-  readonly connectTimeoutMs: number;
-  /** Longest wait for one answer. */
-  readonly requestTimeoutMs: number;
-  /** How often the client repeats a request that failed in passing, before the failure is ours to judge. */
-  readonly retriesMax: number;
-  /** First pause between repeats; doubles up to `retryPauseMaxMs`. */
-  readonly retryPauseMs: number;
-  readonly retryPauseMaxMs: number;
+  /** Longest wait for a TCP or TLS connection and for authentication on it. Default 10 s. */
+  readonly connectTimeoutMs?: number;
+  /** Longest wait for one answer. Default 30 s. */
+  readonly requestTimeoutMs?: number;
+  /** How often kafkajs repeats a request that failed in passing, before the failure is ours to judge. Default 8. */
+  readonly retriesMax?: number;
+  /** First pause between repeats (default 100 ms), doubled each time up to `retryPauseMaxMs` (default 5 s). */
+  readonly retryPauseMs?: number;
+  readonly retryPauseMaxMs?: number;
 }
 
-/** PEM files. They are read again for each connection, so certificates may be renewed while the process runs. */
+/** PEM files; null or absent: the system's authorities, no client certificate. They are read again for each connection, so that certificates may be renewed while the process runs. */
 export interface KafkaTls {
   /** Authorities to trust instead of the system's. */
-  readonly caFile?: string;
-  /** Client certificate and its key, for brokers that ask for one. */
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly keyPassphrase?: string;
-  /** Name to expect in the brokers' certificates, when it is not the host name. */
-  readonly serverName?: string;
-  /** False accepts any certificate: no protection against an impostor. Default true. */
-  readonly verify?: boolean;
+  readonly caFile: string | null;
+  /** Client certificate and its key, for brokers that ask for one: both or neither. */
+  readonly certFile: string | null;
+  readonly keyFile: string | null;
 }
 
 export type KafkaSasl =
   | {
-      readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512';
+      readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
       readonly username: string;
+      /** Secret. */
       readonly password: string;
     }
   | {
-      readonly mechanism: 'OAUTHBEARER';
+      readonly mechanism: 'oauthbearer';
       readonly token: TokenSource;
-      /** SASL extensions, as some hosted clusters ask for (`logicalCluster`, `identityPoolId`). */
+      /** SASL extensions, which some hosted clusters ask for (`logicalCluster`, `identityPoolId`). */
       readonly extensions?: Readonly<Record<string, string>>;
     };
 
-/** Everything but the brokers at its default. */
-export const kafkaConnectionDefaults: Omit<KafkaConnection, 'brokers'> = {
-  clientId: 'zepto',
-  tls: null,
-  sasl: null,
-  connectTimeoutMs: 10_000,
-  requestTimeoutMs: 30_000,
-  retriesMax: 8,
-  retryPauseMs: 100,
-  retryPauseMaxMs: 5_000,
-};
+export const CONNECT_TIMEOUT_MS = 10_000;
+export const REQUEST_TIMEOUT_MS = 30_000;
 
 /** @throws ZeptoError CONFIG_INVALID when a broker address or a TLS file is wrong. Connects to nothing yet. */
 export function createKafka(connection: KafkaConnection, logger: Logger, clock: Clock = systemClock): Kafka {
@@ -86,26 +73,24 @@ export function createKafka(connection: KafkaConnection, logger: Logger, clock: 
 
 /** The same settings in kafkajs's words, for the parts of it that `Kafka` hides. */
 export function kafkajsConfig(connection: KafkaConnection, logger: Logger, clock: Clock): KafkaConfig {
-  for (const broker of connection.brokers) brokerAddress(broker);
-  if (connection.brokers.length === 0) throw invalid('kafka.brokers is empty: give at least one host:port');
-  if (connection.tls !== null) tlsOptions(connection.tls);
-  const { tls, sasl } = connection;
-  if (sasl?.mechanism === 'PLAIN' && tls === null)
-    logger.warn({}, 'kafka.sasl PLAIN without kafka.tls sends the password in clear text');
-  if (tls?.verify === false) logger.warn({}, 'kafka.tls.verify is off: the brokers are not authenticated');
+  const { brokers, clientId, tls, sasl } = connection;
+  if (brokers.length === 0) throw invalid('--brokers is empty: give at least one HOST:PORT');
+  for (const broker of brokers) brokerAddress(broker);
+  if (tls !== null) tlsOptions(tls);
+  const connectTimeoutMs = connection.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   return {
-    brokers: [...connection.brokers],
-    clientId: connection.clientId,
+    brokers: [...brokers],
+    clientId,
     ssl: tls !== null,
-    ...(sasl === null ? {} : { sasl: saslOptions(sasl, connection, clock) }),
+    ...(sasl === null ? {} : { sasl: saslOptions(sasl, connectTimeoutMs, clock) }),
     socketFactory: socketFactory(tls),
-    connectionTimeout: connection.connectTimeoutMs,
-    authenticationTimeout: connection.connectTimeoutMs,
-    requestTimeout: connection.requestTimeoutMs,
+    connectionTimeout: connectTimeoutMs,
+    authenticationTimeout: connectTimeoutMs,
+    requestTimeout: connection.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
     retry: {
-      retries: connection.retriesMax,
-      initialRetryTime: connection.retryPauseMs,
-      maxRetryTime: connection.retryPauseMaxMs,
+      retries: connection.retriesMax ?? 8,
+      initialRetryTime: connection.retryPauseMs ?? 100,
+      maxRetryTime: connection.retryPauseMaxMs ?? 5_000,
     },
     logLevel: logLevel.INFO,
     logCreator: () => (entry) => log(logger, entry),
@@ -118,29 +103,20 @@ export function brokerAddress(broker: string): { readonly host: string; readonly
   const port = Number(match?.[2]);
   if (match === null || port < 1 || port > 65_535)
     throw invalid(
-      `kafka.brokers has "${broker}": write host:port without a scheme (an IPv6 address needs a host name)`,
+      `--brokers has "${broker}": write HOST:PORT without a scheme (an IPv6 address needs a host name)`,
     );
   return { host: match[1]!, port };
 }
 
-function saslOptions(sasl: KafkaSasl, connection: KafkaConnection, clock: Clock): SASLOptions {
-  switch (sasl.mechanism) {
-    case 'PLAIN':
-      return { mechanism: 'plain', username: sasl.username, password: sasl.password };
-    case 'SCRAM-SHA-256':
-      return { mechanism: 'scram-sha-256', username: sasl.username, password: sasl.password };
-    case 'SCRAM-SHA-512':
-      return { mechanism: 'scram-sha-512', username: sasl.username, password: sasl.password };
-    case 'OAUTHBEARER': {
-      const token = bearerTokens(sasl.token, connection.connectTimeoutMs, clock);
-      const { extensions } = sasl;
-      return {
-        mechanism: 'oauthbearer',
-        // kafkajs passes `extensions` on, though its types do not name it.
-        oauthBearerProvider: async () => ({ value: await token(), ...(extensions ? { extensions } : {}) }),
-      };
-    }
-  }
+function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOptions {
+  if (sasl.mechanism !== 'oauthbearer') return { ...sasl };
+  const token = bearerTokens(sasl.token, timeoutMs, clock);
+  const { extensions } = sasl;
+  return {
+    mechanism: sasl.mechanism,
+    // kafkajs sends `extensions` too, though its types do not name them.
+    oauthBearerProvider: async () => ({ value: await token(), ...(extensions ? { extensions } : {}) }),
+  };
 }
 
 function socketFactory(tls: KafkaTls | null): ISocketFactory {
@@ -148,7 +124,7 @@ function socketFactory(tls: KafkaTls | null): ISocketFactory {
     let socket: Socket;
     if (tls === null) socket = openTcp({ host, port }, onConnect);
     else {
-      const servername = tls.serverName ?? (isIP(host) ? '' : host);
+      const servername = isIP(host) ? '' : host; // an address cannot be asked for by name
       socket = openTls({ ...tlsOptions(tls), host, port, servername }, onConnect);
     }
     socket.setKeepAlive(true, 30_000);
@@ -158,29 +134,26 @@ function socketFactory(tls: KafkaTls | null): ISocketFactory {
   };
 }
 
-function tlsOptions(tls: KafkaTls): ConnectionOptions {
-  const options: ConnectionOptions = { rejectUnauthorized: tls.verify !== false };
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
-    throw invalid('kafka.tls.certFile and kafka.tls.keyFile go together: set both or neither');
-  if (tls.caFile !== undefined) options.ca = pem('caFile', tls.caFile);
-  if (tls.certFile !== undefined) options.cert = pem('certFile', tls.certFile);
-  if (tls.keyFile !== undefined) options.key = pem('keyFile', tls.keyFile);
-  if (tls.keyPassphrase !== undefined) options.passphrase = tls.keyPassphrase;
-  // With a name to expect, the certificate is checked against it even when brokers are reached by address.
-  return options;
+function tlsOptions({ caFile, certFile, keyFile }: KafkaTls): ConnectionOptions {
+  if ((certFile === null) !== (keyFile === null))
+    throw invalid('--kafka-tls-cert and --kafka-tls-key go together: set both or neither');
+  return {
+    ...(caFile === null ? {} : { ca: pem('--kafka-tls-ca', caFile) }),
+    ...(certFile === null ? {} : { cert: pem('--kafka-tls-cert', certFile) }),
+    ...(keyFile === null ? {} : { key: pem('--kafka-tls-key', keyFile) }),
+  };
 }
 
-function pem(field: string, path: string): Buffer {
+function pem(flag: string, path: string): Buffer {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
-  } catch (error) {
-    throw new ZeptoError('CONFIG_INVALID', 'stop', `kafka.tls.${field} ${path} cannot be read`, {
-      cause: error,
-    });
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as { code?: string };
+    throw new ZeptoError('CONFIG_INVALID', 'stop', `${flag} ${path} cannot be read: ${code}`, { cause });
   }
   if (!bytes.includes('-----BEGIN'))
-    throw invalid(`kafka.tls.${field} ${path} is not a PEM file (no "-----BEGIN" in it)`);
+    throw invalid(`${flag} ${path} is not a PEM file (no "-----BEGIN" in it)`);
   return bytes;
 }
 

@@ -8,7 +8,13 @@ import type { Clock } from '../../src/kernel/clock.ts';
 import { backoffMs } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
-import { brokerAddress, createKafka, type KafkaConnection, kafkajsConfig } from './client.ts';
+import {
+  brokerAddress,
+  createKafka,
+  type KafkaConnection,
+  kafkajsConfig,
+  REQUEST_TIMEOUT_MS,
+} from './client.ts';
 import { isPassing, KafkaCode, kafkaError, refusal } from './errors.ts';
 import { apiVersions, type ClusterLayout, findCoordinator, type KafkaRequest, metadata } from './requests.ts';
 import { Reader, Writer } from './wire.ts';
@@ -26,7 +32,8 @@ export type Target =
     };
 
 export interface Cluster {
-  readonly connection: KafkaConnection;
+  /** Longest wait for one answer. */
+  readonly requestTimeoutMs: number;
   /**
    * Sends once and resolves with the answer, error codes included. Rejects when there is no answer: the request
    * may or may not have been carried out, now or later. Then the connection is gone with all requests on it.
@@ -261,7 +268,14 @@ export function openCluster(
     for (const held of open) (await held.catch(() => null))?.close();
   }
 
-  return { connection, send, ask, forget, partitionCount, close };
+  return {
+    requestTimeoutMs: connection.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
+    send,
+    ask,
+    forget,
+    partitionCount,
+    close,
+  };
 }
 
 /** What `key` stands for, looked up once however many wait for it; a failed look-up is not remembered. */

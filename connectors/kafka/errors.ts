@@ -124,7 +124,7 @@ export function refusal(code: number, doing: string, context: ErrorContext = {})
     return new ZeptoError(
       'KAFKA_AUTH',
       'stop',
-      `Kafka refused to ${doing}: ${codeName(code)}. Grant the user of kafka.sasl the right to ${right}`,
+      `Kafka refused to ${doing}: ${codeName(code)}. Grant this process's Kafka user the right to ${right}`,
       { context },
     );
   if (code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION || code === KafkaCode.INVALID_TOPIC_EXCEPTION)
@@ -225,12 +225,13 @@ function isAuthentication(name: string | undefined, type: string | undefined, te
 
 function authenticationAdvice(text: string, connection: KafkaConnection, broker: string): string {
   const { sasl } = connection;
-  if (sasl === null) return `${broker} wants SASL authentication: set kafka.sasl`;
+  if (sasl === null)
+    return `${broker} wants SASL authentication: set --kafka-sasl-mechanism and its credentials`;
   if (/not supported|UNSUPPORTED/i.test(text))
-    return `${broker} does not offer kafka.sasl.mechanism ${sasl.mechanism}: choose one that its listener has enabled`;
-  if (sasl.mechanism === 'OAUTHBEARER')
-    return `${broker} refused the bearer token: check kafka.sasl.token, and the issuer and audience that the broker expects`;
-  return `${broker} refused user "${sasl.username}" by ${sasl.mechanism}: check kafka.sasl.username and kafka.sasl.password`;
+    return `${broker} does not offer --kafka-sasl-mechanism ${sasl.mechanism}: choose one that its listener has enabled`;
+  if (sasl.mechanism === 'oauthbearer')
+    return `${broker} refused the bearer token: check --kafka-sasl-token-file or --kafka-sasl-token-url, and the issuer and audience that the broker expects`;
+  return `${broker} refused user "${sasl.username}" by ${sasl.mechanism}: check --kafka-sasl-username and --kafka-sasl-password`;
 }
 
 /** Codes of Node's TLS layer that no repeat will heal. */
@@ -245,24 +246,24 @@ function tlsAdvice(
   )
     return {
       code: 'KAFKA_AUTH',
-      message: `the certificate of ${broker} is not signed by a trusted authority: set kafka.tls.caFile to the authority's PEM file`,
+      message: `the certificate of ${broker} is not signed by a trusted authority: set --kafka-tls-ca to the authority's PEM file`,
     };
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID' || /does not match certificate/i.test(text))
     return {
       code: 'KAFKA_AUTH',
-      message: `the certificate of ${broker} is for another name: set kafka.tls.serverName to the name in it`,
+      message: `the certificate of ${broker} is for another name: the broker must be named as in its certificate, in --brokers and in its advertised.listeners`,
     };
   if (code === 'CERT_HAS_EXPIRED' || /certificate has expired/i.test(text))
     return { code: 'KAFKA_AUTH', message: `the certificate of ${broker} has expired` };
   if (/wrong version number|packet length too long|unknown protocol/i.test(text))
     return {
       code: 'KAFKA_UNREACHABLE',
-      message: `${broker} does not speak TLS on this port: use its TLS listener or leave kafka.tls out`,
+      message: `${broker} does not speak TLS on this port: use its TLS listener or leave --kafka-tls out`,
     };
   if (/alert (certificate required|bad certificate|unknown ca|handshake failure)/i.test(text))
     return {
       code: 'KAFKA_AUTH',
-      message: `${broker} did not accept our certificate: check kafka.tls.certFile and kafka.tls.keyFile`,
+      message: `${broker} did not accept our certificate: check --kafka-tls-cert and --kafka-tls-key`,
     };
   return null;
 }
@@ -271,17 +272,17 @@ function networkAdvice(link: Error, connection: KafkaConnection): string {
   const { broker } = link as { broker?: string };
   const where = broker ?? connection.brokers.join(', ');
   if (/ENOTFOUND|EAI_AGAIN/.test(link.message))
-    return `${where} cannot be resolved: check the host in kafka.brokers`;
+    return `${where} cannot be resolved: check the host in --brokers`;
   if (/ECONNREFUSED/.test(link.message))
-    return `nothing listens at ${where}: check kafka.brokers, and that the broker runs`;
+    return `nothing listens at ${where}: check --brokers, and that the broker runs`;
   if (/closed|ECONNRESET|socket disconnected/i.test(link.message)) {
     const hints = [
-      ...(connection.tls === null ? ['set kafka.tls if the listener is TLS'] : []),
-      ...(connection.sasl === null ? ['set kafka.sasl if it wants authentication'] : []),
+      ...(connection.tls === null ? ['set --kafka-tls if the listener is TLS'] : []),
+      ...(connection.sasl === null ? ['set --kafka-sasl-mechanism if it wants authentication'] : []),
     ];
     return `${where} closed the connection${hints.length > 0 ? `: if this lasts, ${hints.join(', and ')}` : ''}`;
   }
   if (/timed? ?out/i.test(link.message))
-    return `${where} does not answer in time: check kafka.brokers and the network`;
+    return `${where} does not answer in time: check --brokers and the network`;
   return `${where} is not reachable: ${link.message}`;
 }

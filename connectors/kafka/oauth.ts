@@ -14,7 +14,7 @@ export type TokenSource =
       readonly tokenUrl: string;
       readonly clientId: string;
       readonly clientSecret: string;
-      readonly scope?: string;
+      readonly scope: string | null;
     };
 
 /** A token is renewed when this part of its life has passed. */
@@ -51,13 +51,13 @@ async function tokenFromFile(path: string): Promise<string> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new ZeptoError('KAFKA_AUTH', 'stop', `kafka.sasl.token.path ${path} cannot be read`, {
+    throw new ZeptoError('KAFKA_AUTH', 'stop', `--kafka-sasl-token-file ${path} cannot be read`, {
       cause: error,
     });
   }
   const token = text.trim();
   if (token === '')
-    throw new ZeptoError('KAFKA_AUTH', 'stop', `kafka.sasl.token.path ${path} is empty: no token to send`);
+    throw new ZeptoError('KAFKA_AUTH', 'stop', `--kafka-sasl-token-file ${path} is empty: no token to send`);
   return token;
 }
 
@@ -65,10 +65,10 @@ async function requestToken(
   source: Extract<TokenSource, { kind: 'client-credentials' }>,
   timeoutMs: number,
 ): Promise<{ value: string; lifeMs: number }> {
-  const where = `the token server at kafka.sasl.token.tokenUrl ${source.tokenUrl}`;
+  const where = `the token server at --kafka-sasl-token-url ${source.tokenUrl}`;
   const credentials = `${encodeURIComponent(source.clientId)}:${encodeURIComponent(source.clientSecret)}`;
   const form = new URLSearchParams({ grant_type: 'client_credentials' });
-  if (source.scope !== undefined) form.set('scope', source.scope);
+  if (source.scope !== null) form.set('scope', source.scope);
   let status: number;
   let text: string;
   try {
@@ -92,7 +92,7 @@ async function requestToken(
     throw new ZeptoError(
       'KAFKA_AUTH',
       'stop',
-      `${where} answered ${status}: check kafka.sasl.token.clientId, clientSecret and scope`,
+      `${where} answered ${status}: check --kafka-sasl-username (client id), --kafka-sasl-password (client secret) and --kafka-sasl-token-scope`,
     );
   const answer = parsed(text);
   if (typeof answer?.access_token !== 'string' || answer.access_token === '')

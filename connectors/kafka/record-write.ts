@@ -2,7 +2,7 @@
 // Why: dead letters and symbol names are produced by our own requests, and must be cut to the topic's size limit beforehand.
 // Invariant: `recordBytesMax` never underestimates, so a batch filled by it fits.
 
-import { crc32c } from '@node-rs/crc32';
+import { crc32c } from './crc.ts';
 import type { ProducerId } from './requests.ts';
 import { Writer } from './wire.ts';
 

@@ -57,7 +57,7 @@ export async function ensureTopic(
   if ((await cluster.partitionCount(topic.name)) !== null) return 'exists';
   const { code, message } = await cluster.ask(
     { kind: 'controller' },
-    createTopic(topic, cluster.connection.requestTimeoutMs),
+    createTopic(topic, cluster.requestTimeoutMs),
     (answer) => answer.code,
     `create topic ${topic.name}`,
   );
