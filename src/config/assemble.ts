@@ -150,9 +150,21 @@ function buildKafka(values: Values): KafkaConfig {
 function buildSasl(values: Values): SaslConfig | null {
   const mechanism = values['kafka-sasl-mechanism'];
   if (mechanism === null) return null;
-  if (mechanism === 'oauthbearer')
-    return { mechanism, tokenFile: absolute(values['kafka-sasl-token-file'])! };
-  return { mechanism, username: values['kafka-sasl-username']!, password: values['kafka-sasl-password']! };
+  const username = values['kafka-sasl-username']!;
+  const password = values['kafka-sasl-password']!;
+  if (mechanism !== 'oauthbearer') return { mechanism, username, password };
+  const path = absolute(values['kafka-sasl-token-file']);
+  if (path !== null) return { mechanism, token: { kind: 'file', path } };
+  return {
+    mechanism,
+    token: {
+      kind: 'client-credentials',
+      tokenUrl: values['kafka-sasl-token-url']!,
+      clientId: username,
+      clientSecret: password,
+      scope: values['kafka-sasl-token-scope'],
+    },
+  };
 }
 
 function buildSchemaRegistry(values: Values): SchemaRegistryConfig | null {

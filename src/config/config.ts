@@ -54,8 +54,19 @@ export type SaslConfig =
       /** Secret. */
       readonly password: string;
     }
-  /** The file holds the bearer token and is read again for each authentication, so whoever renews it needs no restart. */
-  | { readonly mechanism: 'oauthbearer'; readonly tokenFile: string };
+  | {
+      readonly mechanism: 'oauthbearer';
+      readonly token:
+        | { readonly kind: 'file'; readonly path: string }
+        | {
+            readonly kind: 'client-credentials';
+            readonly tokenUrl: string;
+            readonly clientId: string;
+            /** Secret. */
+            readonly clientSecret: string;
+            readonly scope: string | null;
+          };
+    };
 
 export interface GroupConfig {
   readonly id: string;

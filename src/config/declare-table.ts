@@ -54,12 +54,12 @@ export const tablesSchema = z.record(z.string().regex(TABLE_NAME), tableDeclarat
 export type TableDeclaration = z.infer<typeof tableDeclaration>;
 export type TableDeclarations = Readonly<Record<string, TableDeclaration>>;
 
-/** The section as declared; a table with a problem is left out. */
+/** The section as declared; empty when it has a problem. */
 export function readTables(
   section: unknown,
   path: string,
 ): { readonly tables: TableDeclarations; readonly problems: string[] } {
-  const parsed = tablesSchema.safeParse(section ?? {});
+  const parsed = tablesSchema.safeParse(section ?? {}, { reportInput: true });
   if (parsed.success) return { tables: parsed.data, problems: [] };
   return { tables: {}, problems: parsed.error.issues.map((issue) => describeIssue(issue, path)) };
 }

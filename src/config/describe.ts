@@ -4,10 +4,13 @@
 
 import { stringify } from 'yaml';
 import { z } from 'zod';
+import { columnTypeNames } from '../columns/types.ts';
 import { tablesSchema } from './declare-table.ts';
+import { legacySettings } from './legacy.ts';
 import type { LoadedConfig } from './load.ts';
 import type { Setting } from './setting.ts';
 import { envOf, type SettingName, settingByName, settingNames } from './settings.ts';
+import { defaultTables } from './tables.ts';
 
 const HELP_COLUMNS = 100;
 const TEXT_COLUMN = 30;
@@ -95,8 +98,29 @@ export function settingsDocument(): string {
   return parts.join('\n');
 }
 
-/** JSON Schema (draft 2020-12) of the config file, for editors and validators. */
-export function configFileSchema(): Record<string, unknown> {
+/** The default tables, for docs/configuration.md. */
+export function tablesDocument(): string {
+  const lines = ['| Table | Columns |', '| --- | --- |'];
+  for (const { name, columns } of defaultTables) {
+    const described = columns.map(
+      (column) =>
+        `\`${column.name}\` ${columnTypeNames[column.type]}${column.scale === undefined ? '' : `, scale ${column.scale}`}`,
+    );
+    lines.push(`| \`${name}\` | ${described.join('; ')} |`);
+  }
+  return lines.join('\n');
+}
+
+/** Flags of the original server, for docs/configuration.md. */
+export function legacyDocument(): string {
+  const lines = ['| Flag | Here |', '| --- | --- |'];
+  for (const [name, { verdict, advice }] of Object.entries(legacySettings))
+    lines.push(`| \`--${name}\` | ${verdict === 'ignored' ? 'no effect' : 'refused'}: ${cell(advice)} |`);
+  return lines.join('\n');
+}
+
+/** What a config file may hold. */
+export function configFileShape(): z.ZodType {
   const shape: Record<string, z.ZodType> = {};
   for (const name of settingNames) {
     const setting = settingByName[name]!;
@@ -107,12 +131,15 @@ export function configFileSchema(): Record<string, unknown> {
     else shape[name] = setting.schema.describe(description).optional();
   }
   shape.tables = tablesSchema.describe('Tables and how records fill them, by table name.').optional();
-  const schema = z.strictObject(shape).meta({
+  return z.strictObject(shape).meta({
     title: 'zepto configuration file',
-    description:
-      'Settings by flag name, and table declarations. Flags and environment variables override it.',
+    description: 'Settings by flag name, and tables. Flags and environment variables override it.',
   });
-  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Record<string, unknown>;
+}
+
+/** The same as JSON Schema (draft 2020-12), for editors and validators: schemas/config.schema.json. */
+export function configFileSchema(): Record<string, unknown> {
+  return z.toJSONSchema(configFileShape(), { io: 'input', unrepresentable: 'any' });
 }
 
 /** What `--print-config` shows: the effective settings as a config file, each with where it came from. Secrets are masked. */

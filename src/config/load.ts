@@ -7,7 +7,7 @@ import { ZeptoError } from '../kernel/errors.ts';
 import { assembleConfig } from './assemble.ts';
 import type { Config } from './config.ts';
 import type { TableDeclarations } from './declare-table.ts';
-import type { RawValue, Source } from './raw.ts';
+import { emptyRawSettings, type RawValue, type Source } from './raw.ts';
 import { readEnvironment } from './read-environment.ts';
 import { type ConfigFile, readConfigFile } from './read-file.ts';
 import { readFlags } from './read-flags.ts';
@@ -40,9 +40,11 @@ export function loadConfig(input: ConfigInput): LoadedConfig {
   const file = readFile(flags.configFile ?? environment.configFile, readText, problems);
   const raw = new Map([...file.values, ...environment.values, ...flags.values]);
   problems.push(...flags.problems, ...environment.problems, ...file.problems);
-  readSecretFiles(raw, environment.values, readText, problems);
+  const unread = readSecretFiles(raw, environment.values, readText, problems);
 
   const { values, sources, invalid } = parseValues(raw, problems);
+  for (const name of unread) invalid.add(name);
+  if (file.tablesInvalid) invalid.add('topics');
   const assembled = assembleConfig(values, sources, invalid, file.tables);
   problems.push(...assembled.problems);
   if (problems.length > 0 || assembled.config === null) throw invalidConfig(problems);
@@ -64,7 +66,7 @@ function invalidConfig(problems: readonly string[]): ZeptoError {
 }
 
 function readFile(path: string | null, readText: (path: string) => string, problems: string[]): ConfigFile {
-  const nothing = { values: new Map(), problems: [], notices: [], tables: {} };
+  const nothing = { ...emptyRawSettings(), tables: {}, tablesInvalid: false };
   if (path === null) return nothing;
   try {
     return readConfigFile(readText(path), path);
@@ -74,13 +76,17 @@ function readFile(path: string | null, readText: (path: string) => string, probl
   }
 }
 
-/** Replaces each `{secret}-file` by the secret that the file holds. A variable that holds the secret itself beats the config file. */
+/**
+ * Replaces each `{secret}-file` by the secret that the file holds. A variable that holds the secret itself beats
+ * the config file. Returns the secrets that could not be had.
+ */
 function readSecretFiles(
   raw: Map<string, RawValue>,
   environment: ReadonlyMap<string, RawValue>,
   readText: (path: string) => string,
   problems: string[],
-): void {
+): Set<SettingName> {
+  const unread = new Set<SettingName>();
   for (const name of settingNames) {
     const fileName = `${name}-file`;
     const file = raw.get(fileName);
@@ -93,13 +99,13 @@ function readSecretFiles(
     }
     if (direct !== undefined && file.source === 'file') continue;
     try {
-      const text = readText(file.raw).replace(/\r?\n$/, '');
-      if (text === '') problems.push(`${file.spelled}: ${file.raw} is empty`);
-      raw.set(name, { ...file, raw: text });
+      raw.set(name, { ...file, raw: readText(file.raw).replace(/\r?\n$/, '') });
     } catch (error) {
       problems.push(`${file.spelled}: cannot read ${file.raw}: ${reason(error)}`);
+      unread.add(name);
     }
   }
+  return unread;
 }
 
 function parseValues(
@@ -115,7 +121,7 @@ function parseValues(
     values[name] = setting.default;
     sources[name] = given?.source ?? 'default';
     if (given === undefined) continue;
-    const value = setting.parse(given.raw.trim());
+    const value = setting.parse(setting.isSecret ? given.raw : given.raw.trim());
     if (value !== undefined) {
       values[name] = value;
       continue;

@@ -9,12 +9,14 @@ import { envOf, settingByName } from './settings.ts';
 
 export interface ConfigFile extends RawSettings {
   readonly tables: TableDeclarations;
+  /** The section `tables` is there but could not be read. */
+  readonly tablesInvalid: boolean;
 }
 
 /** @param path only named in messages. */
 export function readConfigFile(text: string, path: string): ConfigFile {
   const raw = emptyRawSettings();
-  const nothing = { ...raw, tables: {} };
+  const nothing = { ...raw, tables: {}, tablesInvalid: false };
   const root = parseYaml(text, path, raw);
   if (root === undefined || root === null) return nothing;
   if (typeof root !== 'object' || Array.isArray(root)) {
@@ -22,11 +24,13 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     return nothing;
   }
   let tables: TableDeclarations = {};
+  let tablesInvalid = false;
   for (const [key, value] of Object.entries(root)) {
     const spelled = `${key} in ${path}`;
     if (key === 'tables') {
       const read = readTables(value, path);
       tables = read.tables;
+      tablesInvalid = read.problems.length > 0;
       raw.problems.push(...read.problems);
       continue;
     }
@@ -38,7 +42,7 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       raw.problems.push(`${spelled}: a secret belongs into a file of its own (${key}-file) or ${envOf(key)}`);
     else if (value !== null) readValue(raw, meaning.kind, meaning.name, spelled, value);
   }
-  return { ...raw, tables };
+  return { ...raw, tables, tablesInvalid };
 }
 
 /** Undefined after a problem. The library's limit on aliases stops files that unfold without end. */
@@ -63,20 +67,25 @@ function readValue(
   spelled: string,
   value: unknown,
 ): void {
-  const text = asText(value);
+  const text = kind === 'setting' && settingByName[name]!.isList ? listText(value) : scalarText(value);
   if (text === undefined)
     raw.problems.push(`${spelled}: expects ${kind === 'setting' ? settingByName[name]!.expects : 'a path'}`);
   else raw.values.set(kind === 'setting' ? name : `${name}-file`, { raw: text, source: 'file', spelled });
 }
 
-/** A scalar, a list of scalars, or a map of scalars as the command line would spell it. */
-function asText(value: unknown): string | undefined {
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean')
-    return String(value);
-  if (typeof value !== 'object' || value === null) return undefined;
+function scalarText(value: unknown): string | undefined {
+  const isScalar = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean';
+  return isScalar ? String(value) : undefined;
+}
+
+/** A scalar, a list of scalars, or a map of scalars, as the command line would spell it. */
+function listText(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return scalarText(value);
   const items = Array.isArray(value)
-    ? value
-    : Object.entries(value).map(([k, v]) => `${k}=${asText(v) ?? '='}`);
-  const texts = items.map((item) => (typeof item === 'object' ? undefined : asText(item)));
-  return texts.includes(undefined) ? undefined : texts.join(',');
+    ? value.map(scalarText)
+    : Object.entries(value).map(([key, inner]) => {
+        const text = scalarText(inner);
+        return text === undefined ? undefined : `${key}=${text}`;
+      });
+  return items.includes(undefined) ? undefined : items.join(',');
 }

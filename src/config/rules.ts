@@ -72,23 +72,41 @@ function reviewKafka(review: Review): void {
   requireBoth('kafka-tls-cert', 'kafka-tls-key', review);
 }
 
+const saslCredentials = [
+  'kafka-sasl-username',
+  'kafka-sasl-password',
+  'kafka-sasl-token-file',
+  'kafka-sasl-token-url',
+  'kafka-sasl-token-scope',
+] as const;
+
 function reviewSasl(review: Review): void {
-  const mechanism = review.values['kafka-sasl-mechanism'];
-  const credentials = ['kafka-sasl-username', 'kafka-sasl-password', 'kafka-sasl-token-file'] as const;
-  for (const name of credentials) {
-    const belongs =
-      mechanism !== null && (mechanism === 'oauthbearer') === (name === 'kafka-sasl-token-file');
-    if (belongs && isMissing(name, review))
-      review.problems.push(`--kafka-sasl-mechanism ${mechanism} requires ${howToSet(name)}`);
-    else if (!belongs && review.values[name] !== null)
-      review.problems.push(
+  const { values, problems, notices } = review;
+  const mechanism = values['kafka-sasl-mechanism'];
+  const asked = `--kafka-sasl-mechanism ${mechanism}`;
+  let required: readonly SettingName[] = [];
+  let optional: readonly SettingName[] = [];
+  if (mechanism === 'oauthbearer' && values['kafka-sasl-token-url'] !== null) {
+    required = ['kafka-sasl-token-url', 'kafka-sasl-username', 'kafka-sasl-password'];
+    optional = ['kafka-sasl-token-scope'];
+  } else if (mechanism === 'oauthbearer') {
+    if (isMissing('kafka-sasl-token-file', review))
+      problems.push(
+        `${asked} requires ${flagAndEnv('kafka-sasl-token-file')} or ${flagAndEnv('kafka-sasl-token-url')}`,
+      );
+    optional = ['kafka-sasl-token-file'];
+  } else if (mechanism !== null) required = ['kafka-sasl-username', 'kafka-sasl-password'];
+  for (const name of required)
+    if (isMissing(name, review)) problems.push(`${asked} requires ${howToSet(name)}`);
+  for (const name of saslCredentials)
+    if (values[name] !== null && !required.includes(name) && !optional.includes(name))
+      problems.push(
         mechanism === null
           ? `${howToSet(name)} requires ${flagAndEnv('kafka-sasl-mechanism')}`
-          : `${howToSet(name)} does not go with --kafka-sasl-mechanism ${mechanism}`,
+          : `${howToSet(name)} does not go with ${asked}${mechanism === 'oauthbearer' ? ' and what else is set' : ''}`,
       );
-  }
-  if (mechanism === 'plain' && !review.values['kafka-tls'])
-    review.notices.push('--kafka-sasl-mechanism plain without --kafka-tls sends the password in clear text');
+  if (mechanism === 'plain' && !values['kafka-tls'])
+    notices.push('--kafka-sasl-mechanism plain without --kafka-tls sends the password in clear text');
 }
 
 function reviewSchemaRegistry(review: Review): void {

@@ -31,14 +31,13 @@ const UNLIMITED = Number.MAX_SAFE_INTEGER;
 export const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 /** Unquoted SQL identifiers; a leading `__` is reserved. */
 export const TABLE_NAME = /^(?!__)[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-const TABLE_OR_TOPIC = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 
 export const settings = {
   brokers: list({
     group: 'Kafka',
     placeholder: 'HOST:PORT,…',
     help: 'Brokers to ask first; the rest of the cluster is found from them. Required.',
-    item: /^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):\d{1,5}$/,
+    item: /^[A-Za-z0-9._-]+:\d{1,5}$/,
     expects: 'a list of HOST:PORT, such as localhost:9092',
   }),
   group: text({
@@ -53,7 +52,7 @@ export const settings = {
     group: 'Kafka',
     placeholder: 'TABLE=TOPIC,…',
     help: 'Tables and the topics that fill them. The tables trades and quotes need no declaration, others are declared in the config file. Required, unless the file declares tables.',
-    item: TABLE_OR_TOPIC,
+    item: TOPIC_NAME,
     expects: 'TABLE=TOPIC pairs, each table once, such as trades=ticks,quotes=quotes',
   }),
   format: choicePerTable({
@@ -163,13 +162,30 @@ export const settings = {
   'kafka-sasl-username': text({
     group: 'Kafka security',
     placeholder: 'NAME',
-    help: 'User for plain and scram.',
+    help: 'User for plain and scram; client id for oauthbearer with a token server.',
     default: null,
   }),
-  'kafka-sasl-password': secret({ group: 'Kafka security', help: 'Password for plain and scram.' }),
+  'kafka-sasl-password': secret({
+    group: 'Kafka security',
+    help: 'Password for plain and scram; client secret for oauthbearer with a token server.',
+  }),
   'kafka-sasl-token-file': path({
     group: 'Kafka security',
-    help: 'Bearer token for oauthbearer, read again at each authentication.',
+    help: 'oauthbearer: file with the token, read again at each authentication.',
+  }),
+  'kafka-sasl-token-url': text({
+    group: 'Kafka security',
+    placeholder: 'URL',
+    help: 'oauthbearer: token server to ask instead (client-credentials grant).',
+    default: null,
+    pattern: /^https?:\/\/[^\s@]+$/,
+    expects: 'an http:// or https:// address without credentials in it',
+  }),
+  'kafka-sasl-token-scope': text({
+    group: 'Kafka security',
+    placeholder: 'TEXT',
+    help: 'Scope to ask the token server for.',
+    default: null,
   }),
 
   'schema-registry': text({

@@ -1,12 +1,12 @@
 // What: the known name closest to a misspelt one.
 // Why: "unknown column pirce" is answered best by "did you mean price?".
-// Invariant: a suggestion is at most a third of the letters away, so it is never a random other name.
+// Invariant: a suggestion is at most a third of the letters (rounded up) away, so it is never a random other name.
 
 /** The closest of `known` to `name` (letter case, `-` and `_` do not count), or null when none is close. */
 export function nearest(name: string, known: Iterable<string>): string | null {
   const wanted = plain(name);
   let best: string | null = null;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let bestDistance = Math.ceil(wanted.length / 3) + 1;
   for (const candidate of known) {
     const distance = editDistance(wanted, plain(candidate), bestDistance);
     if (distance < bestDistance) {
