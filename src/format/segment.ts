@@ -51,6 +51,8 @@ export interface ParquetOptions {
   /** Key prefix of the trades table; other tables go to `{prefix}-{table}`. */
   readonly prefix: string;
   readonly rowGroupRowsMax: number;
+  /** What the store's probe said; absent = no. Flat names go without a hash only where a put can say 'exists'. */
+  readonly conditionalWrites?: boolean;
 }
 
 /** One file of a plan, as its manifest lists it. */

@@ -1,0 +1,219 @@
+// What: a segment as a local folder of `.bin` column files, written once, or found again after a crash.
+// Why: the folder gets its name by one rename when all of it stands, so a reader never meets half a segment.
+// Invariant: at most one folder per segment of a plan; a folder of another plan is never touched.
+
+import { dirname, join } from 'node:path';
+import { threadId } from 'node:worker_threads';
+import { columnTypeNames, storedColumns, type TableSchema } from '../columns/types.ts';
+import { assert } from '../kernel/assert.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { Disk } from '../ports.ts';
+import { type BinColumnFile, encodeBinColumn } from './bin.ts';
+import { combineCrc32c, crc32cOf, crc32cText } from './crc32c.ts';
+import { binFolder, symbolFolder, TEMPORARY_FOLDER } from './layout.ts';
+import type { PlanRecord } from './plan-record.ts';
+import type { SegmentFile, SegmentOutputs } from './segment.ts';
+import type { SegmentColumns } from './segment-columns.ts';
+import {
+  encodeSegmentRecord,
+  parseSegmentRecord,
+  SEGMENT_RECORD_FILE,
+  type SegmentRecord,
+} from './segment-record.ts';
+
+export type BinOutput = NonNullable<SegmentOutputs['bin']>;
+
+/** Which segment of which plan: all that its folder's name depends on. */
+export interface SegmentKey {
+  readonly plan: PlanRecord;
+  readonly table: TableSchema;
+  readonly symbol: number;
+  readonly hour: number;
+}
+
+let attempts = 0;
+
+/**
+ * Writes the segment's folder, or adopts the one that an interrupted run of the same plan left. With `sync` its files and
+ * its name are durable when this resolves, once `syncRoots` was called too.
+ * @throws ZeptoError DISK_FULL, DISK_ERROR: the folder's name may or may not be taken; the same call again settles it.
+ */
+export async function writeBinFolder(
+  key: SegmentKey,
+  columns: SegmentColumns,
+  output: BinOutput,
+  disk: Disk,
+): Promise<SegmentFile> {
+  const file =
+    (await findOwn(key, output.baseDirectory, disk)) ?? (await writeNew(key, columns, output, disk));
+  if (output.sync) await disk.syncDirectory(dirname(join(output.baseDirectory, file.path)));
+  return file;
+}
+
+/**
+ * Makes the folders above the symbols' durable. They were, if the process that made them lived to see it; syncing them
+ * once per job covers that it did not.
+ */
+export async function syncRoots(table: TableSchema, base: string, disk: Disk): Promise<void> {
+  for (const folder of new Set([dirname(join(base, symbolFolder(table.name, 0))), base]))
+    await disk.syncDirectory(folder);
+}
+
+/** Removes what interrupted writes left below the base directory. Only while nothing writes there. */
+export const removeUnfinished = (base: string, disk: Disk): Promise<void> =>
+  disk.remove(join(base, TEMPORARY_FOLDER));
+
+async function writeNew(
+  key: SegmentKey,
+  columns: SegmentColumns,
+  output: BinOutput,
+  disk: Disk,
+): Promise<SegmentFile> {
+  const { plan, symbol, hour } = key;
+  // A name of its own for each attempt: a twin of this job in another thread or process never meets these files.
+  const attempt = `${plan.hash}-${symbol}-${hour}-${process.pid}-${threadId}-${attempts++}`;
+  const temporary = join(output.baseDirectory, TEMPORARY_FOLDER, attempt);
+  try {
+    const record = await writeFiles(temporary, key, columns, output, disk);
+    return await settle(temporary, key, record, output.baseDirectory, disk);
+  } catch (error) {
+    // Best effort: `removeUnfinished` takes at the next start what stays.
+    await disk.remove(temporary).catch(() => {});
+    throw error;
+  }
+}
+
+async function writeFiles(
+  folder: string,
+  key: SegmentKey,
+  columns: SegmentColumns,
+  output: BinOutput,
+  disk: Disk,
+): Promise<SegmentRecord> {
+  await disk.makeDirectory(folder);
+  const stored = storedColumns(key.table);
+  const written: SegmentRecord['columns'] = [];
+  for (const [index, column] of stored.entries()) {
+    const file: BinColumnFile = encodeBinColumn(column.type, columns.columns[index]!, output.compression);
+    await disk.writeFile(columnPath(folder, column.name), file.parts, output.sync);
+    written.push({
+      name: column.name,
+      type: columnTypeNames[column.type]!,
+      ...(column.scale === undefined ? {} : { scale: column.scale }),
+      bytes: file.bytes,
+      crc32c: crc32cText(file.crc32c),
+    });
+  }
+  const record: SegmentRecord = {
+    plan: key.plan,
+    table: key.table.name,
+    symbol: key.symbol,
+    hour: key.hour,
+    rows: columns.rows,
+    timestampMin: String(columns.timestampMin),
+    timestampMax: String(columns.timestampMax),
+    columns: written,
+  };
+  await disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync);
+  if (output.sync) await disk.syncDirectory(folder);
+  return record;
+}
+
+/** Gives the finished folder its name: the plain one, or with the plan's hash when that is another plan's. */
+async function settle(
+  temporary: string,
+  key: SegmentKey,
+  record: SegmentRecord,
+  base: string,
+  disk: Disk,
+): Promise<SegmentFile> {
+  await disk.makeDirectory(join(base, symbolFolder(key.table.name, key.symbol)));
+  for (const path of pathsOf(key)) {
+    if ((await disk.rename(temporary, join(base, path))) === 'moved') return segmentFile(path, record);
+    // A twin of this very job may have been faster.
+    const twin = await findOwn(key, base, disk);
+    if (twin === null) continue;
+    await disk.remove(temporary);
+    return twin;
+  }
+  throw new ZeptoError('DISK_ERROR', 'stop', `${join(base, pathsOf(key)[1])} is there and is no segment`, {
+    context: { path: join(base, pathsOf(key)[1]) },
+  });
+}
+
+/** The folder that this very plan left for the segment; null when there is none, or none that is whole. */
+async function findOwn(key: SegmentKey, base: string, disk: Disk): Promise<SegmentFile | null> {
+  const [plain, hashed] = pathsOf(key);
+  for (const path of [hashed, plain]) {
+    const folder = join(base, path);
+    const record = await readRecord(folder, disk);
+    if (record !== null && isOf(record, key)) {
+      if (await isWhole(folder, record, disk)) return segmentFile(path, record);
+    } else if (path === plain || (await disk.list(folder)).length === 0) continue;
+    // It has this plan's name or record and is not whole: named, but not synced when the power failed.
+    await disk.remove(folder);
+  }
+  return null;
+}
+
+/** Null when there is none that can be read. */
+async function readRecord(folder: string, disk: Disk): Promise<SegmentRecord | null> {
+  const path = join(folder, SEGMENT_RECORD_FILE);
+  const bytes = await disk.readFile(path);
+  if (bytes === null) return null;
+  try {
+    return parseSegmentRecord(bytes, path);
+  } catch (error) {
+    if (error instanceof ZeptoError && error.code === 'FORMAT_INVALID') return null;
+    throw error;
+  }
+}
+
+async function isWhole(folder: string, record: SegmentRecord, disk: Disk): Promise<boolean> {
+  for (const column of record.columns) {
+    const bytes = await disk.readFile(columnPath(folder, column.name));
+    if (bytes === null || bytes.length !== column.bytes) return false;
+    if (crc32cText(crc32cOf([bytes])) !== column.crc32c) return false;
+  }
+  return true;
+}
+
+/** Without the hash, and with it. */
+function pathsOf({ plan, table, symbol, hour }: SegmentKey): [plain: string, hashed: string] {
+  const name = { table: table.name, symbol, hour };
+  return [binFolder({ ...name, hash: null }), binFolder({ ...name, hash: plan.hash })];
+}
+
+const isOf = (record: SegmentRecord, key: SegmentKey): boolean =>
+  record.plan.hash === key.plan.hash &&
+  record.table === key.table.name &&
+  record.symbol === key.symbol &&
+  record.hour === key.hour;
+
+function segmentFile(path: string, record: SegmentRecord): SegmentFile {
+  const { table, symbol, hour, rows, timestampMin, timestampMax, columns } = record;
+  let crc = 0;
+  let bytes = 0;
+  for (const column of columns) {
+    crc = combineCrc32c(crc, Number.parseInt(column.crc32c, 16), column.bytes);
+    bytes += column.bytes;
+  }
+  return {
+    kind: 'bin',
+    table,
+    symbol,
+    hour,
+    path,
+    rows,
+    bytes,
+    crc32c: crc32cText(crc),
+    timestampMin,
+    timestampMax,
+  };
+}
+
+/** The file of a column, in the folder of its segment. */
+export function columnPath(folder: string, column: string): string {
+  assert(/^[^/\0]+$/.test(column) && !column.startsWith('.'), `column name ${column} makes a file name`);
+  return join(folder, `${column}.bin`);
+}
