@@ -37,8 +37,9 @@ export interface Cluster {
   /**
    * Sends once and resolves with the answer, error codes included. Rejects when there is no answer: the request
    * may or may not have been carried out, now or later. Then the connection is gone with all requests on it.
+   * `signal` gives the wait up in the same way: only for long polls, which share their connection with nothing else.
    */
-  send<Answer>(target: Target, request: KafkaRequest<Answer>): Promise<Answer>;
+  send<Answer>(target: Target, request: KafkaRequest<Answer>, signal?: AbortSignal): Promise<Answer>;
   /**
    * For requests that do no harm when repeated: sends again, with growing pauses, while brokers are away or answer
    * that it cannot be done yet. Resolves with an answer whose code is final; `doing` says in errors what was tried.
@@ -206,10 +207,17 @@ export function openCluster(
 
   // -- requests ------------------------------------------------------------------------------------------
 
-  async function send<Answer>(target: Target, request: KafkaRequest<Answer>): Promise<Answer> {
+  async function send<Answer>(
+    target: Target,
+    request: KafkaRequest<Answer>,
+    signal?: AbortSignal,
+  ): Promise<Answer> {
     let to: Link | undefined;
+    const giveUp = (): void => to?.close();
     try {
       to = await targetLink(target);
+      signal?.throwIfAborted();
+      signal?.addEventListener('abort', giveUp);
       return await to.send(request);
     } catch (error) {
       to?.close();
@@ -219,6 +227,8 @@ export function openCluster(
         `${request.name} at ${to?.address ?? connection.brokers.join(', ')}`,
         connection,
       );
+    } finally {
+      signal?.removeEventListener('abort', giveUp);
     }
   }
 

@@ -15,7 +15,7 @@ import {
   addPartitionToTransaction,
   commitOffsetInTransaction,
   endTransaction,
-  fetchOffset,
+  groupOffsets,
   initProducerId,
   type KafkaRequest,
   type ProducerId,
@@ -61,15 +61,13 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     const producer = await takeEpoch(state.kind === 'unknown' ? state.producer : null);
     // Only now: what an earlier owner had in flight is aborted or committed by the time the epoch is given out.
     const doing = `read the committed offset of ${topic}-${partition} in group ${group}`;
-    const fetched = await cluster.ask(
-      offsets,
-      fetchOffset(group, topic, partition),
-      (answer) => answer.code,
-      doing,
-    );
+    const fetched = await cluster.ask(offsets, groupOffsets(group, source), (answer) => answer.code, doing);
     if (fetched.code !== 0) throw refusal(fetched.code, doing, context);
     state = { kind: 'owner', producer, sequence: 0 };
-    return fetched.offset < 0 ? null : { offset: fetched.offset, metadata: fetched.metadata };
+    const committed = fetched.offsets[0];
+    return committed === undefined || committed.offset < 0
+      ? null
+      : { offset: committed.offset, metadata: committed.metadata };
   }
 
   /**

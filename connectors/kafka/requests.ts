@@ -264,15 +264,23 @@ function firstCode(from: Reader): number {
 // ---------------------------------------------------------------------------------------------------------
 // Offsets
 
-export interface FetchedOffset {
+export interface GroupOffset {
+  readonly topic: string;
+  readonly partition: number;
   readonly code: number;
   /** −1: nothing is committed. */
   readonly offset: number;
   readonly metadata: string;
 }
 
-/** Version 7 asks for stable offsets: with a transaction still pending it answers UNSTABLE_OFFSET_COMMIT, not the old value. */
-export function fetchOffset(group: string, topic: string, partition: number): KafkaRequest<FetchedOffset> {
+/**
+ * What the group has committed for one partition, or (null) for all that it ever committed. Version 7 asks for stable
+ * offsets: with a transaction still pending it answers UNSTABLE_OFFSET_COMMIT, not the old value.
+ */
+export function groupOffsets(
+  group: string,
+  only: { readonly topic: string; readonly partition: number } | null,
+): KafkaRequest<{ code: number; offsets: readonly GroupOffset[] }> {
   return {
     name: 'OffsetFetch',
     key: 9,
@@ -280,9 +288,9 @@ export function fetchOffset(group: string, topic: string, partition: number): Ka
     encode: (to) => {
       to.tags();
       to.compactString(group);
-      to.compactArray([topic], () => {
+      to.nullableCompactArray(only === null ? null : [only], ({ topic, partition }) => {
         to.compactString(topic);
-        to.compactArray([partition], (number) => to.int32(number));
+        to.nullableCompactArray([partition], (number) => to.int32(number));
         to.tags();
       });
       to.boolean(true);
@@ -291,25 +299,23 @@ export function fetchOffset(group: string, topic: string, partition: number): Ka
     decode: (from) => {
       from.tags();
       from.int32();
-      const offsets = from.compactArray(() => {
-        from.compactString();
+      const topics = from.compactArray(() => {
+        const topic = from.compactString();
         const partitions = from.compactArray(() => {
-          from.int32();
+          const partition = from.int32();
           const offset = Number(from.int64());
           from.int32(); // leader epoch
           const metadata = from.nullableCompactString() ?? '';
           const code = from.int16();
           from.tags();
-          return { code, offset, metadata };
+          return { topic, partition, code, offset, metadata };
         });
         from.tags();
         return partitions;
       });
+      const offsets = topics.flat();
       const code = from.int16();
-      const fetched = offsets[0]?.[0];
-      if (code !== 0) return { code, offset: -1, metadata: '' };
-      if (fetched === undefined) throw malformed('no partition in the answer');
-      return fetched;
+      return { code: code === 0 ? (offsets.find((entry) => entry.code !== 0)?.code ?? 0) : code, offsets };
     },
   };
 }

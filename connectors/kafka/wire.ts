@@ -47,9 +47,9 @@ export class Writer {
     this.uvarint(Buffer.byteLength(value) + 1);
     this.raw(Buffer.from(value));
   }
-  compactArray<T>(items: readonly T[], write: (item: T) => void): void {
-    this.uvarint(items.length + 1);
-    for (const item of items) write(item);
+  nullableCompactArray<T>(items: readonly T[] | null, write: (item: T) => void): void {
+    this.uvarint(items === null ? 0 : items.length + 1);
+    for (const item of items ?? []) write(item);
   }
   /** No tagged fields. */
   tags(): void {
