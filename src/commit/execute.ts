@@ -39,11 +39,14 @@ export interface PlanWriter {
   write(work: PlanWork, signal: AbortSignal): Promise<readonly SegmentFile[]>;
 }
 
-export interface ExecutePorts {
-  readonly log: CommitLog;
-  readonly writer: PlanWriter | null;
+/** What talking to Kafka about a commit takes. */
+export interface KafkaPorts extends Pick<CommitLog, 'fence' | 'commit'> {
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+export interface ExecutePorts extends KafkaPorts {
+  readonly writer: PlanWriter | null;
 }
 
 /** The record while a plan is under way, and after it. `committedNext` is the first offset that stays unsealed. */
@@ -97,14 +100,14 @@ export async function commitRecord(
   from: CommittedOffset | null,
   to: CommitRecord,
   deadLetters: readonly DeadLetter[],
-  ports: Pick<ExecutePorts, 'log' | 'clock' | 'logger'>,
+  ports: KafkaPorts,
   signal: AbortSignal,
 ): Promise<void> {
   const metadata = encodeMetadata(to);
   for (let attempt = 0; ; attempt++) {
     signal.throwIfAborted();
     try {
-      await ports.log.commit(to.committed, metadata, deadLetters);
+      await ports.commit(to.committed, metadata, deadLetters);
       return;
     } catch (cause) {
       const error = asZeptoError(cause);
@@ -125,13 +128,13 @@ export async function commitRecord(
 
 /** Fences the partition and reads its record, until Kafka answers or the signal aborts. */
 export async function fenceWithRetry(
-  ports: Pick<ExecutePorts, 'log' | 'clock' | 'logger'>,
+  ports: Omit<KafkaPorts, 'commit'>,
   signal: AbortSignal,
 ): Promise<CommittedOffset | null> {
   for (let attempt = 0; ; attempt++) {
     signal.throwIfAborted();
     try {
-      return await ports.log.fence();
+      return await ports.fence();
     } catch (cause) {
       const error = asZeptoError(cause);
       if (error.action !== 'retry') throw error;

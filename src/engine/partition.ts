@@ -28,6 +28,7 @@ import type { Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type {
   CommitLog,
+  CommittedOffset,
   DeadLetter,
   Logger,
   Metrics,
@@ -82,6 +83,11 @@ export class PartitionRun {
   private readonly ports: PartitionPorts;
   private readonly log: CommitLog;
   private readonly labels: { topic: string; partition: string };
+  /** The commit log as plans use it: in turn, and never after this run has ended. */
+  private readonly guardedLog: CommitLog;
+  /** What Kafka held when last heard of. */
+  private committed: CommittedOffset | null = null;
+  private turn: Promise<unknown> = Promise.resolve();
   private readonly abort = new AbortController();
   private deadLetters: DeadLetter[] = [];
   private deadLetterBytesHeld = 0;
@@ -105,7 +111,19 @@ export class PartitionRun {
     this.ports = ports;
     this.labels = { topic: partition.topic, partition: String(partition.partition) };
     this.hot = new HotPartition(ports.source.table, ports.pool);
-    this.log = ports.offsets.open(partition);
+    const log = ports.offsets.open(partition);
+    this.log = log;
+    this.guardedLog = {
+      fence: () => this.inTurn(() => this.fence()),
+      commit: (offset, metadata, deadLetters) =>
+        this.inTurn(async () => {
+          // An owner in between may have run this very plan: committing it again would publish its dead letters twice.
+          if (sameCommitted(this.committed, { offset, metadata })) return;
+          await log.commit(offset, metadata, deadLetters);
+          this.committed = { offset, metadata };
+        }),
+      close: () => log.close(),
+    };
   }
 
   get isSealing(): boolean {
@@ -129,10 +147,8 @@ export class PartitionRun {
   /** Fences, reads the commit record and prepares the replay from it. Returns the offset to consume from. */
   async recover(): Promise<number> {
     const { ports, partition } = this;
-    const found = await fenceWithRetry(
-      { log: this.log, clock: ports.clock, logger: ports.logger },
-      this.abort.signal,
-    );
+    const kafka = { ...this.guardedLog, clock: ports.clock, logger: ports.logger };
+    const found = await fenceWithRetry(kafka, this.abort.signal);
     const bounds = await ports.offsets.bounds(partition);
     const recovery = recover(found, bounds, partition, ports.recovery);
     if (recovery.expectNoPlans && (await ports.hasPlans(partition)))
@@ -142,14 +158,7 @@ export class PartitionRun {
         `${partition.topic}-${partition.partition}: group ${ports.group} has no offsets of its own, but its plans stand in the store: the offsets expired or were reset, and going on would double rows. Restore the group's offsets, or use a new --group with a new prefix`,
         { context: { ...partition } },
       );
-    if (recovery.isNew)
-      await commitRecord(
-        found,
-        recovery.record,
-        [],
-        { log: this.log, clock: ports.clock, logger: ports.logger },
-        this.abort.signal,
-      );
+    if (recovery.isNew) await commitRecord(found, recovery.record, [], kafka, this.abort.signal);
     if (recovery.recordsLost > 0) {
       ports.metrics.count('zepto_records_lost_total', this.labels, recovery.recordsLost);
       ports.logger.error({ ...partition, records: recovery.recordsLost }, 'records were lost to retention');
@@ -181,12 +190,24 @@ export class PartitionRun {
 
   /**
    * After a rebalance that left the partition here: fences again; true when Kafka still holds the very record that
-   * this member left, so memory and position stand. False: give this run up and recover a new one.
+   * this member left, so memory and position stand. False: this run is over, recover a new one.
    */
   async revalidate(): Promise<boolean> {
-    const { clock, logger } = this.ports;
-    const found = await fenceWithRetry({ log: this.log, clock, logger }, this.abort.signal);
-    return [this.record, ...this.inTransit].some((record) => sameCommitted(found, asCommitted(record)));
+    const isOurs = this.inTurn(async () => {
+      const { clock, logger } = this.ports;
+      const held = await fenceWithRetry({ fence: () => this.fence(), clock, logger }, this.abort.signal);
+      const holds = [this.record, ...this.inTransit].some((record) =>
+        sameCommitted(held, asCommitted(record)),
+      );
+      // Fencing has renewed this run's authority: a plan of a record that is history must not use it.
+      if (!holds)
+        this.abort.abort(new ZeptoError('FENCED', 'rejoin', 'another owner has committed this partition'));
+      return holds;
+    });
+    return isOurs.catch((error) => {
+      if (this.abort.signal.aborted) return false;
+      throw error;
+    });
   }
 
   /** Takes records in: decodes, appends, moves the position. Runs the announced plan when its offset is reached. */
@@ -241,6 +262,21 @@ export class PartitionRun {
     this.deadLetters = [];
     this.deadLetterBytesHeld = 0;
     await this.log.close();
+  }
+
+  private async fence(): Promise<CommittedOffset | null> {
+    this.committed = await this.log.fence();
+    return this.committed;
+  }
+
+  /** Kafka calls of this run one after the other, none after its end. */
+  private inTurn<T>(call: () => Promise<T>): Promise<T> {
+    const answer = this.turn.then(() => {
+      this.abort.signal.throwIfAborted();
+      return call();
+    });
+    this.turn = answer.catch(() => {});
+    return answer;
   }
 
   private async takeRange(batch: RecordBatch, from: number, to: number): Promise<void> {
@@ -362,7 +398,7 @@ export class PartitionRun {
       const files = await executePlan(
         work,
         announced,
-        { log: this.log, writer: ports.writer, clock: ports.clock, logger: ports.logger },
+        { ...this.guardedLog, writer: ports.writer, clock: ports.clock, logger: ports.logger },
         (record) => {
           if (record.committed > this.record.committed) this.committedMovedAtMs = ports.clock.nowMs();
           this.record = record;

@@ -1,0 +1,224 @@
+// What: one seeded history: producers, members that come, stall and die, rebalances, and the check after each event.
+// Why: exactly once must hold at every moment of every history, not at the end of a few.
+// Invariant: a violation is a fact about the code under test, found again by the same seed.
+
+import { decodeMetadata } from '../../src/commit/metadata.ts';
+import type { SealPolicy } from '../../src/commit/plan.ts';
+import { hourCovered } from '../../src/commit/staircase.ts';
+import { Member } from './member.ts';
+import type { LogRecord } from './world.ts';
+import { World } from './world.ts';
+
+const HOUR_MS = 3_600_000;
+const START_HOUR = 480_000;
+
+export interface Outcome {
+  readonly seed: number;
+  readonly violations: readonly string[];
+  readonly records: number;
+  readonly files: number;
+  readonly plans: number;
+  readonly kills: number;
+}
+
+export async function simulate(
+  seed: number,
+  trace: ((line: string) => void) | null = null,
+): Promise<Outcome> {
+  const world = new World(seed, 1 + (seed % 3), START_HOUR * HOUR_MS, trace);
+  const { chance, scheduler } = world;
+  const policy = randomPolicy(world);
+  const members: Member[] = [];
+  let kills = 0;
+  let joined = 0;
+  let rebalanceDue = false;
+
+  const rebalance = (): void => {
+    if (rebalanceDue) return;
+    rebalanceDue = true;
+    scheduler.after(10 + chance.below(100), () => {
+      rebalanceDue = false;
+      const live = members.filter((member) => member.clock.isAlive);
+      if (live.length === 0) return;
+      const owners = world.partitions.map(() => chance.pick(live));
+      for (const member of live) {
+        const owned = world.partitions.flatMap((_, partition) =>
+          owners[partition] === member ? [{ topic: world.topic, partition }] : [],
+        );
+        scheduler.after(chance.below(80), () => member.clock.deliver(() => member.source.rebalanced(owned)));
+      }
+    });
+  };
+  const join = (): void => {
+    const member = new Member(`m${joined++}`, world, policy, rebalance);
+    members.push(member);
+    member.start();
+  };
+  const kill = (member: Member): void => {
+    member.kill();
+    members.splice(members.indexOf(member), 1);
+    kills++;
+    scheduler.after(chance.below(500), rebalance);
+  };
+
+  for (let i = 1 + chance.below(3); i > 0; i--) join();
+  const endMs = scheduler.nowMs + 6_000;
+  const produce = (): void => {
+    if (scheduler.nowMs > endMs - 500) return;
+    for (let i = chance.below(8); i > 0; i--)
+      world.publish(chance.below(world.partitions.length), randomRecord(world));
+    scheduler.after(chance.below(40), produce);
+  };
+  produce();
+  const disturb = (): void => {
+    if (scheduler.nowMs > endMs) return;
+    scheduler.after(chance.below(700), disturb);
+    const member = members.length > 0 ? chance.pick(members) : null;
+    const what = chance.next();
+    if (what < 0.25 && member !== null) kill(member);
+    else if (what < 0.5 && members.length < 4) join();
+    else if (what < 0.65) rebalance();
+    else if (what < 0.85 && member !== null) {
+      world.note(member.name, 'is stopped');
+      member.clock.pause();
+      scheduler.after(chance.below(1500), () => member.clock.resume());
+      if (chance.happens(0.7)) scheduler.after(chance.below(300), rebalance);
+    } else if (what < 0.95 && member !== null)
+      member.clock.deliver(() => void member.shard.flush().catch(() => {}));
+  };
+  disturb();
+  const check = (): void => {
+    if (chance.happens(0.02)) checkWorld(world);
+  };
+  await scheduler.runUntil(endMs, check);
+
+  // The world heals: one fresh member takes over from whatever stands, and seals everything.
+  world.faults = { lostCalls: 0, latencyMs: 5 };
+  for (const member of [...members]) kill(member);
+  join();
+  await scheduler.runUntil(endMs + 60_000, () => {});
+  const last = members[0]!;
+  void last.shard.flush();
+  await scheduler.runUntil(endMs + 90_000, () => {});
+  void last.shard.stop({ drain: true });
+  await scheduler.runUntil(endMs + 120_000, () => {});
+  if (last.stoppedWith !== null) world.violation(`the last member stopped: ${last.stoppedWith.message}`);
+  checkWorld(world);
+  checkComplete(world);
+  checkManifests(world);
+  return {
+    seed,
+    violations: world.violations,
+    records: world.nextId,
+    files: world.files.size,
+    plans: world.manifests.size,
+    kills,
+  };
+}
+
+function randomPolicy({ chance }: World): SealPolicy {
+  return {
+    intervalMs: chance.pick([0, 300, 1000]),
+    idleMs: chance.pick([0, 400]),
+    rowsMax: chance.pick([0, 20, 100]),
+    bytesMax: chance.pick([0, 200_000]),
+    allowedLatenessMs: chance.pick([0, 60_000]),
+    holdBackRecords: chance.pick([0, 60, 400]),
+    holdBackMs: chance.pick([0, 2000]),
+  };
+}
+
+function randomRecord({ chance, scheduler }: World): Omit<LogRecord, 'offset' | 'id'> {
+  const kind = chance.happens(0.05) ? 'undecodable' : chance.happens(0.03) ? 'tombstone' : 'row';
+  // Hours before the present, so that they close; a few late ones, a few in the future.
+  const hour = START_HOUR - 3 + Math.floor((scheduler.nowMs - START_HOUR * HOUR_MS) / 2000);
+  const late = chance.happens(0.2) ? -chance.below(4) : 0;
+  const future = chance.happens(0.01) ? 1000 : 0;
+  return {
+    kind,
+    symbol: `S${chance.below(4)}`,
+    hour: hour + late + future,
+    timestampMs: scheduler.nowMs,
+  };
+}
+
+/** Holds at every moment: no row or dead letter twice; what the committed record covers stands exactly once. */
+function checkWorld(world: World): void {
+  const seen = new Map<number, string>();
+  for (const file of world.files.values())
+    for (const id of file.ids) {
+      const other = seen.get(id);
+      if (other !== undefined) world.violation(`row ${id} stands in ${other} and in ${file.key}`);
+      seen.set(id, file.key);
+    }
+  world.partitions.forEach((partition, index) => {
+    const letters = new Set<number>();
+    for (const { offset } of partition.deadLetters) {
+      if (letters.has(offset)) world.violation(`dead letter ${index}/${offset} was published twice`);
+      letters.add(offset);
+    }
+    if (partition.committed === null || partition.committed.metadata === '') return;
+    const { committed, staircase } = decodeMetadata(partition.committed.offset, partition.committed.metadata);
+    for (const record of partition.records) {
+      const hour = record.kind === 'row' ? record.hour : Number.NEGATIVE_INFINITY;
+      const covering = hourCovered(staircase, record.offset);
+      const isCovered =
+        record.offset < committed || (covering > Number.NEGATIVE_INFINITY && hour <= covering);
+      if (!isCovered) continue;
+      if (record.kind === 'row' && !seen.has(record.id))
+        world.violation(
+          `row ${record.id} (${index}/${record.offset}, hour ${record.hour}) is committed but stands nowhere`,
+        );
+      if (record.kind === 'undecodable' && !letters.has(record.offset))
+        world.violation(`dead letter ${index}/${record.offset} is committed but was never published`);
+    }
+  });
+}
+
+/** Holds when all is drained: nothing is left out. */
+function checkComplete(world: World): void {
+  const ids = new Set([...world.files.values()].flatMap((file) => file.ids));
+  const rows = world.partitions.flatMap(({ records }) => records.filter(({ kind }) => kind === 'row'));
+  const missing = rows.filter(({ id }) => !ids.has(id));
+  if (missing.length > 0)
+    world.violation(
+      `${missing.length} of ${rows.length} rows were never sealed, first ${JSON.stringify(missing[0])}`,
+    );
+  const letters = world.partitions.reduce((sum, { deadLetters }) => sum + deadLetters.length, 0);
+  const undecodable = world.partitions.flatMap(({ records }) =>
+    records.filter(({ kind }) => kind === 'undecodable'),
+  );
+  if (letters !== undecodable.length)
+    world.violation(`${undecodable.length} undecodable records, ${letters} dead letters`);
+}
+
+/** The manifests of each partition form one chain: no gap, no overlap, counts that add up. */
+function checkManifests(world: World): void {
+  world.partitions.forEach((partition, index) => {
+    const chain = [...world.manifests]
+      .filter(([key]) => key.startsWith(`${index}/`))
+      .map(([, content]) => JSON.parse(content))
+      .sort((a, b) => a.offsetNext - b.offsetNext || a.committedAfter - b.committedAfter);
+    let unsealed = 0;
+    chain.forEach((plan, i) => {
+      const before = i === 0 ? plan.previous : chain[i - 1].offsetNext;
+      if (plan.previous !== before)
+        world.violation(`plan ${index}/${plan.offsetNext} follows ${plan.previous}, expected ${before}`);
+      const records = partition.records.filter(
+        ({ offset }) => offset >= plan.previous && offset < plan.offsetNext,
+      );
+      if (records.length !== plan.counts.records)
+        world.violation(
+          `plan ${index}/${plan.offsetNext} counts ${plan.counts.records} records of ${records.length}`,
+        );
+      const accounted = plan.counts.rowsDecoded + plan.deadLetters.length + plan.counts.tombstones;
+      if (accounted !== records.length)
+        world.violation(
+          `plan ${index}/${plan.offsetNext} accounts for ${accounted} of ${records.length} records`,
+        );
+      if (unsealed + plan.counts.rowsDecoded !== plan.rows + plan.counts.rowsUnsealed)
+        world.violation(`plan ${index}/${plan.offsetNext}: rows do not add up`);
+      unsealed = plan.counts.rowsUnsealed;
+    });
+  });
+}

@@ -1,0 +1,146 @@
+// What: the simulated outside: topics, the group's committed offsets, dead letters, symbol ids, the object store.
+// Why: the real commit, recovery, shard and hot store run against it, with every I/O able to fail, hang or be the last.
+// Invariant: an effect happens at once or not at all; whether the caller learns of it is a separate matter.
+
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { CommittedOffset, DeadLetter } from '../../src/ports.ts';
+import { Chance, type ProcessClock, Scheduler } from './scheduler.ts';
+
+export interface LogRecord {
+  readonly offset: number;
+  readonly id: number;
+  readonly kind: 'row' | 'undecodable' | 'tombstone';
+  readonly symbol: string;
+  readonly hour: number;
+  readonly timestampMs: number;
+}
+
+export interface WorldPartition {
+  readonly records: LogRecord[];
+  /** Next offset that a producer gets. */
+  end: number;
+  epoch: number;
+  committed: CommittedOffset | null;
+  readonly deadLetters: DeadLetter[];
+}
+
+export interface StoredFile {
+  readonly key: string;
+  readonly ids: readonly number[];
+  /** What a reader would find, in full: two writers of one key must agree on it. */
+  readonly content: string;
+}
+
+export interface Faults {
+  /** A call's outcome is not learned: it happened or not, or happens later. */
+  readonly lostCalls: number;
+  readonly latencyMs: number;
+}
+
+export class World {
+  readonly chance: Chance;
+  readonly scheduler: Scheduler;
+  readonly topic = 'ticks';
+  readonly partitions: WorldPartition[];
+  readonly files = new Map<string, StoredFile>();
+  readonly manifests = new Map<string, string>();
+  readonly symbols: string[] = [];
+  readonly violations: string[] = [];
+  readonly hasConditionalWrites: boolean;
+  faults: Faults;
+  nextId = 0;
+  /** Told what happens, line by line; for looking at one seed. */
+  readonly trace: ((line: string) => void) | null;
+
+  constructor(seed: number, partitions: number, startMs: number, trace: ((line: string) => void) | null) {
+    this.trace = trace;
+    this.chance = new Chance(seed);
+    this.scheduler = new Scheduler(startMs);
+    this.hasConditionalWrites = this.chance.happens(0.7);
+    this.faults = { lostCalls: 0.03, latencyMs: 40 };
+    this.partitions = Array.from({ length: partitions }, () => ({
+      records: [],
+      end: this.chance.below(1000),
+      epoch: 0,
+      committed: null,
+      deadLetters: [],
+    }));
+  }
+
+  /** One I/O of a process: the effect reaches the world after a while, the answer the process after another. */
+  call<T>(process: ProcessClock, effect: () => T, whenLost: () => ZeptoError): Promise<T> {
+    const { chance, scheduler, faults } = this;
+    const there = chance.below(faults.latencyMs);
+    const back = chance.below(faults.latencyMs);
+    const isLost = chance.happens(faults.lostCalls);
+    const arrives = !isLost || chance.happens(0.6);
+    // A call whose answer is lost may also arrive long after its caller gave it up.
+    const delay = isLost && chance.happens(0.3) ? chance.below(2000) : there;
+    return new Promise<T>((resolve, reject) => {
+      scheduler.after(delay, () => {
+        // A process that died in between may or may not have got its request out.
+        if (!arrives || (!process.isAlive && chance.happens(0.5))) return;
+        let outcome: () => void;
+        try {
+          const value = effect();
+          outcome = () => resolve(value);
+        } catch (error) {
+          outcome = () => reject(error);
+        }
+        if (!isLost) scheduler.after(back, () => process.deliver(outcome));
+      });
+      if (isLost) scheduler.after(there + back, () => process.deliver(() => reject(whenLost())));
+    });
+  }
+
+  note(who: string, what: string): void {
+    this.trace?.(`${this.scheduler.nowMs % 1e6} ${who} ${what}`);
+  }
+
+  violation(text: string): void {
+    this.note('VIOLATION', text);
+    if (this.violations.length < 20) this.violations.push(`at ${this.scheduler.nowMs} ms: ${text}`);
+  }
+
+  /** Publishes one record; sometimes offsets are skipped, as by control records and compaction. */
+  publish(partition: number, record: Omit<LogRecord, 'offset' | 'id'>): void {
+    const target = this.partitions[partition]!;
+    if (this.chance.happens(0.1)) target.end += 1 + this.chance.below(3);
+    target.records.push({ ...record, offset: target.end++, id: this.nextId++ });
+  }
+
+  putFile(file: StoredFile): 'created' | 'exists' {
+    const known = this.files.get(file.key);
+    if (known !== undefined && known.content !== file.content)
+      this.violation(`${file.key} was written with ${known.content}, now with ${file.content}`);
+    this.note('store', `${known === undefined ? 'new' : 'again'} ${file.key}: ${file.content}`);
+    if (known !== undefined && this.hasConditionalWrites) return 'exists';
+    this.files.set(file.key, file);
+    return 'created';
+  }
+
+  putManifest(key: string, content: string): void {
+    const known = this.manifests.get(key);
+    if (known !== undefined && known !== content)
+      this.violation(`manifest ${key} was ${known}, now ${content}`);
+    this.manifests.set(key, content);
+  }
+
+  commit(
+    partition: number,
+    epoch: number,
+    committed: CommittedOffset,
+    deadLetters: readonly DeadLetter[],
+  ): void {
+    const target = this.partitions[partition]!;
+    if (epoch !== target.epoch) throw new ZeptoError('FENCED', 'rejoin', 'a newer owner exists');
+    if (target.committed !== null && committed.offset < target.committed.offset)
+      this.violation(`partition ${partition}: committed offset went back to ${committed.offset}`);
+    this.note(
+      'broker',
+      `partition ${partition} epoch ${epoch} commits ${committed.offset} ${committed.metadata}`,
+    );
+    target.committed = committed;
+    target.deadLetters.push(...deadLetters);
+  }
+}
