@@ -146,6 +146,11 @@ const TOOLS: Readonly<Record<string, string>> = {
   tar: 'install tar',
 };
 
+const DOWNLOADERS: Readonly<Record<string, string>> = {
+  mvn: 'check the network and start again; behind a proxy or a mirror, set up ~/.m2/settings.xml',
+  go: 'check the network and start again; behind a proxy or a mirror, set up GOPROXY. The default S3 server (--s3 s3proxy) needs no Go',
+};
+
 /** The error for a program that is not there. */
 export function missingTool(command: string, cause?: unknown): ServiceError {
   return new ServiceError(
@@ -176,7 +181,7 @@ export async function tool(
     const printed = `${failure.stdout ?? ''}${failure.stderr ?? ''}`.trim().split('\n').slice(-15).join('\n');
     throw new ServiceError(
       `Could not ${purpose}.`,
-      'read the lines above. Without a network, or behind a proxy or mirror, set up the tool itself (Maven: ~/.m2/settings.xml; Go: GOPROXY) and start again.',
+      DOWNLOADERS[command] ?? 'find the cause in the lines above',
       { cause: error, detail: `${command} ${args.join(' ')}\n${printed}` },
     );
   }
