@@ -83,7 +83,7 @@ async function writeParts(file: FileHandle, parts: readonly Uint8Array[]): Promi
 }
 
 /** A write may take only some of the bytes, and end in the middle of a part. */
-function withoutFirst(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+export function withoutFirst(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let index = 0;
   let left = bytes;
   while (index < parts.length && left >= parts[index]!.byteLength) left -= parts[index++]!.byteLength;

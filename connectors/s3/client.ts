@@ -4,7 +4,7 @@
 
 import { S3Client } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import type { Agents } from './request.ts';
+import { type Agents, longestRequestMs } from './request.ts';
 import type { S3Credentials, S3Settings } from './settings.ts';
 import { createSigner, type Signer } from './sign.ts';
 
@@ -41,6 +41,9 @@ export function createBucketClient(settings: S3Settings, agents: Agents): Bucket
       httpAgent: agents.http,
       httpsAgent: agents.https,
       socketTimeout: settings.stallMs,
+      // The socket's own time-out does not see a server that trickles.
+      requestTimeout: longestRequestMs(settings.partBytes, settings.stallMs),
+      throwOnRequestTimeout: true,
     }),
   });
   return {

@@ -103,7 +103,8 @@ function deniedFix(operation: Operation, fault: Fault, settings: S3Settings): st
   }
 }
 
-function reachHint(code: string, settings: S3Settings): string {
+/** What to check when the server cannot be reached; '' for other faults. */
+export function reachHint(code: string, settings: S3Settings): string {
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     const style = settings.usePathStyle ? '' : ', or set --cold-tier-s3-use-path-style';
     return settings.endpointUrl === null
@@ -117,10 +118,12 @@ function reachHint(code: string, settings: S3Settings): string {
 const describe = (operation: Operation, settings: S3Settings): string =>
   `S3 ${operation.name} of s3://${settings.bucket}/${operation.key}`;
 
-function reason(fault: Fault, error: unknown): string {
+/** What went wrong, in the server's words. */
+export function reason(fault: Fault, error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  const status = error instanceof S3Failure ? `${error.status} ` : '';
-  return message === '' ? `${status}${fault.code}` : `${status}${fault.code} (${message})`;
+  // The server's own word, also where the table does not have it.
+  const word = error instanceof S3Failure ? `${error.status} ${error.code || fault.code}` : fault.code;
+  return message === '' ? word : `${word} (${message})`;
 }
 
 function build(

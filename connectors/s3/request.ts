@@ -40,6 +40,10 @@ const ANSWER_BYTES_MAX = 16_384;
 /** A body that moves slower than this is not making progress worth waiting for. */
 const SLOWEST_BYTES_PER_MS = 16;
 
+/** Bound on one request, however little progress it makes. */
+export const longestRequestMs = (bodyBytes: number, stallMs: number): number =>
+  4 * stallMs + Math.ceil(bodyBytes / SLOWEST_BYTES_PER_MS);
+
 /** @throws S3Failure for any status but 2xx; Node's error when the connection failed; the signal's reason. */
 export function sendPut(request: PutRequest, agents: Agents, clock: Clock): Promise<void> {
   const { url, body, signal, stallMs } = request;
@@ -58,8 +62,8 @@ export function sendPut(request: PutRequest, agents: Agents, clock: Clock): Prom
       outgoing.destroy(Object.assign(new Error(why), { code: 'ETIMEDOUT' }));
     };
     // The socket's own time-out does not see a server that trickles.
-    const boundMs = 4 * stallMs + body.byteLength / SLOWEST_BYTES_PER_MS;
-    const bound = clock.after(boundMs, () => giveUp(`no answer in ${Math.round(boundMs)} ms`));
+    const boundMs = longestRequestMs(body.byteLength, stallMs);
+    const bound = clock.after(boundMs, () => giveUp(`no answer in ${boundMs} ms`));
     const onAbort = (): void => void outgoing.destroy();
     const settle = (act: () => void): void => {
       bound.cancel();

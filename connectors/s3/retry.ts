@@ -5,8 +5,11 @@
 import { backoffMs, type Clock } from '../../src/kernel/clock.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
 import { classify, type Fault } from './fault.ts';
-import { refusal, unavailable } from './refusal.ts';
+import { reachHint, reason, refusal, unavailable } from './refusal.ts';
 import type { S3Settings } from './settings.ts';
+
+/** Of a store that has never worked. */
+const MENDING_MS = 2_000;
 
 export interface Operation {
   /** For metrics and messages. */
@@ -61,18 +64,13 @@ export function createRetrying(around: RetrySurroundings): Retrying {
   }
 
   function outage(operation: Operation, fault: Fault, error: unknown): void {
-    metrics.count(
-      'zepto_store_failures_total',
-      { ...labels, operation: operation.name, code: fault.code },
-      1,
-    );
     if (outageSinceMs !== null) return;
     outageSinceMs = clock.monotonicMs();
     metrics.gauge('zepto_store_failing', labels, 1);
-    const reason = error instanceof Error ? error.message : String(error);
+    const { bucket } = settings;
     log.warn(
-      { bucket: settings.bucket, operation: operation.name, key: operation.key, code: fault.code, reason },
-      'object store fails; trying again with back-off',
+      { bucket, operation: operation.name, key: operation.key, reason: reason(fault, error) },
+      `object store fails; trying again with back-off.${reachHint(fault.code, settings)}`,
     );
   }
 
@@ -84,7 +82,12 @@ export function createRetrying(around: RetrySurroundings): Retrying {
         return patience;
       case 'expired':
       case 'skewed':
-        return Math.min(patience, settings.deniedPatienceMs);
+        // Long enough to see whether new credentials, or the server's time, are taken.
+        return Math.min(
+          patience,
+          settings.deniedPatienceMs,
+          hasWorked ? Number.POSITIVE_INFINITY : MENDING_MS,
+        );
       case 'denied':
       case 'no-bucket':
         return hasWorked ? Math.min(patience, settings.deniedPatienceMs) : 0;
@@ -106,7 +109,7 @@ export function createRetrying(around: RetrySurroundings): Retrying {
           operation.signal?.throwIfAborted();
           const fault = classify(error);
           if (operation.answers?.includes(fault.kind)) {
-            succeeded();
+            if (fault.kind !== 'denied') succeeded();
             throw error;
           }
           metrics.count(

@@ -10,7 +10,7 @@ export interface S3Settings {
   readonly endpointUrl: string | null;
   readonly usePathStyle: boolean;
   /** Null: the SDK's default chain (environment, profile, SSO, web identity, container, instance), refreshed by it. */
-  readonly credentials: S3Credentials | null;
+  readonly credentials: S3Credentials | (() => Promise<S3Credentials>) | null;
   readonly encryption: S3Encryption;
   /** Null: the bucket's default. */
   readonly storageClass: string | null;
@@ -29,6 +29,8 @@ export interface S3Settings {
   readonly backoffCapMs: number;
   /** How long one call goes on trying through passing faults. */
   readonly patienceMs: number;
+  /** The same for the probe at start, where a wrong endpoint should be told soon. */
+  readonly probePatienceMs: number;
   /** How long a refusal (403, no such bucket) is not believed from a store that has worked before: policies and roles change in steps. */
   readonly deniedPatienceMs: number;
 }
@@ -37,6 +39,8 @@ export interface S3Credentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
+  /** When they end; a provider is asked anew some minutes before. */
+  readonly expiration?: Date;
 }
 
 export type S3Encryption =
@@ -62,5 +66,6 @@ export const s3Defaults = {
   backoffBaseMs: 100,
   backoffCapMs: 10_000,
   patienceMs: 300_000,
+  probePatienceMs: 20_000,
   deniedPatienceMs: 60_000,
 } as const satisfies Partial<S3Settings>;

@@ -119,11 +119,11 @@ export function createS3Store(settings: S3Settings, around: S3Surroundings): Obj
     body: Uint8Array,
     conditional: boolean,
     options: PutOptions,
-    answers: NonNullable<Operation['answers']>,
+    particular: Pick<Operation, 'answers' | 'patienceMs'>,
   ): Promise<'created' | 'exists'> {
     const checksum = crc32cBase64(body);
     const { signal } = options;
-    const operation: Operation = { name: 'put', key, answers, ...(signal !== undefined && { signal }) };
+    const operation: Operation = { name: 'put', key, ...particular, ...(signal !== undefined && { signal }) };
     try {
       await retrying.run(operation, () => putOnce(key, body, checksum, conditional, options));
       return 'created';
@@ -139,7 +139,7 @@ export function createS3Store(settings: S3Settings, around: S3Surroundings): Obj
       const result =
         body.byteLength > settings.multipartThresholdBytes
           ? await putInParts({ sdk, settings, retrying, abortFailed }, key, body, conditionalWrites, options)
-          : await putWhole(key, body, conditionalWrites, options, ['exists']);
+          : await putWhole(key, body, conditionalWrites, options, { answers: ['exists'] });
       metrics.count('zepto_store_uploads_total', { ...labels, result }, 1);
       if (result === 'created') metrics.count('zepto_store_upload_bytes_total', labels, body.byteLength);
       metrics.observe('zepto_store_upload_seconds', labels, (clock.monotonicMs() - startMs) / 1000);
@@ -188,7 +188,15 @@ export function createS3Store(settings: S3Settings, around: S3Surroundings): Obj
     },
 
     async probe(prefix) {
-      conditionalWrites = await probeStore(prefix, putWhole);
+      conditionalWrites = await probeStore(prefix, (key, body, conditional, answers) =>
+        putWhole(
+          key,
+          body,
+          conditional,
+          { contentType: 'text/plain' },
+          { answers, patienceMs: settings.probePatienceMs },
+        ),
+      );
       return { conditionalWrites };
     },
 

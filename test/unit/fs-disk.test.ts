@@ -6,7 +6,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { localDisk } from '../../connectors/fs/disk.ts';
+import { localDisk, withoutFirst } from '../../connectors/fs/disk.ts';
 import { diskError } from '../../connectors/fs/errors.ts';
 import type { Disk } from '../../src/ports.ts';
 import { memoryVolume } from '../support/memory-disk.ts';
@@ -152,6 +152,12 @@ describe('local disk', () => {
     await expect(writing).rejects.toMatchObject({ code: 'DISK_FULL', action: 'retry' });
     expect(await localDisk.list(base)).toEqual([]);
     await rm(base, { recursive: true });
+  });
+
+  test('after a write that took only some bytes, exactly the rest is left', () => {
+    const parts = [bytes('ab'), bytes('cde'), bytes('f')];
+    const left = Array.from({ length: 7 }, (_, taken) => Buffer.concat(withoutFirst(parts, taken)).toString());
+    expect(left).toEqual(['abcdef', 'bcdef', 'cdef', 'def', 'ef', 'f', '']);
   });
 
   test('every errno has an action: full and exhausted retry, the rest stop', () => {
