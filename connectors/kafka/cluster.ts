@@ -16,8 +16,8 @@ import {
   REQUEST_TIMEOUT_MS,
 } from './client.ts';
 import { isPassing, KafkaCode, kafkaError, refusal } from './errors.ts';
+import { Reader, Writer } from './protocol.ts';
 import { apiVersions, type ClusterLayout, findCoordinator, type KafkaRequest, metadata } from './requests.ts';
-import { Reader, Writer } from './wire.ts';
 
 /** Who is to answer. `waiting` marks long polls: they have a connection of their own, since a broker answers one request at a time. */
 export type Target =

@@ -34,6 +34,9 @@ export interface CommitLogOptions {
   readonly patienceMs: number;
 }
 
+/** A string of the protocol has a 16-bit length. Brokers allow 4,096 characters unless told otherwise. */
+const METADATA_BYTES_MAX = 32_767;
+
 /** What this log may do next. */
 type State =
   | { readonly kind: 'unfenced'; readonly why: ZeptoError }
@@ -97,6 +100,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
 
   async function commit(offset: number, metadata: string, deadLetters: readonly DeadLetter[]): Promise<void> {
     if (state.kind !== 'owner') throw state.why;
+    if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) throw metadataTooLarge(metadata, undefined);
     const owner = state;
     try {
       if (deadLetters.length > 0) await sendDeadLetters(owner, deadLetters);
@@ -202,13 +206,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
       .send(transactions, endTransaction(transactionalId, owner.producer, 'abort'))
       .catch(() => null);
     if (aborted !== KafkaCode.NONE) return unknown(owner.producer, cause.message, cause);
-    if (error.code === KafkaCode.OFFSET_METADATA_TOO_LARGE)
-      return new ZeptoError(
-        'METADATA_TOO_LARGE',
-        'stop',
-        `the broker refused ${metadata.length} characters of offset metadata: raise its offset.metadata.max.bytes`,
-        { cause, context },
-      );
+    if (error.code === KafkaCode.OFFSET_METADATA_TOO_LARGE) return metadataTooLarge(metadata, cause);
     if (cause.code === 'KAFKA_AUTH') return cause;
     return unknown(owner.producer, cause.message, cause);
   }
@@ -229,6 +227,15 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     );
     state = { kind: 'unknown', producer, why };
     return why;
+  }
+
+  function metadataTooLarge(metadata: string, cause: unknown): ZeptoError {
+    return new ZeptoError(
+      'METADATA_TOO_LARGE',
+      'stop',
+      `the broker refuses ${metadata.length} characters of offset metadata: raise its offset.metadata.max.bytes`,
+      { cause, context },
+    );
   }
 
   function fencedError(code: number): ZeptoError {

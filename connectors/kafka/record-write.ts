@@ -3,8 +3,8 @@
 // Invariant: `recordBytesMax` never underestimates, so a batch filled by it fits.
 
 import { crc32c } from './crc.ts';
+import { Writer } from './protocol.ts';
 import type { ProducerId } from './requests.ts';
-import { Writer } from './wire.ts';
 
 export interface OutgoingRecord {
   readonly key: Uint8Array | null;

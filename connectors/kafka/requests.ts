@@ -2,7 +2,7 @@
 // Why: kafkajs's producer hides whether an end-of-transaction was answered, and opens its own connections for each partition.
 // Invariant: an error code in an answer is returned as it is; only a malformed answer throws.
 
-import { malformed, type Reader, type Writer } from './wire.ts';
+import { malformed, type Reader, type Writer } from './protocol.ts';
 
 export interface KafkaRequest<Answer> {
   readonly name: string;
