@@ -9,6 +9,7 @@ import { flatKey, hiveKey, tablePrefix } from './layout.ts';
 import type { ParquetOptions } from './segment.ts';
 
 const CONTENT_TYPE = 'application/vnd.apache.parquet';
+const ETAG_WITNESS = '_probe/etag';
 
 /** Resolves with the object's key. Errors are those of `ObjectStore.put`. */
 export async function putParquet(
@@ -32,7 +33,7 @@ export async function putParquet(
   // A store that cannot say 'exists' would let two plans overwrite each other under the plain name.
   if (options.conditionalWrites === true) {
     if ((await put(plain)) === 'created') return plain;
-    if (await isOwn(plain, body, store, signal)) return plain;
+    if (await isOwn(plain, body, prefix, store, signal)) return plain;
   }
   await put(hashed);
   return hashed;
@@ -42,14 +43,14 @@ export async function putParquet(
 async function isOwn(
   key: string,
   body: Uint8Array,
+  prefix: string,
   store: ObjectStore,
   signal: AbortSignal,
 ): Promise<boolean> {
   const found = await lookUp(key, store, signal);
   if (found === null || found.size !== body.length) return false;
-  const etag = found.etag.replaceAll('"', '').toLowerCase();
-  if (etag === createHash('md5').update(body).digest('hex')) return true;
-  // Encrypted or multipart objects have an ETag that is no checksum of the bytes: only reading tells.
+  if (etagOf(found) === md5(body)) return true;
+  if (/^[0-9a-f]{32}$/.test(etagOf(found)) && (await etagsAreMd5(prefix, store, signal))) return false;
   try {
     return Buffer.compare(await store.get(key, signal), body) === 0;
   } catch (cause) {
@@ -62,6 +63,19 @@ async function isOwn(
     );
   }
 }
+
+/** Where objects are encrypted with a customer's key, an ETag looks like an MD5 and is none: a known object tells. */
+async function etagsAreMd5(prefix: string, store: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  const witness = Buffer.from('zepto etag witness\n');
+  const key = prefix === '' ? ETAG_WITNESS : `${prefix}/${ETAG_WITNESS}`;
+  await store.put(key, witness, { contentType: 'text/plain', signal });
+  const found = await lookUp(key, store, signal);
+  return found !== null && etagOf(found) === md5(witness);
+}
+
+const etagOf = (info: ObjectInfo): string => info.etag.replaceAll('"', '').toLowerCase();
+
+const md5 = (bytes: Uint8Array): string => createHash('md5').update(bytes).digest('hex');
 
 async function lookUp(key: string, store: ObjectStore, signal: AbortSignal): Promise<ObjectInfo | null> {
   for await (const found of store.list(key, signal)) if (found.key === key) return found;
