@@ -5,10 +5,9 @@
 import type { Worker } from 'node:worker_threads';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import type { Logger } from '../ports.ts';
 import { Caller } from './calls.ts';
 import type { EncoderCalls, EncoderData } from './encoder.ts';
-import { startThread } from './thread.ts';
+import { type Listening, startThread } from './thread.ts';
 
 interface Encoder {
   readonly worker: Worker;
@@ -21,12 +20,12 @@ export class EncodePool {
   private readonly waiting: ((encoder: Encoder) => void)[] = [];
   private readonly encoders = new Set<Encoder>();
   private readonly data: EncoderData;
-  private readonly logger: Logger;
+  private readonly listening: Listening;
   private isClosed = false;
 
-  constructor(size: number, data: EncoderData, logger: Logger) {
+  constructor(size: number, data: EncoderData, listening: Listening) {
     this.data = data;
-    this.logger = logger;
+    this.listening = listening;
     for (let i = 0; i < size; i++) this.free(this.startEncoder());
   }
 
@@ -42,7 +41,7 @@ export class EncodePool {
         return await encoder.caller.call('write', job, signal);
       } catch (error) {
         if (this.encoders.has(encoder)) throw error;
-        this.logger.error({ error: String(error) }, 'an encoder thread died, its job runs again');
+        this.listening.logger.error({ error: String(error) }, 'an encoder thread died, its job runs again');
       } finally {
         if (this.encoders.has(encoder)) this.free(encoder);
       }
@@ -52,14 +51,14 @@ export class EncodePool {
   async close(): Promise<void> {
     this.isClosed = true;
     const exited = [...this.encoders].map(({ worker, exited: gone }) => {
-      worker.postMessage('close');
+      worker.postMessage({ close: true });
       return gone;
     });
     await Promise.all(exited);
   }
 
   private startEncoder(): Encoder {
-    const worker = startThread('encoder', this.data);
+    const worker = startThread('encoder', this.data, this.listening);
     const exited = new Promise<void>((resolve) => {
       worker.once('exit', () => {
         this.encoders.delete(encoder);
@@ -70,7 +69,9 @@ export class EncodePool {
         resolve();
       });
     });
-    worker.on('error', (error) => this.logger.error({ error: String(error) }, 'encoder thread failed'));
+    worker.on('error', (error) =>
+      this.listening.logger.error({ error: String(error) }, 'encoder thread failed'),
+    );
     const encoder: Encoder = { worker, caller: new Caller<EncoderCalls>(worker), exited };
     this.encoders.add(encoder);
     return encoder;

@@ -1,16 +1,52 @@
-// What: starts a worker thread from a file beside this one, built or not.
-// Why: the same code runs as compiled JavaScript in production and straight from TypeScript under tsx.
-// Invariant: a thread's name and role show in its options; its exit is always noticed by who started it.
+// What: starts a worker thread from a file beside this one, and carries its logs and measurements to who started it.
+// Why: the same code runs as compiled JavaScript in production and straight from TypeScript in development.
+// Invariant: log lines and counts of a thread reach the main thread in order, through every thread in between.
 
-import { Worker } from 'node:worker_threads';
+import { parentPort, Worker } from 'node:worker_threads';
+import { type LogMessage, relayLogger, replayLog } from '../../connectors/log/relay.ts';
+import { MetricsBatch, type MetricsMessage } from '../../connectors/prometheus/batch.ts';
+import type { LogConfig } from '../config/config.ts';
+import { systemClock } from '../kernel/clock.ts';
+import type { Logger } from '../ports.ts';
+
+interface Told {
+  readonly log?: LogMessage;
+  readonly metrics?: MetricsMessage;
+}
+
+/** Where a thread's logs and measurements end up. */
+export interface Listening {
+  readonly logger: Logger;
+  readonly metrics: (message: MetricsMessage) => void;
+}
 
 /** `name` is a file of src/threads without its ending. `data` arrives as `workerData`. */
-export function startThread(name: 'shard' | 'encoder', data: unknown): Worker {
+export function startThread(name: 'shard' | 'encoder', data: unknown, listening: Listening): Worker {
   const isTypeScript = import.meta.url.endsWith('.ts');
   const file = new URL(`./${name}.${isTypeScript ? 'ts' : 'js'}`, import.meta.url);
-  return new Worker(file, {
+  const worker = new Worker(file, {
     name,
     workerData: data,
     ...(isTypeScript ? { execArgv: ['--import', 'tsx'] } : {}),
   });
+  worker.on('message', (told: Told) => {
+    if (told.log !== undefined) replayLog(listening.logger, told.log);
+    if (told.metrics !== undefined) listening.metrics(told.metrics);
+  });
+  return worker;
+}
+
+/** Inside a thread: its logger and metrics, and how to pass on those of threads that it starts itself. */
+export function threadReports(
+  log: LogConfig,
+  fields: Readonly<Record<string, unknown>>,
+): { logger: Logger; metrics: MetricsBatch; listening: Listening } {
+  const port = parentPort!;
+  const logger = relayLogger(log.level, fields, (entry) => port.postMessage({ log: entry }));
+  const metrics = new MetricsBatch(systemClock, (message) => port.postMessage({ metrics: message }));
+  return {
+    logger,
+    metrics,
+    listening: { logger, metrics: (message) => port.postMessage({ metrics: message }) },
+  };
 }

@@ -1,0 +1,39 @@
+// What: an encoder thread: encode jobs in, files written.
+// Why: the composition root of the thread that compresses, encodes and uploads.
+// Invariant: one job at a time; the pool that started the thread decides what it does and when it ends.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { localDisk } from '../../connectors/fs/disk.ts';
+import type { ColdTierConfig, LogConfig } from '../config/config.ts';
+import type { EncodeJob, SegmentFile } from '../format/segment.ts';
+import { writeSegments } from '../format/write-segments.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { offer } from './calls.ts';
+import { openObjectStore } from './stores.ts';
+import { threadReports } from './thread.ts';
+
+export interface EncoderData {
+  readonly log: LogConfig;
+  readonly coldTier: ColdTierConfig | null;
+  readonly shard: number;
+}
+
+const { log, coldTier, shard } = workerData as EncoderData;
+const { logger, metrics } = threadReports(log, { shard, thread: 'encoder' });
+const store = coldTier === null ? null : openObjectStore(coldTier, systemClock, metrics, logger);
+const concurrency = coldTier?.uploadConcurrency ?? 4;
+
+const calls = {
+  write: (job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> =>
+    writeSegments(job, localDisk, store, concurrency, signal),
+};
+export type EncoderCalls = typeof calls;
+
+const port = parentPort!;
+offer(port, calls);
+port.on('message', (message: { readonly close?: true }) => {
+  if (message.close !== true) return;
+  metrics.flush();
+  void store?.close();
+  port.close();
+});

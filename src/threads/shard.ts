@@ -1,0 +1,225 @@
+// What: a shard thread: builds one consumer-group member from the configuration and runs it.
+// Why: the composition root of the thread that consumes; everything a shard needs is put together here.
+// Invariant: nothing of Kafka, S3 or the formats is chosen anywhere else.
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { createDecoder } from '../../connectors/decode/decoder.ts';
+import { localDisk } from '../../connectors/fs/disk.ts';
+import { openSymbolFile } from '../../connectors/fs/symbol-file.ts';
+import { type Cluster, openCluster } from '../../connectors/kafka/cluster.ts';
+import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
+import { createKafkaSource } from '../../connectors/kafka/source.ts';
+import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
+import { RowBuffer } from '../columns/batch.ts';
+import { SymbolTable } from '../columns/symbols.ts';
+import type { SealPolicy } from '../commit/plan.ts';
+import type { Config } from '../config/config.ts';
+import { createPlanWriter } from '../engine/plan-writer.ts';
+import { Shard, type ShardStats } from '../engine/shard.ts';
+import { SymbolAssigner } from '../engine/symbols.ts';
+import { planManifestsOf } from '../format/layout.ts';
+import type { SegmentOutputs } from '../format/segment.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { SymbolDirectory, TopicPartition } from '../ports.ts';
+import { SlabPool } from '../store/arena.ts';
+import { offer, type PlainError, plainError } from './calls.ts';
+import { EncodePool } from './encode-pool.ts';
+import { openObjectStore } from './stores.ts';
+import { threadReports } from './thread.ts';
+
+export interface ShardData {
+  readonly config: Config;
+  readonly index: number;
+  /** What the object store's probe found. */
+  readonly conditionalWrites: boolean;
+}
+
+/** Sent once, when the shard cannot go on. */
+export interface ShardStopped {
+  readonly stopped: PlainError;
+}
+
+const CHECK_INTERVAL_MS = 200;
+
+const { config, index, conditionalWrites } = workerData as ShardData;
+const port = parentPort!;
+const clock = systemClock;
+const { logger, metrics, listening } = threadReports(config.log, { shard: index });
+const { kafka, group, coldTier } = config;
+const pool = new SlabPool();
+const symbols = new SymbolTable();
+const store = coldTier === null ? null : openObjectStore(coldTier, clock, metrics, logger);
+const outputs = outputsOf(config, conditionalWrites);
+const hasFiles = outputs.bin !== null || outputs.parquet !== null;
+const encoders = hasFiles
+  ? new EncodePool(
+      Math.max(1, Math.floor(config.engine.encodeThreads / config.engine.shards)),
+      { log: config.log, coldTier, shard: index },
+      listening,
+    )
+  : null;
+let shard: Shard | null = null;
+const opened: { close(): Promise<void> }[] = [];
+
+async function start(): Promise<void> {
+  const connection = kafka;
+  const cluster = openCluster(connection, logger, clock);
+  const directory = await openDirectory(cluster);
+  const offsets = openOffsetStore({
+    cluster,
+    group: group.id,
+    clock,
+    logger,
+    deadLetterTopicName: (topic) => `${topic}${kafka.deadLetterSuffix}`,
+  });
+  opened.push(directory, offsets);
+  const assigner = new SymbolAssigner(symbols, directory, clock, logger);
+  const writer =
+    encoders === null
+      ? null
+      : createPlanWriter({
+          outputs,
+          prefix: coldTier?.s3.prefix ?? '',
+          store,
+          disk: localDisk,
+          run: (job, signal) => encoders.run(job, signal),
+          names: symbols.names,
+          clock,
+          logger,
+          metrics,
+        });
+  const byTopic = new Map(
+    config.tables.map((source) => {
+      const common = { source, decoder: createDecoder(source, symbols), rows: new RowBuffer(source.table) };
+      return [source.topic, common] as const;
+    }),
+  );
+  const common = { clock, logger, metrics, pool };
+  shard = new Shard({
+    source: createKafkaSource({
+      connection,
+      config,
+      topics: config.tables.map(({ topic }) => topic),
+      clock,
+      logger,
+      metrics,
+    }),
+    common,
+    budget: { bytes: config.memory.budgetBytes / config.engine.shards },
+    checkIntervalMs: CHECK_INTERVAL_MS,
+    stopped: (error) => port.postMessage({ stopped: plainError(error) } satisfies ShardStopped),
+    partitionParts: (partition) => {
+      const table = byTopic.get(partition.topic);
+      if (table === undefined)
+        throw new ZeptoError('INTERNAL', 'stop', `no table takes topic ${partition.topic}`);
+      return {
+        ...common,
+        ...table,
+        group: group.id,
+        offsets,
+        writer,
+        symbols: assigner,
+        policy: sealPolicy(config),
+        recovery: { autoOffsetReset: group.autoOffsetReset, onDataLoss: group.onDataLoss },
+        hasPlans,
+        sealed: (work, files, choice) =>
+          logger.info(
+            {
+              topic: partition.topic,
+              partition: partition.partition,
+              trigger: choice.trigger,
+              rows: work.segments.reduce((sum, { rows }) => sum + rows, 0),
+              files: files.length,
+              deadLetters: work.deadLetters.length,
+              committed: work.after.committed,
+            },
+            'plan committed',
+          ),
+      };
+    },
+  });
+  await shard.start();
+}
+
+async function openDirectory(cluster: Cluster): Promise<SymbolDirectory> {
+  const { file, topic, countMax } = config.symbols;
+  if (file !== null) return openSymbolFile(file);
+  return openSymbolTopic({ cluster, topic, group: group.id, clock, logger, metrics, symbolsMax: countMax });
+}
+
+/** Whether plans of this group stand in the store or the local folder: then it must not start without its offsets. */
+async function hasPlans({ topic, partition }: TopicPartition): Promise<boolean> {
+  if (outputs.bin !== null) {
+    const folder = planManifestsOf(outputs.bin.baseDirectory, group.id, topic, partition);
+    if ((await localDisk.list(folder)).length > 0) return true;
+  }
+  if (store === null || coldTier === null) return false;
+  for await (const _ of store.list(planManifestsOf(coldTier.s3.prefix, group.id, topic, partition)))
+    return true;
+  return false;
+}
+
+async function stop(options: { readonly drain: boolean }): Promise<void> {
+  await shard?.stop(options);
+  await encoders?.close();
+  for (const part of opened) await part.close();
+  await store?.close();
+  metrics.flush();
+}
+
+const calls = {
+  start,
+  stats: (): ShardStats =>
+    shard?.stats() ?? {
+      state: 'joining',
+      usedBytes: 0,
+      budgetBytes: config.memory.budgetBytes / config.engine.shards,
+      isPaused: false,
+      partitions: [],
+    },
+  flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
+  stop: async (options: { readonly drain: boolean }): Promise<void> => {
+    await stop(options);
+    // The answer goes out before the port closes and the thread ends.
+    setImmediate(() => port.close());
+  },
+};
+export type ShardCalls = typeof calls;
+offer(port, calls);
+
+function outputsOf(
+  { storage: { hdbDirectory, compression, commitAfter } }: Config,
+  conditional: boolean,
+): SegmentOutputs {
+  const bin =
+    hdbDirectory === null
+      ? null
+      : { baseDirectory: hdbDirectory, compression, sync: commitAfter === 'local' };
+  if (coldTier === null || coldTier.format === 'binary') return { bin, parquet: null };
+  const { parquetCodec, timestampType, layout, flatEpoch, rowGroupRowsMax, s3 } = coldTier;
+  return {
+    bin,
+    parquet: {
+      codec: parquetCodec,
+      timestampType,
+      layout,
+      flatEpoch,
+      rowGroupRowsMax,
+      prefix: s3.prefix,
+      conditionalWrites: conditional,
+    },
+  };
+}
+
+function sealPolicy({ seal }: Config): SealPolicy {
+  return {
+    intervalMs: seal.intervalMs,
+    idleMs: seal.idleMs,
+    rowsMax: seal.rowsMax,
+    bytesMax: seal.bytesMax,
+    allowedLatenessMs: seal.allowedLatenessMs,
+    holdBackRecords: seal.holdBackRecordsMax,
+    holdBackMs: seal.holdBackMsMax,
+  };
+}

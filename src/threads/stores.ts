@@ -1,0 +1,29 @@
+// What: the object store that the configuration names.
+// Why: the shard writes manifests, its encoders write segments, the process probes: all through the same settings.
+// Invariant: credentials come from the SDK's default chain and stay inside the connector.
+
+import { s3Defaults } from '../../connectors/s3/settings.ts';
+import { createS3Store } from '../../connectors/s3/store.ts';
+import type { ColdTierConfig } from '../config/config.ts';
+import type { Clock } from '../kernel/clock.ts';
+import type { Logger, Metrics, ObjectStore } from '../ports.ts';
+
+export function openObjectStore(
+  cold: ColdTierConfig,
+  clock: Clock,
+  metrics: Metrics,
+  log: Logger,
+): ObjectStore {
+  const { bucket, region, endpointUrl, usePathStyle } = cold.s3;
+  return createS3Store(
+    {
+      ...s3Defaults,
+      bucket,
+      region,
+      endpointUrl,
+      usePathStyle,
+      connectionsMax: Math.max(cold.uploadConcurrency, 2),
+    },
+    { clock, metrics, log },
+  );
+}
