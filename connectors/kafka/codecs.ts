@@ -1,0 +1,259 @@
+// What: the compression codecs of Kafka record batches: gzip, snappy, lz4 and zstd, for our decoder and for kafkajs.
+// Why: any producer may choose any of them; kafkajs knows gzip alone and ends the consumer at the others.
+// Invariant: no input makes the output larger than its limit; what a codec refuses is an error, never a shorter output.
+
+import { createRequire } from 'node:module';
+import * as zlib from 'node:zlib';
+import { decompress as zstdDecompress } from 'fzstd';
+import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { compressSync as snappyCompress, uncompressSync as snappyUncompress } from 'snappy';
+
+/** As in the attributes of a record batch. */
+export const Codec = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } as const;
+export type Codec = (typeof Codec)[keyof typeof Codec];
+
+/** Bytes that grow as they are needed and keep their capacity. */
+export class GrowableBytes {
+  bytes = new Uint8Array(0);
+  length = 0;
+
+  /** Room for `more` bytes after the first `length`, which are kept. */
+  reserve(more: number): void {
+    const wanted = this.length + more;
+    if (wanted <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(wanted, this.bytes.length * 2, 65_536));
+    grown.set(this.bytes.subarray(0, this.length));
+    this.bytes = grown;
+  }
+
+  append(more: Uint8Array): void {
+    this.reserve(more.length);
+    this.bytes.set(more, this.length);
+    this.length += more.length;
+  }
+}
+
+/**
+ * Appends the decompressed `input` to `output`; for zstd the end is an upper bound, followed by zeros.
+ * @throws Error when the input is not of this codec, is cut, or would give more than `bytesMax` bytes.
+ */
+export function decompressInto(
+  codec: number,
+  input: Uint8Array,
+  output: GrowableBytes,
+  bytesMax: number,
+): void {
+  const decompress = decompressors[codec];
+  if (decompress === undefined) throw new Error(`unknown compression codec ${codec}`);
+  decompress(input, output, bytesMax);
+}
+
+type Decompressor = (input: Uint8Array, output: GrowableBytes, bytesMax: number) => void;
+
+const decompressors: Readonly<Record<number, Decompressor>> = {
+  [Codec.GZIP]: gunzipInto,
+  [Codec.SNAPPY]: unsnappyInto,
+  [Codec.LZ4]: unlz4Into,
+  [Codec.ZSTD]: unzstdInto,
+};
+
+function gunzipInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
+  // The last four bytes are the size modulo 2^32: a hint that saves zlib from growing its output in small steps.
+  const hint = input.length < 18 ? 0 : viewOf(input).getUint32(input.length - 4, true);
+  const chunkSize = Math.min(Math.max(hint + 64, 1_024), Math.min(bytesMax, input.length * 64) + 1_024);
+  output.append(zlib.gunzipSync(input, { maxOutputLength: bytesMax, chunkSize }));
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Snappy: the raw block, or the framing of the Java library (xerial): magic, two int32, then blocks of int32 length + raw.
+
+const XERIAL_MAGIC = Uint8Array.of(0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00);
+const XERIAL_HEADER_BYTES = 16;
+
+function unsnappyInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
+  const limit = output.length + bytesMax;
+  if (!XERIAL_MAGIC.every((byte, at) => input[at] === byte)) {
+    unsnappyBlockInto(input, output, limit);
+    return;
+  }
+  const view = viewOf(input);
+  for (let at = XERIAL_HEADER_BYTES; at < input.length; ) {
+    const length = at + 4 <= input.length ? view.getInt32(at) : -1;
+    const start = at + 4;
+    if (length < 0 || start + length > input.length) throw new Error('snappy block runs past the end');
+    unsnappyBlockInto(input.subarray(start, start + length), output, limit);
+    at = start + length;
+  }
+}
+
+function unsnappyBlockInto(block: Uint8Array, output: GrowableBytes, limit: number): void {
+  // The block begins with its size as a varint; it is checked before anything of that size is made.
+  let size = 0;
+  for (let at = 0, scale = 1; ; at++, scale *= 128) {
+    const byte = block[at];
+    if (byte === undefined || at === 5) throw new Error('snappy block has no size');
+    size += (byte & 0x7f) * scale;
+    if (byte < 0x80) break;
+  }
+  if (output.length + size > limit) throw tooLarge();
+  // At best two bytes of a block copy 64.
+  if (size > block.length * 64) throw new Error('snappy block claims more than it can hold');
+  output.append(snappyUncompress(block, { asBuffer: true, copyOutputData: true }) as Buffer);
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// LZ4: the frame format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
+
+const LZ4_MAGIC = 0x184d2204;
+
+function unlz4Into(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
+  if (lz4FrameBytesMax(input) > bytesMax) throw tooLarge();
+  output.append(decompressFrameSync(asBuffer(input)));
+}
+
+/** The most that the frame can hold, from the headers of its blocks. */
+function lz4FrameBytesMax(input: Uint8Array): number {
+  const view = viewOf(input);
+  if (input.length < 7 || view.getUint32(0, true) !== LZ4_MAGIC) throw new Error('not an LZ4 frame');
+  const flags = view.getUint8(4);
+  const blockBytesMax = 2 ** (8 + 2 * ((view.getUint8(5) >> 4) & 7));
+  const hasBlockChecksum = (flags & 0x10) !== 0;
+  const hasContentSize = (flags & 0x08) !== 0;
+  const hasDictionary = (flags & 0x01) !== 0;
+  let total = 0;
+  let at = 6 + (hasContentSize ? 8 : 0) + (hasDictionary ? 4 : 0) + 1;
+  while (at + 4 <= input.length) {
+    const word = view.getUint32(at, true);
+    if (word === 0) return hasContentSize ? Math.max(total, Number(view.getBigUint64(6, true))) : total;
+    const bytes = word & 0x7fffffff;
+    total += word >= 0x80000000 ? bytes : blockBytesMax;
+    at += 4 + bytes + (hasBlockChecksum ? 4 : 0);
+  }
+  throw new Error('LZ4 frame is cut');
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Zstandard, RFC 8878
+
+const ZSTD_MAGIC = 0xfd2fb528;
+const ZSTD_BLOCK_BYTES_MAX = 131_072;
+/** Skippable frames have 16 magic numbers. */
+const ZSTD_SKIPPABLE_MAGIC = 0x184d2a50;
+
+type ZstdSync = (input: Uint8Array, options: { maxOutputLength: number }) => Buffer;
+/** Native in Node ≥ 22.15. */
+const nativeZstdDecompress = (zlib as unknown as { zstdDecompressSync?: ZstdSync }).zstdDecompressSync;
+
+function unzstdInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
+  if (nativeZstdDecompress !== undefined) {
+    output.append(nativeZstdDecompress(input, { maxOutputLength: bytesMax }));
+    return;
+  }
+  const limit = output.length + bytesMax;
+  const view = viewOf(input);
+  for (let at = 0; at < input.length; ) {
+    const frame = zstdFrame(view, at);
+    if (output.length + frame.bytesMax > limit) throw tooLarge();
+    output.reserve(frame.bytesMax);
+    const room = output.bytes.subarray(output.length, output.length + frame.bytesMax);
+    // The library does not tell where its output ends; zeros after it cannot be taken for records.
+    room.fill(0);
+    zstdDecompress(input.subarray(at, frame.end), room);
+    output.length += frame.bytesMax;
+    at = frame.end;
+  }
+}
+
+/** Where the frame at `at` ends, and the most bytes it can hold, from the headers of its blocks. */
+function zstdFrame(view: DataView, at: number): { readonly end: number; readonly bytesMax: number } {
+  const need = (end: number): void => {
+    if (end > view.byteLength) throw new Error('zstd frame is cut');
+  };
+  need(at + 8);
+  const magic = view.getUint32(at, true);
+  if ((magic & 0xfffffff0) >>> 0 === ZSTD_SKIPPABLE_MAGIC) {
+    const end = at + 8 + view.getUint32(at + 4, true);
+    need(end);
+    return { end, bytesMax: 0 };
+  }
+  if (magic !== ZSTD_MAGIC) throw new Error('not a zstd frame');
+  const flags = view.getUint8(at + 4);
+  const isSingleSegment = (flags & 0x20) !== 0;
+  const hasChecksum = (flags & 0x04) !== 0;
+  const dictionaryIdBytes = [0, 1, 2, 4][flags & 3]!;
+  const contentSizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6]!;
+  let end = at + 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes + contentSizeBytes;
+  let bytesMax = 0;
+  for (let isLast = false; !isLast; ) {
+    need(end + 3);
+    const header = view.getUint8(end) | (view.getUint8(end + 1) << 8) | (view.getUint8(end + 2) << 16);
+    isLast = (header & 1) !== 0;
+    const type = (header >> 1) & 3;
+    const size = header >> 3;
+    bytesMax += type === 2 ? ZSTD_BLOCK_BYTES_MAX : size;
+    end += 3 + (type === 1 ? 1 : size);
+  }
+  end += hasChecksum ? 4 : 0;
+  need(end);
+  return { end, bytesMax };
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// For kafkajs: its producer, and its own consumers
+
+const KAFKAJS_BYTES_MAX = 512 * 1024 * 1024;
+
+interface KafkajsCodec {
+  compress(encoder: { readonly buffer: Buffer }): Promise<Buffer>;
+  decompress(buffer: Buffer): Promise<Buffer>;
+}
+
+/** Gives kafkajs the codecs that it lacks. Idempotent; a codec that the program registered itself stays. */
+export function registerCodecs(): void {
+  const { CompressionCodecs } = createRequire(import.meta.url)('kafkajs') as {
+    CompressionCodecs: Record<number, () => KafkajsCodec>;
+  };
+  for (const codec of [Codec.SNAPPY, Codec.LZ4, Codec.ZSTD] as const) {
+    try {
+      CompressionCodecs[codec]?.();
+    } catch {
+      // Its placeholder throws when asked for a codec.
+      CompressionCodecs[codec] = () => kafkajsCodec(codec);
+    }
+  }
+}
+
+function kafkajsCodec(codec: typeof Codec.SNAPPY | typeof Codec.LZ4 | typeof Codec.ZSTD): KafkajsCodec {
+  return {
+    compress: async ({ buffer }) => compressors[codec](buffer),
+    decompress: async (buffer) => {
+      const output = new GrowableBytes();
+      decompressInto(codec, buffer, output, KAFKAJS_BYTES_MAX);
+      return asBuffer(output.bytes.subarray(0, output.length));
+    },
+  };
+}
+
+const compressors = {
+  [Codec.SNAPPY]: (bytes: Buffer): Buffer => {
+    const block = snappyCompress(bytes);
+    const header = Buffer.alloc(XERIAL_HEADER_BYTES + 4);
+    header.set(XERIAL_MAGIC);
+    header.writeInt32BE(1, 8);
+    header.writeInt32BE(1, 12);
+    header.writeInt32BE(block.length, XERIAL_HEADER_BYTES);
+    return Buffer.concat([header, block]);
+  },
+  [Codec.LZ4]: (bytes: Buffer): Buffer => compressFrameSync(bytes),
+  [Codec.ZSTD]: (bytes: Buffer): Buffer => {
+    const compress = (zlib as unknown as { zstdCompressSync?: (bytes: Buffer) => Buffer }).zstdCompressSync;
+    if (compress === undefined)
+      throw new Error('producing with zstd needs Node 22.15 or later; reading it does not');
+    return compress(bytes);
+  },
+};
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const viewOf = (bytes: Uint8Array): DataView =>
+  new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const tooLarge = (): Error => new Error('decompresses to more than its limit');
