@@ -119,7 +119,13 @@ export class PartitionRun {
         this.inTurn(async () => {
           // An owner in between may have run this very plan: committing it again would publish its dead letters twice.
           if (sameCommitted(this.committed, { offset, metadata })) return;
+          const startMs = ports.clock.monotonicMs();
           await log.commit(offset, metadata, deadLetters);
+          ports.metrics.observe(
+            'zepto_commit_seconds',
+            this.labels,
+            (ports.clock.monotonicMs() - startMs) / 1000,
+          );
           this.committed = { offset, metadata };
         }),
       close: () => log.close(),
@@ -298,6 +304,7 @@ export class PartitionRun {
     this.advanceWatermark(rows.rows);
     if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
     ports.metrics.count('zepto_kafka_messages_consumed_total', this.labels, to - from);
+    ports.metrics.count('zepto_kafka_bytes_consumed_total', this.labels, bytesOf(batch, from, to));
     ports.metrics.count('zepto_ticks_ingested_total', this.labels, appended);
   }
 
@@ -408,6 +415,10 @@ export class PartitionRun {
       this.sealedAtMs = ports.clock.nowMs();
       if (choice.trigger === 'hour-closed') this.hourClosedLast = choice.step.hourLast;
       ports.sealed(work, files, choice);
+      const rows = work.segments.reduce((sum, segment) => sum + segment.rows, 0);
+      ports.metrics.count('zepto_ticks_stored_total', this.labels, rows);
+      if (work.deadLetters.length > 0)
+        ports.metrics.count('zepto_dead_letters_total', this.labels, work.deadLetters.length);
       ports.metrics.count('zepto_plans_committed_total', { ...this.labels, trigger: choice.trigger }, 1);
       ports.metrics.observe('zepto_plan_seconds', this.labels, (ports.clock.monotonicMs() - started) / 1000);
     } catch (cause) {
@@ -429,6 +440,14 @@ export function lowerBound(values: Float64Array, count: number, wanted: number):
     else high = middle;
   }
   return low;
+}
+
+/** Of keys and values. */
+function bytesOf(batch: RecordBatch, from: number, to: number): number {
+  let bytes = 0;
+  for (let i = from; i < to; i++)
+    bytes += Math.max(0, batch.keyLength[i]!) + Math.max(0, batch.valueLength[i]!);
+  return bytes;
 }
 
 const DEAD_LETTER_OVERHEAD_BYTES = 200;

@@ -1,0 +1,157 @@
+// What: the composition root of the process: configuration in, a running engine with HTTP, metrics and logs out.
+// Why: the parts know only their ports; here, and in the thread entries, they meet.
+// Invariant: whatever ends the process, shards are stopped first and what can be sealed is sealed.
+
+import { HttpServer } from '../connectors/http/server.ts';
+import { createLogger } from '../connectors/log/logger.ts';
+import { exposeEngine } from '../connectors/prometheus/engine-gauges.ts';
+import { PrometheusMetrics } from '../connectors/prometheus/metrics.ts';
+import { packageVersion } from './cli/version.ts';
+import type { Config } from './config/config.ts';
+import type { LoadedConfig } from './config/load.ts';
+import { Engine } from './engine/engine.ts';
+import type { EngineView } from './http-port.ts';
+import { systemClock } from './kernel/clock.ts';
+import { asZeptoError, ZeptoError } from './kernel/errors.ts';
+import type { Logger } from './ports.ts';
+import { ShardThread } from './threads/shard-thread.ts';
+import { openObjectStore } from './threads/stores.ts';
+
+/** A started process. */
+export interface Running {
+  readonly engine: Engine;
+  readonly view: EngineView;
+  /** Where HTTP listens. */
+  readonly address: string;
+  /** Resolves when the engine has stopped by itself, with the reason. */
+  readonly failed: Promise<ZeptoError>;
+  /** Seals what is in memory, commits and lets go. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** @throws ZeptoError when a service cannot be reached or refuses: the message names the setting and the fix. */
+export async function start(config: Config, logger: Logger): Promise<Running> {
+  const clock = systemClock;
+  const metrics = new PrometheusMetrics(clock, { process: true });
+  const { coldTier } = config;
+  let conditionalWrites = false;
+  if (coldTier !== null) {
+    logger.info({}, coldTierLine(coldTier));
+    const store = openObjectStore(coldTier, clock, metrics, logger);
+    try {
+      ({ conditionalWrites } = await store.probe(coldTier.s3.prefix));
+    } finally {
+      await store.close();
+    }
+  }
+  let fail: (error: ZeptoError) => void = () => {};
+  const failed = new Promise<ZeptoError>((resolve) => {
+    fail = resolve;
+  });
+  const listening = { logger, metrics: metrics.receive.bind(metrics) };
+  const shards = Array.from(
+    { length: config.engine.shards },
+    (_, index) =>
+      new ShardThread({ config, index, conditionalWrites }, listening, (error) => {
+        void engine.fail(error).finally(() => fail(error));
+      }),
+  );
+  const engine = new Engine(shards, clock.nowMs());
+  const view: EngineView = {
+    unhealthy: () => engine.failedWith?.message ?? null,
+    notReady: () => engine.notReady(),
+    stats: () => engine.stats(),
+    flush: () => engine.flush(),
+    metricsText: async () => {
+      exposeEngine(metrics, await engine.stats(), (await engine.notReady()) === null);
+      return metrics.text();
+    },
+    totals: () => metrics.totals(),
+  };
+  const { name, version } = packageVersion();
+  const http = new HttpServer({
+    settings: config.http,
+    engine: view,
+    metrics,
+    logger,
+    clock,
+    version: { name, version },
+  });
+  let stopped: Promise<void> | null = null;
+  const stop = (): Promise<void> => {
+    stopped ??= (async () => {
+      await http.stop();
+      await engine.stop({ drain: engine.failedWith === null });
+      metrics.close();
+    })();
+    return stopped;
+  };
+  try {
+    const address = await http.start();
+    await Promise.race([engine.start(), failed.then((error) => Promise.reject(error))]);
+    logger.info({ address, shards: config.engine.shards, group: config.group.id }, 'zepto serves');
+    return { engine, view, address, failed, stop };
+  } catch (cause) {
+    await engine.stop({ drain: false });
+    await stop();
+    throw cause;
+  }
+}
+
+/** `zepto serve`: runs until a signal asks it to end, or it cannot go on. */
+export async function serve({ config, notices }: LoadedConfig): Promise<number> {
+  const logger = createLogger({ ...config.log, colours: process.stdout.isTTY === true });
+  for (const notice of notices) logger.info({}, notice);
+  const asked = signalled();
+  const running = await start(config, logger);
+  const end = await Promise.race([asked, running.failed]);
+  if (typeof end === 'string') logger.info({ signal: end }, 'draining: sealing what is in memory');
+  await running.stop();
+  if (typeof end === 'string') {
+    logger.info({}, 'stopped');
+    return 0;
+  }
+  logger.error({ code: end.code, ...end.context }, end.message);
+  return 1;
+}
+
+export async function demo(args: readonly string[]): Promise<number> {
+  const { runDemo } = await import('../demo/demo.ts');
+  return runDemo(args, start);
+}
+
+export async function verify(): Promise<number> {
+  throw notYet('verify');
+}
+
+export async function inspect(): Promise<number> {
+  throw notYet('inspect');
+}
+
+function notYet(command: string): ZeptoError {
+  return new ZeptoError('CONFIG_INVALID', 'stop', `zepto ${command} is not part of this version`);
+}
+
+/** The first signal that asks for an end; a second one ends at once. */
+function signalled(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => {
+        process.once(signal, () => process.exit(130));
+        resolve(signal);
+      });
+    }
+    process.on('unhandledRejection', (cause) => {
+      throw asZeptoError(cause);
+    });
+  });
+}
+
+function coldTierLine(cold: NonNullable<Config['coldTier']>): string {
+  const { bucket, region, prefix, endpointUrl, usePathStyle } = cold.s3;
+  return (
+    `Cold tier S3 Parquet sink ENABLED: format=${cold.format} layout=${cold.layout} age_hours=${cold.ageHours} ` +
+    `delete_local=${cold.deleteLocalAfterS3} bucket=${bucket} region=${region} prefix=${prefix} ` +
+    `endpoint=${endpointUrl ?? '<aws>'} path_style=${usePathStyle}`
+  );
+}
