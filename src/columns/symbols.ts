@@ -5,22 +5,24 @@
 import { assert } from '../kernel/assert.ts';
 import { SYMBOL_ID_LIMIT } from './types.ts';
 
-const MULTIPLIER = 0x01000193;
-
 /**
- * An open-addressing hash from name bytes to id. Names that are not yet in the dictionary get a provisional
- * code (`SYMBOL_ID_LIMIT + k`, k the index into `unknown`), valid until `clearUnknown()`; the caller has them
- * assigned through the symbol topic and patches the column.
+ * An open-addressing hash from name bytes to id, four bytes at a time. Names that are not yet in the dictionary get
+ * a provisional code (`SYMBOL_ID_LIMIT + k`, k the index into `unknown`), valid until `clearUnknown()`; the caller
+ * has them assigned through the symbol topic and patches the column.
  */
 export class SymbolTable {
   readonly names: string[] = [];
   /** Names met since the last `clearUnknown()` that the dictionary does not hold. */
   readonly unknown: string[] = [];
-  private slots = new Int32Array(1024).fill(-1);
-  private hashes = new Int32Array(1024);
-  private readonly entryBytes: Uint8Array[] = [];
-  private readonly entryCode: number[] = [];
   private readonly byName = new Map<string, number>();
+  /** Entry by slot, −1 free; never more than half full. */
+  private slots = new Int32Array(1024).fill(-1);
+  /** By entry: where its words begin in `words`, its length in bytes, its hash, its id or provisional code. */
+  private entries = new Int32Array(4 * 512);
+  private entryCount = 0;
+  /** The entries' bytes as little-endian words, each name padded with zeros. */
+  private words = new Int32Array(2048);
+  private wordCount = 0;
 
   get size(): number {
     return this.names.length;
@@ -30,16 +32,49 @@ export class SymbolTable {
     return this.byName.get(name);
   }
 
-  /** The id of the name in `bytes[start, start + length)`, or a provisional code. Allocates only for an unknown name. */
+  /** The id of the name in `bytes[start, start + length)`, or a provisional code. Allocates only for an unknown name. The bytes must be UTF-8. */
   codeOf(bytes: Uint8Array, start: number, length: number): number {
-    const slot = this.slotOf(bytes, start, length, hashOf(bytes, start, length));
-    const entry = this.slots[slot]!;
-    if (entry >= 0) return this.entryCode[entry]!;
-    const code = SYMBOL_ID_LIMIT + this.unknown.length;
-    const name = new Uint8Array(bytes.subarray(start, start + length));
-    this.unknown.push(Buffer.from(name).toString('utf8'));
-    this.insert(slot, name, code);
-    return code;
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    return this.codeIn(view, start, length);
+  }
+
+  /** As `codeOf`, over a view. */
+  codeIn(view: DataView, start: number, length: number): number {
+    if (start + length + 3 > view.byteLength) return this.codeOfCopy(view, start, length);
+    let hash = HASH_SEED;
+    const last = start + (length & ~3);
+    for (let at = start; at < last; at += 4) hash = hashWord(hash, view.getInt32(at, true));
+    if (last < start + length) hash = hashWord(hash, view.getInt32(last, true) & TAIL_MASK[length & 3]!);
+    return this.codeHashed(view, start, length, hash);
+  }
+
+  /**
+   * As `codeIn`, with the hash made while the bytes were read: `hashWord` from HASH_SEED over the little-endian
+   * words, the last one padded with zeros. At least 3 bytes must follow the name in the view.
+   */
+  codeHashed(view: DataView, start: number, length: number, hash: number): number {
+    const { slots, entries, words } = this;
+    const mask = slots.length - 1;
+    let slot = hash & mask;
+    for (;;) {
+      const entry = slots[slot]!;
+      if (entry < 0) return this.meet(view, start, length, hash);
+      const at = entry << 2;
+      if (entries[at + 2] === hash && entries[at + 1] === length) {
+        let word = entries[at]!;
+        let p = start;
+        const last = start + (length & ~3);
+        while (p < last && words[word] === view.getInt32(p, true)) {
+          word++;
+          p += 4;
+        }
+        if (p === last) {
+          const tail = TAIL_MASK[length & 3]!;
+          if (tail === 0 || words[word] === (view.getInt32(p, true) & tail)) return entries[at + 3]! >>> 0;
+        }
+      }
+      slot = (slot + 1) & mask;
+    }
   }
 
   codeOfName(name: string): number {
@@ -58,68 +93,123 @@ export class SymbolTable {
     assert(!this.byName.has(name), `symbol ${name} has an id already`);
     this.names.push(name);
     this.byName.set(name, id);
-    const bytes = Buffer.from(name, 'utf8');
-    const slot = this.slotOf(bytes, 0, bytes.length, hashOf(bytes, 0, bytes.length));
-    const entry = this.slots[slot]!;
-    if (entry < 0) this.insert(slot, bytes, id);
-    else this.entryCode[entry] = id;
+    const view = paddedView(Buffer.from(name, 'utf8'));
+    const length = Buffer.byteLength(name);
+    const hash = hashOf(view, length);
+    const entry = this.entryOf(view, length, hash);
+    if (entry < 0) this.insert(view, length, hash, id);
+    else this.entries[entry * 4 + 3] = id;
   }
 
   /** Forgets provisional codes; unknown names that were not learned in the meantime leave the table. */
   clearUnknown(): void {
     if (this.unknown.length === 0) return;
     this.unknown.length = 0;
-    for (let entry = this.entryCode.length - 1; entry >= 0; entry--) {
-      if (this.entryCode[entry]! >= SYMBOL_ID_LIMIT) {
-        this.entryBytes.splice(entry, 1);
-        this.entryCode.splice(entry, 1);
-      }
+    let kept = 0;
+    for (let entry = 0; entry < this.entryCount; entry++) {
+      if (this.entries[entry * 4 + 3]! >>> 0 >= SYMBOL_ID_LIMIT) continue;
+      this.entries.copyWithin(kept * 4, entry * 4, entry * 4 + 4);
+      kept++;
     }
+    if (kept === this.entryCount) return;
+    this.entryCount = kept;
+    this.compactWords();
     this.rehash(this.slots.length);
   }
 
-  /** The slot that holds the name, or the free one where it belongs. */
-  private slotOf(bytes: Uint8Array, start: number, length: number, hash: number): number {
+  private codeOfCopy(view: DataView, start: number, length: number): number {
+    const copy = paddedView(new Uint8Array(view.buffer, view.byteOffset + start, length));
+    return this.codeHashed(copy, 0, length, hashOf(copy, length));
+  }
+
+  /** A name met for the first time: a provisional code. */
+  private meet(view: DataView, start: number, length: number, hash: number): number {
+    const name = Buffer.from(view.buffer, view.byteOffset + start, length);
+    const code = SYMBOL_ID_LIMIT + this.unknown.length;
+    this.unknown.push(name.toString('utf8'));
+    this.insert(paddedView(name), length, hash, code);
+    return code;
+  }
+
+  /** −1 when there is none. */
+  private entryOf(view: DataView, length: number, hash: number): number {
     const mask = this.slots.length - 1;
-    let slot = (hash ^ (hash >>> 15)) & mask;
-    for (;;) {
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = this.slots[slot]!;
-      if (entry < 0) return slot;
-      if (this.hashes[slot] === hash && equalBytes(this.entryBytes[entry]!, bytes, start, length))
-        return slot;
-      slot = (slot + 1) & mask;
+      if (entry < 0) return -1;
+      const at = entry * 4;
+      if (this.entries[at + 2] !== hash || this.entries[at + 1] !== length) continue;
+      let p = 0;
+      while (p < length && this.words[this.entries[at]! + (p >> 2)] === view.getInt32(p, true)) p += 4;
+      if (p >= length) return entry;
     }
   }
 
-  private insert(slot: number, name: Uint8Array, code: number): void {
-    this.entryBytes.push(name);
-    this.entryCode.push(code);
-    this.slots[slot] = this.entryBytes.length - 1;
-    this.hashes[slot] = hashOf(name, 0, name.length);
-    if (this.entryBytes.length * 2 > this.slots.length) this.rehash(this.slots.length * 2);
+  /** `view` holds the name, padded with zeros to whole words. */
+  private insert(view: DataView, length: number, hash: number, code: number): void {
+    const wordsNeeded = (length + 3) >> 2;
+    if (this.wordCount + wordsNeeded > this.words.length)
+      this.words = grown(this.words, Math.max(this.words.length * 2, this.wordCount + wordsNeeded));
+    const entry = this.entryCount++;
+    if (entry * 4 === this.entries.length) this.entries = grown(this.entries, this.entries.length * 2);
+    this.entries.set([this.wordCount, length, hash, code | 0], entry * 4);
+    for (let i = 0; i < wordsNeeded; i++) this.words[this.wordCount++] = view.getInt32(i * 4, true);
+    if (this.entryCount * 2 > this.slots.length) this.rehash(this.slots.length * 2);
+    else this.place(entry);
+  }
+
+  private place(entry: number): void {
+    const mask = this.slots.length - 1;
+    let slot = this.entries[entry * 4 + 2]! & mask;
+    while (this.slots[slot]! >= 0) slot = (slot + 1) & mask;
+    this.slots[slot] = entry;
   }
 
   private rehash(size: number): void {
     this.slots = new Int32Array(size).fill(-1);
-    this.hashes = new Int32Array(size);
-    for (let entry = 0; entry < this.entryBytes.length; entry++) {
-      const name = this.entryBytes[entry]!;
-      const hash = hashOf(name, 0, name.length);
-      const slot = this.slotOf(name, 0, name.length, hash);
-      this.slots[slot] = entry;
-      this.hashes[slot] = hash;
+    for (let entry = 0; entry < this.entryCount; entry++) this.place(entry);
+  }
+
+  /** Entries keep their order, so their words move down only. */
+  private compactWords(): void {
+    let to = 0;
+    for (let at = 0; at < this.entryCount * 4; at += 4) {
+      const from = this.entries[at]!;
+      const count = (this.entries[at + 1]! + 3) >> 2;
+      this.words.copyWithin(to, from, from + count);
+      this.entries[at] = to;
+      to += count;
     }
+    this.wordCount = to;
   }
 }
 
-function hashOf(bytes: Uint8Array, start: number, length: number): number {
-  let hash = length;
-  for (let i = start, end = start + length; i < end; i++) hash = Math.imul(hash ^ bytes[i]!, MULTIPLIER);
+export const HASH_SEED = 0x2f7a9c35;
+
+/** Keeps the first (length mod 4) bytes of a little-endian word. */
+export const TAIL_MASK: readonly number[] = [0, 0xff, 0xffff, 0xffffff];
+
+/** One more word of a name into its hash. The shift brings high bits, where the last characters are, down to the slot's. */
+export function hashWord(hash: number, word: number): number {
+  const mixed = Math.imul(hash ^ word, 0x9e3779b1);
+  return mixed ^ (mixed >>> 15);
+}
+
+function hashOf(view: DataView, length: number): number {
+  let hash = HASH_SEED;
+  for (let p = 0; p < length; p += 4) hash = hashWord(hash, view.getInt32(p, true));
   return hash;
 }
 
-function equalBytes(name: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
-  if (name.length !== length) return false;
-  for (let i = 0; i < length; i++) if (name[i] !== bytes[start + i]) return false;
-  return true;
+/** A copy with zeros up to a whole word, and a word more. */
+function paddedView(bytes: Uint8Array): DataView {
+  const padded = new Uint8Array(((bytes.length + 3) & ~3) + 4);
+  padded.set(bytes);
+  return new DataView(padded.buffer);
+}
+
+function grown(array: Int32Array, length: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(length);
+  larger.set(array);
+  return larger;
 }
