@@ -2,6 +2,8 @@
 // Why: scripts depend on statuses, people on help.
 // Invariant: no command runs for real here.
 
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Commands, runServe, runZepto } from '../../src/cli.ts';
 import { envOf, settingByName, settingNames } from '../../src/config/settings.ts';
@@ -157,5 +159,31 @@ describe('help', () => {
     expect(examples).toHaveLength(4);
     for (const example of examples.filter((text) => !text.includes('--config')))
       expect((await run(example.split(/ +/))).err).toBe('');
+  });
+});
+
+describe('the executables', () => {
+  const execute = (
+    name: string,
+    ...args: string[]
+  ): { status: number | null; stdout: string; stderr: string } => {
+    const file = join(import.meta.dirname, '../../src/bin', name);
+    const env = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('ZEPTO_')));
+    return spawnSync(process.execPath, ['--import', 'tsx', file, ...args], { encoding: 'utf8', env });
+  };
+
+  it('zepto prints its version and ends with the status', () => {
+    expect(execute('zepto.ts', 'version')).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^zeptodb-kafka /),
+    });
+  });
+
+  it('zepto_http_server without flags says what it needs', () => {
+    expect(execute('zepto_http_server.ts')).toMatchObject({
+      status: 2,
+      stdout: '',
+      stderr: expect.stringMatching(/^zepto_http_server needs three things/),
+    });
   });
 });

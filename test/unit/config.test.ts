@@ -90,6 +90,11 @@ describe('spelling', () => {
     expect(load(NEEDED, { env }).config.coldTier?.s3.bucket).toBe('ticks');
   });
 
+  it('a value that starts with a dash is given with =', () => {
+    expect(load(needed('--client-id=-x')).config.kafka.clientId).toBe('-x');
+    expect(problemsOf(needed('--client-id', '-x'))).toContain('--client-id needs a value');
+  });
+
   it('a list adds up when its flag is repeated', () => {
     expect(load(needed('--topics', 'quotes')).config.tables.map(({ topic }) => topic)).toEqual([
       'ticks',

@@ -595,8 +595,11 @@ describe('start and stop', () => {
     await systemClock.sleep(20);
     await expect(fetch(`${url}/ping`)).rejects.toThrow();
     answerNow();
+    const answeredMs = systemClock.monotonicMs();
     expect(await (await underWay).json()).toEqual({ plans: 5 });
     await stopped;
+    // A client that would keep its connection does not hold the end up until the drain's deadline.
+    expect(systemClock.monotonicMs() - answeredMs).toBeLessThan(2_000);
   });
 
   it('a server that never started can be stopped', async () => {
