@@ -11,13 +11,14 @@ import {
   type KafkaConfig,
   type LogEntry,
   logLevel,
+  type Mechanism,
   type SASLOptions,
 } from 'kafkajs';
 import type { Clock } from '../../src/kernel/clock.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
-import { bearerTokens, type TokenSource } from './oauth.ts';
+import { bearerTokens, oauthBearer, type TokenSource } from './oauth.ts';
 
 /** Where the cluster is and how to speak to it. Errors name the settings by their flags (`--kafka-sasl-password`). */
 export interface KafkaConnection {
@@ -108,15 +109,11 @@ export function brokerAddress(broker: string): { readonly host: string; readonly
   return { host: match[1]!, port };
 }
 
-function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOptions {
-  if (sasl.mechanism !== 'oauthbearer') return { ...sasl };
-  const token = bearerTokens(sasl.token, timeoutMs, clock);
-  const { extensions } = sasl;
-  return {
-    mechanism: sasl.mechanism,
-    // kafkajs sends `extensions` too, though its types do not name them.
-    oauthBearerProvider: async () => ({ value: await token(), ...(extensions ? { extensions } : {}) }),
-  };
+function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOptions | Mechanism {
+  if (sasl.mechanism === 'oauthbearer')
+    return oauthBearer(bearerTokens(sasl.token, timeoutMs, clock), sasl.extensions ?? {});
+  // A copy: kafkajs keeps its authenticator in it. The cast spells the three mechanisms out as kafkajs's union wants them.
+  return { ...sasl } as SASLOptions;
 }
 
 function socketFactory(tls: KafkaTls | null): ISocketFactory {

@@ -1,0 +1,64 @@
+// What: topics that are missing and cannot be made, and settings as numbers.
+// Why: the right to create topics is often withheld; then the operator needs the exact command.
+// Invariant: a topic that somebody else makes at the same moment is as good as ours.
+
+import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../../connectors/kafka/cluster.ts';
+import { KafkaCode } from '../../connectors/kafka/errors.ts';
+import { ensureTopic, topicRetention } from '../../connectors/kafka/topics.ts';
+
+/** A cluster without the topic that answers every request with this. */
+function answering(answer: unknown): Cluster {
+  const reply = async <Answer>(): Promise<Answer> => answer as Answer;
+  return {
+    requestTimeoutMs: 1,
+    send: reply,
+    ask: reply,
+    forget: () => {},
+    partitionCount: async () => null,
+    close: async () => {},
+  };
+}
+const topic = { name: 'ticks.dlq', partitions: 6, config: { 'cleanup.policy': 'delete' } };
+
+describe('a missing topic', () => {
+  it('that cannot be made is an error with the command that makes it', async () => {
+    const cluster = answering({ code: KafkaCode.TOPIC_AUTHORIZATION_FAILED, message: 'no right' });
+    await expect(ensureTopic(cluster, topic, 'the dead-letter topic')).rejects.toMatchObject({
+      code: 'KAFKA_TOPIC_MISSING',
+      action: 'stop',
+      message:
+        'the dead-letter topic ticks.dlq does not exist and could not be created: TOPIC_AUTHORIZATION_FAILED (29), no right. ' +
+        'Create it: kafka-topics.sh --create --topic ticks.dlq --partitions 6 --config cleanup.policy=delete',
+    });
+  });
+
+  it('that another member makes at the same time is there', async () => {
+    expect(
+      await ensureTopic(answering({ code: KafkaCode.TOPIC_ALREADY_EXISTS, message: '' }), topic, 'it'),
+    ).toBe('exists');
+    expect(await ensureTopic(answering({ code: 0, message: '' }), topic, 'it')).toBe('created');
+  });
+});
+
+describe('retention', () => {
+  it.each([
+    [
+      { 'retention.ms': '604800000', 'retention.bytes': '-1', 'cleanup.policy': 'delete' },
+      { ms: 604_800_000, bytes: null, compacted: false },
+    ],
+    [
+      { 'retention.ms': '-1', 'retention.bytes': '0', 'cleanup.policy': 'compact,delete' },
+      { ms: null, bytes: 0, compacted: true },
+    ],
+  ])('%j', async (config, expected) => {
+    expect(
+      await topicRetention(answering({ code: 0, config: new Map(Object.entries(config)) }), 't'),
+    ).toEqual(expected);
+  });
+
+  it('without the right to ask for it names the right', async () => {
+    const cluster = answering({ code: KafkaCode.TOPIC_AUTHORIZATION_FAILED, config: new Map() });
+    await expect(topicRetention(cluster, 't')).rejects.toMatchObject({ code: 'KAFKA_AUTH', action: 'stop' });
+  });
+});
