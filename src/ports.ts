@@ -160,8 +160,8 @@ export interface PutOptions {
  * Paths are absolute. Errors: ZeptoError DISK_FULL (retry), DISK_ERROR (stop).
  */
 export interface Disk {
-  /** With parents; no error when it exists. */
-  makeDirectory(path: string): Promise<void>;
+  /** With parents; no error when it exists. `sync` false: what it makes need not survive a loss of power. */
+  makeDirectory(path: string, sync?: boolean): Promise<void>;
   /** Writes the parts one after the other into a new file (an existing one is replaced); `sync` = fsync before it resolves. */
   writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void>;
   /** Moves a file or folder. 'exists' when `to` is there already (a non-empty folder, or any file). */

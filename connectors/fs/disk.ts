@@ -23,7 +23,7 @@ import { diskError, errnoOf } from './errors.ts';
 const PARTS_PER_WRITE_MAX = 1024;
 
 export const localDisk: Disk = {
-  makeDirectory: (path) => naming('make the folder', path, () => makeDirectory(path)),
+  makeDirectory: (path, sync = true) => naming('make the folder', path, () => makeDirectory(path, sync)),
   writeFile: (path, parts, sync) => naming('write', path, () => writeFile(path, parts, sync)),
   rename: (from, to) => naming('rename to', to, () => moveWithoutReplacing(from, to)),
   syncDirectory: (path) => naming('sync the folder', path, () => syncDirectory(path)),
@@ -50,9 +50,9 @@ async function unlessMissing<T>(work: Promise<T>, otherwise: T): Promise<T> {
 }
 
 /** Each folder it makes is entered durably into its parent: a file synced below a lost folder is lost. */
-async function makeDirectory(path: string): Promise<void> {
+async function makeDirectory(path: string, sync: boolean): Promise<void> {
   const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
+  if (first === undefined || !sync) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) {
     await syncDirectory(dirname(made));
   }

@@ -91,11 +91,11 @@ async function writeFiles(
   output: BinOutput,
   disk: Disk,
 ): Promise<SegmentRecord> {
-  await disk.makeDirectory(folder);
+  await disk.makeDirectory(folder, false);
   const stored = storedColumns(key.table);
   const files = stored.map(({ type }, i) => encodeBinColumn(type, columns.columns[i]!, output.compression));
   const writing = Promise.allSettled([
-    disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol))),
+    disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol)), false),
     ...files.map(({ parts }, i) => disk.writeFile(columnPath(folder, stored[i]!.name), parts, output.sync)),
   ]);
   // The checksums are computed while the disk writes.

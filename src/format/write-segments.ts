@@ -29,6 +29,8 @@ export async function writeSegments(
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
   const write = segmentWriter(job, disk, store, either);
+  const { bin } = job.outputs;
+  if (bin !== null) await disk.makeDirectory(bin.baseDirectory, bin.sync);
   const files: SegmentFile[] = [];
   const waiting = job.segments.values();
   const lane = async (): Promise<void> => {
@@ -41,7 +43,6 @@ export async function writeSegments(
   const lanes = Array.from({ length: uploadConcurrency }, () => lane().catch((error) => failed.abort(error)));
   await Promise.all(lanes);
   either.throwIfAborted();
-  const { bin } = job.outputs;
   if (bin?.sync && files.length > 0) await syncRoots(job.table, bin.baseDirectory, disk);
   return files.sort(compareSegmentFiles);
 }

@@ -107,7 +107,7 @@ export function memoryVolume(): MemoryVolume {
     return node;
   }
 
-  function makeDirectory(path: string): void {
+  function makeDirectory(path: string, durably: boolean): void {
     let folder: FolderNode = root;
     for (const name of namesOf(path)) {
       const next = folder.entries.get(name);
@@ -115,7 +115,7 @@ export function memoryVolume(): MemoryVolume {
       if (next === undefined) {
         const made = newFolder();
         change([{ folder, name, node: made }]);
-        sync(folder);
+        if (durably) sync(folder);
         folder = made;
       } else folder = next;
     }
@@ -164,8 +164,8 @@ export function memoryVolume(): MemoryVolume {
     }
 
     const mounted: MountedDisk = {
-      makeDirectory: (path) =>
-        run('makeDirectory', path, 'make the folder', { whole: () => makeDirectory(path) }),
+      makeDirectory: (path, durably = true) =>
+        run('makeDirectory', path, 'make the folder', { whole: () => makeDirectory(path, durably) }),
 
       writeFile(path, parts, durably) {
         const bytes = Buffer.concat(parts);
