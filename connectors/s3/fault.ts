@@ -129,6 +129,8 @@ const kindByCode: Readonly<Record<string, FaultKind>> = {
 
 /** For codes that the table does not know. */
 function kindByStatus(status: number): FaultKind {
+  // A success that could not be read to its end.
+  if (status < 300) return 'passing';
   if (status >= 500) return status === 501 ? 'not-implemented' : 'passing';
   if (status === 408 || status === 409 || status === 425 || status === 429) return 'passing';
   if (status === 412) return 'exists';
@@ -138,29 +140,51 @@ function kindByStatus(status: number): FaultKind {
   return 'refused';
 }
 
-/** Reads our own failures, the SDK's exceptions and Node's errors alike. */
+/** Reads our own failures and Node's errors; the SDK's exceptions go through `plainFailure` first. */
 export function classify(error: unknown): Fault {
-  const { code, status } = codeOf(error);
+  if (error instanceof S3Failure) {
+    const known = kindByCode[error.code];
+    if (known !== undefined) return { kind: known, code: error.code };
+    return { kind: kindByStatus(error.status), code: `http_${error.status}` };
+  }
+  const code = errorCode(error);
   const known = kindByCode[code];
   if (known !== undefined) return { kind: known, code };
-  if (status !== undefined) return { kind: kindByStatus(status), code: `http_${status}` };
   // The parser's and the stream's own errors: the answer was garbled or cut.
   if (code.startsWith('HPE_') || code.startsWith('ERR_STREAM')) return { kind: 'passing', code };
   return { kind: 'refused', code: code === '' ? 'unknown' : code };
 }
 
-function codeOf(error: unknown): { code: string; status: number | undefined } {
-  if (error instanceof S3Failure) return { code: error.code, status: error.status };
-  if (!(error instanceof Error)) return { code: '', status: undefined };
-  const { code, name, $metadata } = error as SdkOrNodeError;
-  if ($metadata?.httpStatusCode !== undefined && $metadata.httpStatusCode >= 300) {
-    return { code: name, status: $metadata.httpStatusCode };
-  }
-  if (typeof code === 'string' && code !== '') return { code, status: undefined };
-  return { code: name === 'Error' ? '' : name, status: undefined };
+/** Node's code, or the name by which the SDK knows what never reached a server. */
+function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return '';
+  const { code } = error as NodeJS.ErrnoException;
+  if (typeof code === 'string' && code !== '') return code;
+  return error.name === 'Error' ? '' : error.name;
 }
 
-interface SdkOrNodeError extends Error {
-  readonly code?: unknown;
-  readonly $metadata?: { readonly httpStatusCode?: number };
+/**
+ * The SDK's exceptions hold the whole exchange, session token and signature included, and whoever logs an error's cause
+ * logs them too: what leaves this connector is a copy without. Other errors are returned as they are.
+ */
+export function plainFailure(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof S3Failure) return error;
+  const { $metadata, $response, Region } = error as SdkException;
+  const status = $metadata?.httpStatusCode ?? $response?.statusCode;
+  if (status === undefined) return error;
+  const headers = $response?.headers ?? {};
+  return new S3Failure({
+    status,
+    code: error.name,
+    message: error.message,
+    requestId: $metadata?.requestId ?? '',
+    bucketRegion: headers['x-amz-bucket-region'] ?? Region ?? '',
+    serverMs: Date.parse(headers.date ?? ''),
+  });
+}
+
+interface SdkException extends Error {
+  readonly $metadata?: { readonly httpStatusCode?: number; readonly requestId?: string };
+  readonly $response?: { readonly statusCode?: number; readonly headers?: Readonly<Record<string, string>> };
+  readonly Region?: string;
 }

@@ -4,7 +4,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
-import type { Clock } from '../../src/kernel/clock.ts';
+import type { Clock, Timer } from '../../src/kernel/clock.ts';
 import { S3Failure } from './fault.ts';
 
 /** The connection pools, shared with the SDK's client. */
@@ -61,12 +61,15 @@ export function sendPut(request: PutRequest, agents: Agents, clock: Clock): Prom
     const giveUp = (why: string): void => {
       outgoing.destroy(Object.assign(new Error(why), { code: 'ETIMEDOUT' }));
     };
-    // The socket's own time-out does not see a server that trickles.
+    // The socket's own time-out does not see a server that trickles. The wait for a free connection does not count.
     const boundMs = longestRequestMs(body.byteLength, stallMs);
-    const bound = clock.after(boundMs, () => giveUp(`no answer in ${boundMs} ms`));
+    let bound: Timer | null = null;
+    outgoing.on('socket', () => {
+      bound = clock.after(boundMs, () => giveUp(`no answer in ${boundMs} ms`));
+    });
     const onAbort = (): void => void outgoing.destroy();
     const settle = (act: () => void): void => {
-      bound.cancel();
+      bound?.cancel();
       signal?.removeEventListener('abort', onAbort);
       act();
     };

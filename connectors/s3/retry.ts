@@ -3,8 +3,9 @@
 // Invariant: nothing waits without a bound, and every failed attempt is counted.
 
 import { backoffMs, type Clock } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
-import { classify, type Fault } from './fault.ts';
+import { classify, type Fault, plainFailure } from './fault.ts';
 import { reachHint, reason, refusal, unavailable } from './refusal.ts';
 import type { S3Settings } from './settings.ts';
 
@@ -43,6 +44,8 @@ export interface RetrySurroundings {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly log: Logger;
+  /** Nothing is tried again then. */
+  isClosed(): boolean;
   /** Called before a request is tried again after `expired` or `skewed`. */
   mend(fault: Fault, error: unknown): Promise<void>;
 }
@@ -105,8 +108,9 @@ export function createRetrying(around: RetrySurroundings): Retrying {
           const result = await attempt();
           succeeded();
           return result;
-        } catch (error) {
+        } catch (thrown) {
           operation.signal?.throwIfAborted();
+          const error = plainFailure(thrown);
           const fault = classify(error);
           if (operation.answers?.includes(fault.kind)) {
             if (fault.kind !== 'denied') succeeded();
@@ -117,6 +121,8 @@ export function createRetrying(around: RetrySurroundings): Retrying {
             { ...labels, operation: operation.name, code: fault.code },
             1,
           );
+          if (around.isClosed())
+            throw new ZeptoError('CANCELLED', 'stop', 'the object store was closed', { cause: error });
           const spentMs = clock.monotonicMs() - startMs;
           const boundMs = patienceMs(fault, operation);
           if (spentMs >= boundMs) {

@@ -26,16 +26,21 @@ export interface S3Surroundings {
   readonly log: Logger;
 }
 
-/** Nothing is sent before the first call. */
-export function createS3Store(settings: S3Settings, around: S3Surroundings): ObjectStore {
+/** Nothing is sent before the first call; `probe` comes before the first `put`. */
+export function createS3Store(
+  settings: S3Settings,
+  around: S3Surroundings,
+  openClient: typeof createBucketClient = createBucketClient,
+): ObjectStore {
   const { clock, metrics, log } = around;
   const agents = createAgents(settings.connectionsMax);
-  const { sdk, direct, credentials, renewCredentials } = createBucketClient(settings, agents);
+  const { sdk, direct, credentials, renewCredentials } = openClient(settings, agents);
   const bucket = settings.bucket;
   const labels = { store: 's3' };
   const fixedHeaders = settingsHeaders(settings);
   // Believed until the store shows otherwise: the header does no harm where it is not known.
   let conditionalWrites = true;
+  let closed = false;
   // The server's clock minus ours, learned when it refuses our dates.
   let skewMs = 0;
 
@@ -44,6 +49,7 @@ export function createS3Store(settings: S3Settings, around: S3Surroundings): Obj
     clock,
     metrics,
     log,
+    isClosed: () => closed,
     async mend(fault, error) {
       if (fault.kind === 'expired') await renewCredentials();
       if (fault.kind === 'skewed' && error instanceof S3Failure && Number.isFinite(error.serverMs)) {
@@ -201,6 +207,7 @@ export function createS3Store(settings: S3Settings, around: S3Surroundings): Obj
     },
 
     async close() {
+      closed = true;
       sdk.destroy();
       agents.http.destroy();
       agents.https.destroy();

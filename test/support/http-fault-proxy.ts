@@ -17,6 +17,8 @@ export type RequestFault =
     }
   /** Cuts the connection after this many bytes of the request's body; the server sees a broken request. */
   | { readonly kind: 'cut-request'; readonly afterBytes: number }
+  /** Passed with one byte of its body changed. */
+  | { readonly kind: 'corrupt' }
   /** The server does it; the connection is cut instead of its answer. */
   | { readonly kind: 'drop-answer' }
   /** The server does it; the answer's head and this many bytes of its body arrive, then the connection is cut. */
@@ -69,16 +71,25 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
     });
     onward.on('error', () => answer.destroy());
     request.on('error', () => onward.destroy());
-    if (fault.kind === 'cut-request') {
+    if (fault.kind === 'corrupt') {
+      request.on('data', (chunk: Buffer) => {
+        chunk[0] = chunk[0]! ^ 1;
+        onward.write(chunk);
+      });
+      request.on('end', () => onward.end());
+    } else if (fault.kind === 'cut-request') {
       let bytes = 0;
+      const cut = (): void => {
+        onward.destroy();
+        answer.destroy();
+      };
       request.on('data', (chunk: Buffer) => {
         bytes += chunk.length;
         onward.write(chunk);
-        if (bytes >= fault.afterBytes) {
-          onward.destroy();
-          answer.destroy();
-        }
+        if (bytes >= fault.afterBytes) cut();
       });
+      // A body that is shorter, or none.
+      request.on('end', cut);
     } else request.pipe(onward);
   }
 

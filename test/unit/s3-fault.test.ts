@@ -3,7 +3,7 @@
 // Invariant: errors have the shapes that our request, the SDK and Node give them.
 
 import { expect, test } from 'vitest';
-import { classify, S3Failure } from '../../connectors/s3/fault.ts';
+import { classify, plainFailure, S3Failure } from '../../connectors/s3/fault.ts';
 
 const answer = (status: number, code = ''): S3Failure =>
   new S3Failure({ status, code, message: '', requestId: '', bucketRegion: '', serverMs: Number.NaN });
@@ -16,6 +16,8 @@ const fromNode = (code: string, name = 'Error'): Error => Object.assign(new Erro
 test.each([
   ['SlowDown', 503, 'passing'],
   ['InternalError', 500, 'passing'],
+  // A success that cannot be parsed.
+  ['SyntaxError', 200, 'passing'],
   // Also inside a 200, as CompleteMultipartUpload may answer.
   ['InternalError', 200, 'passing'],
   ['', 502, 'passing'],
@@ -47,7 +49,7 @@ test.each([
   ['', 405, 'refused'],
 ] as const)('an answer %j with status %d is %s, from us and from the SDK', (code, status, kind) => {
   expect(classify(answer(status, code)).kind).toBe(kind);
-  if (status >= 300) expect(classify(fromSdk(status, code)).kind).toBe(kind);
+  expect(classify(plainFailure(fromSdk(status, code))).kind).toBe(kind);
 });
 
 test.each([
@@ -75,4 +77,21 @@ test('codes for metrics are one word', () => {
   expect(classify(answer(503)).code).toBe('http_503');
   expect(classify(answer(503, 'SlowDown')).code).toBe('SlowDown');
   expect(classify(new Error('x')).code).toBe('unknown');
+});
+
+test("what is kept of the SDK's exceptions holds neither request nor headers", () => {
+  const exception = Object.assign(fromSdk(301, 'PermanentRedirect'), {
+    $response: {
+      headers: { 'x-amz-bucket-region': 'eu-central-1', date: 'Sat, 21 Mar 2026 14:00:00 GMT' },
+      body: { req: { _headers: { 'x-amz-security-token': 'secret' } } },
+    },
+  });
+  const failure = plainFailure(exception) as S3Failure;
+  expect(failure).toBeInstanceOf(S3Failure);
+  expect(failure).toMatchObject({ status: 301, code: 'PermanentRedirect', bucketRegion: 'eu-central-1' });
+  expect(failure.serverMs).toBe(Date.UTC(2026, 2, 21, 14));
+  expect(JSON.stringify(failure, Object.getOwnPropertyNames(failure))).not.toContain('secret');
+  expect(failure.cause).toBeUndefined();
+  const reset = fromNode('ECONNRESET');
+  expect(plainFailure(reset)).toBe(reset);
 });

@@ -310,6 +310,17 @@ describe('an abort', () => {
   });
 });
 
+test('a store that is closed tries nothing again', async () => {
+  const store = openStore();
+  proxy.setFault(() => ({ kind: 'hang' }));
+  const putting = store.put('a', body, options);
+  await expect.poll(() => proxy.seen.length).toBe(1);
+  await store.close();
+  await store.close();
+  await expect(putting).rejects.toMatchObject({ code: 'CANCELLED' });
+  expect(proxy.seen).toHaveLength(1);
+});
+
 describe('refusals', () => {
   test.each([
     ['403 AccessDenied', s3Error(403, 'AccessDenied'), 'STORE_DENIED', 's3:PutObject'],
