@@ -83,8 +83,8 @@ export async function installVersityGw(report: Report): Promise<string> {
   return join(dir, 'versitygw');
 }
 
-/** Fills a temporary folder beside the final one by `build`, then renames it: the installation's commit point. */
-async function installOnce(
+/** Returns the installation's folder: `build` fills a temporary one beside it, and the rename is the commit point. */
+export async function installOnce(
   name: string,
   expectation: string,
   report: Report,

@@ -1,6 +1,7 @@
 // What: a lock between processes: a file that names the process holding it.
 // Why: two test runs that start at once must not fill one Maven repository or one data folder together.
-// Invariant: the lock of a process that died is taken over; the file appears with its content, never empty.
+// Invariant: the lock of a process that died is taken over. Two that take over in the same instant may both hold it,
+// so what it guards must also be safe without it, as an installation is by its rename.
 
 import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';

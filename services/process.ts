@@ -109,11 +109,20 @@ export async function removeServers(dir: string, report: Report): Promise<void> 
 export async function runningPid(dir: string): Promise<number | undefined> {
   const pid = await readFile(join(dir, 'pid'), 'utf8').then(Number, () => Number.NaN);
   if (!(pid > 0) || !isAlive(pid)) return undefined;
-  const commandLine = await promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', String(pid)]).then(
-    ({ stdout }) => stdout,
-    () => '',
-  );
+  const commandLine = await commandLineOf(pid);
   return commandLine.includes(dir) ? pid : undefined;
+}
+
+async function commandLineOf(pid: number): Promise<string> {
+  try {
+    // Linux, where a small image may have no `ps`.
+    return await readFile(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', String(pid)]).then(
+      ({ stdout }) => stdout,
+      () => '',
+    );
+  }
 }
 
 /** Starts it in a session of its own, so that Ctrl-C in the terminal reaches our caller first, not the server. */

@@ -1,0 +1,83 @@
+// What: docker/ and services/ start the same things.
+// Why: no Docker engine runs in the tests, so what can be checked without one is.
+// Invariant: reads files only.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { APICURIO_VERSION, KAFKA_VERSION, VERSITYGW_VERSION } from '../../services/versions.ts';
+import { loadConfig } from '../../src/config/load.ts';
+
+interface ComposeService {
+  readonly image: string;
+  readonly ports?: readonly string[];
+  readonly volumes?: readonly string[];
+  readonly environment?: Readonly<Record<string, string | number>>;
+  readonly depends_on?: Readonly<Record<string, unknown>>;
+}
+
+const compose: {
+  readonly services: Readonly<Record<string, ComposeService>>;
+  readonly volumes: Readonly<Record<string, null>>;
+} = parse(readFileSync('docker/compose.yaml', 'utf8'));
+const dockerfile = readFileSync('docker/Dockerfile', 'utf8');
+
+describe('the compose file', () => {
+  test('has the versions that the script installs', () => {
+    const images = Object.fromEntries(
+      Object.entries(compose.services).map(([name, { image }]) => [name, image]),
+    );
+    expect(images).toEqual({
+      kafka: `apache/kafka:${KAFKA_VERSION}`,
+      topics: `apache/kafka:${KAFKA_VERSION}`,
+      s3: `versity/versitygw:v${VERSITYGW_VERSION}`,
+      'schema-registry': `apicurio/apicurio-registry-mem:${APICURIO_VERSION}`,
+      zepto: 'zeptodb-kafka',
+    });
+  });
+
+  test('names volumes and services that it has', () => {
+    const services = Object.values(compose.services);
+    const mounted = services.flatMap(({ volumes = [] }) => volumes.map((volume) => volume.split(':')[0]));
+    expect(new Set(mounted)).toEqual(new Set(Object.keys(compose.volumes)));
+    const depended = services.flatMap(({ depends_on = {} }) => Object.keys(depends_on));
+    expect(Object.keys(compose.services)).toEqual(expect.arrayContaining(depended));
+  });
+
+  test('opens no port beyond this machine', () => {
+    const ports = Object.values(compose.services).flatMap(({ ports = [] }) => ports);
+    expect(ports.length).toBe(4);
+    for (const port of ports) expect(port).toMatch(/^127\.0\.0\.1:\d+:\d+$/);
+  });
+
+  test('configures the app as its configuration accepts it, with the bucket and the keys of its S3 server', () => {
+    const { zepto, s3 } = compose.services;
+    const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...env } = zepto?.environment ?? {};
+    const { config } = loadConfig({ argv: [], env: env as Record<string, string> });
+    expect(config.coldTier?.s3).toMatchObject({ bucket: 'zeptodb-ticks', endpointUrl: 'http://s3:7070' });
+    expect(s3?.environment).toEqual({
+      ROOT_ACCESS_KEY: AWS_ACCESS_KEY_ID,
+      ROOT_SECRET_KEY: AWS_SECRET_ACCESS_KEY,
+    });
+  });
+});
+
+describe('the Dockerfile', () => {
+  test('copies only what is there, and what its .dockerignore lets through', () => {
+    const ignore = readFileSync('docker/Dockerfile.dockerignore', 'utf8');
+    const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap((match) =>
+      match[1]!.split(' '),
+    );
+    expect(copied.length).toBeGreaterThan(8);
+    for (const path of copied) {
+      expect(existsSync(path), path).toBe(true);
+      expect(ignore.split('\n'), path).toContain(`!${path}`);
+    }
+  });
+
+  test('starts the same program as the package, not as root', () => {
+    const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { bin: { zepto: string } };
+    expect(dockerfile).toContain(`ENTRYPOINT ["node", "${manifest.bin.zepto}", "serve"]`);
+    expect(dockerfile).toMatch(/^USER 1000:1000$/m);
+  });
+});
