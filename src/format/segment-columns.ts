@@ -71,19 +71,18 @@ function withTimeRange(
   return { rows, columns, timestampMin, timestampMax };
 }
 
-/** By the halves of the int64s; ends at the first row that is out of order. */
+/**
+ * Ends at the first row that is out of order. Positive int64s are ordered as the doubles of the same bits, so one look per
+ * row is enough; times at or before 1970 or with the bits of a NaN compare as unsorted, and take the longer way.
+ */
 function isSorted(times: readonly ColumnArray[]): boolean {
-  let high = -(2 ** 31);
-  let low = 0;
+  let last = Number.MIN_VALUE;
   for (const part of times) {
-    const highs = wordsOf(part);
-    const lows = new Uint32Array(part.buffer, part.byteOffset, 2 * part.length);
-    for (let i = 0; i < lows.length; i += 2) {
-      const nextHigh = highs[i + 1]!;
-      const nextLow = lows[i]!;
-      if (nextHigh < high || (nextHigh === high && nextLow < low)) return false;
-      high = nextHigh;
-      low = nextLow;
+    const doubles = new Float64Array(part.buffer, part.byteOffset, part.length);
+    for (let i = 0; i < doubles.length; i++) {
+      const next = doubles[i]!;
+      if (!(next >= last)) return false;
+      last = next;
     }
   }
   return true;
