@@ -94,7 +94,7 @@ export function kafkajsConfig(connection: KafkaConnection, logger: Logger, clock
       maxRetryTime: connection.retryPauseMaxMs ?? 5_000,
     },
     logLevel: logLevel.INFO,
-    logCreator: () => (entry) => log(logger, entry),
+    logCreator: () => damped(logger, clock),
   };
 }
 
@@ -175,12 +175,34 @@ const harmlessFields = [
   'groupProtocol',
 ] as const;
 
-function log(logger: Logger, entry: LogEntry): void {
+/** While a broker is away kafkajs says the same many times a second. */
+const REPEAT_PAUSE_MS = 10_000;
+const MESSAGES_REMEMBERED_MAX = 200;
+
+/** Passes a message on at most once in `REPEAT_PAUSE_MS`, with how often it was held back. */
+function damped(logger: Logger, clock: Clock): (entry: LogEntry) => void {
+  const last = new Map<string, { readonly atMs: number; heldBack: number }>();
+  return (entry) => {
+    const key = `${entry.namespace} ${entry.log.message} ${entry.log.broker ?? ''}`;
+    const nowMs = clock.monotonicMs();
+    const before = last.get(key);
+    if (before !== undefined && nowMs - before.atMs < REPEAT_PAUSE_MS) {
+      before.heldBack++;
+      return;
+    }
+    if (last.size >= MESSAGES_REMEMBERED_MAX) last.clear();
+    last.set(key, { atMs: nowMs, heldBack: 0 });
+    log(logger, entry, before?.heldBack ?? 0);
+  };
+}
+
+function log(logger: Logger, entry: LogEntry, heldBack: number): void {
   const fields: Record<string, unknown> = { kafkajs: entry.namespace };
   for (const field of harmlessFields) {
     const value = entry.log[field];
     if (value !== undefined) fields[field] = value instanceof Error ? value.message : value;
   }
+  if (heldBack > 0) fields.heldBack = heldBack;
   // What kafkajs calls an error it mostly retries; the ones that last reach us as exceptions.
   if (entry.level === logLevel.ERROR || entry.level === logLevel.WARN) logger.warn(fields, entry.log.message);
   else if (entry.level === logLevel.INFO) logger.info(fields, entry.log.message);

@@ -1,9 +1,7 @@
-// What: connections to the brokers for the requests in requests.ts, with leaders and coordinators found and remembered.
+// What: the brokers as one: connections shared, leaders and coordinators found and remembered, passing failures waited out.
 // Why: all partitions of a member share a connection per broker, and each request is either answered or known to be unanswered.
-// Invariant: a connection lives once: after a failure it is dropped with all it holds, and a new object takes its place.
+// Invariant: `send` writes a request at most once; only `ask` repeats.
 
-import { createRequire } from 'node:module';
-import type { KafkaConfig, Logger as KafkajsLogger } from 'kafkajs';
 import type { Clock } from '../../src/kernel/clock.ts';
 import { backoffMs } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
@@ -16,8 +14,8 @@ import {
   REQUEST_TIMEOUT_MS,
 } from './client.ts';
 import { isPassing, KafkaCode, kafkaError, refusal } from './errors.ts';
-import { Reader, Writer } from './protocol.ts';
-import { apiVersions, type ClusterLayout, findCoordinator, type KafkaRequest, metadata } from './requests.ts';
+import { type Link, openLink } from './link.ts';
+import { type ClusterLayout, findCoordinator, type KafkaRequest, metadata } from './requests.ts';
 
 /** Who is to answer. `waiting` marks long polls: they have a connection of their own, since a broker answers one request at a time. */
 export type Target =
@@ -36,8 +34,8 @@ export interface Cluster {
   readonly requestTimeoutMs: number;
   /**
    * Sends once and resolves with the answer, error codes included. Rejects when there is no answer: the request
-   * may or may not have been carried out, now or later. Then the connection is gone with all requests on it.
-   * `signal` gives the wait up in the same way: only for long polls, which share their connection with nothing else.
+   * may or may not have been carried out, now or later (`wasSent` tells when it cannot have been). Then the connection
+   * is gone with all requests on it. `signal` gives the wait up in the same way: only for long polls, which share their connection with nothing else.
    */
   send<Answer>(target: Target, request: KafkaRequest<Answer>, signal?: AbortSignal): Promise<Answer>;
   /**
@@ -59,6 +57,11 @@ export interface Cluster {
   close(): Promise<void>;
 }
 
+/** False when the failed request never left, since nobody to send it to was found. */
+export function wasSent(error: unknown): boolean {
+  return !(error instanceof ZeptoError && error.context.isSent === false);
+}
+
 export interface ClusterOptions {
   /** How long `ask` goes on. */
   readonly patienceMs?: number;
@@ -66,6 +69,11 @@ export interface ClusterOptions {
 
 /** A topic that brokers do not know may be a new one that they have not heard of yet: this long. */
 const UNKNOWN_TOPIC_PATIENCE_MS = 2_000;
+/** A broker that could not be reached is not tried again before: everybody who needs it shares the one attempt. */
+const RECONNECT_PAUSE_MS = 200;
+
+/** Long polls have a connection of their own. */
+type Lane = 'requests' | 'waiting';
 
 export function openCluster(
   connection: KafkaConnection,
@@ -75,7 +83,9 @@ export function openCluster(
 ): Cluster {
   const config = kafkajsConfig(connection, logger, clock);
   const kafkajsLogger = createKafka(connection, logger, clock).logger();
-  const links = new Map<string, Promise<Link>>();
+  const links: Record<Lane, Map<string, Promise<Link>>> = { requests: new Map(), waiting: new Map() };
+  /** Open links of lane `requests`; some may have closed since. */
+  const ready = new Set<Link>();
   const addresses = new Map<number, { host: string; port: number }>();
   const coordinators = new Map<string, Promise<number>>();
   const topics = new Map<string, Promise<ClusterLayout['topics'][number]>>();
@@ -86,42 +96,46 @@ export function openCluster(
 
   async function link(host: string, port: number, lane: Lane): Promise<Link> {
     if (closed) throw new ZeptoError('KAFKA_UNREACHABLE', 'stop', 'the connection to Kafka was closed here');
-    const key = `${host}:${port}/${lane}`;
-    const held = links.get(key);
+    const key = `${host}:${port}`;
+    const held = links[lane].get(key);
     if (held !== undefined) {
       const open = await held;
       if (open.isOpen()) return open;
-      if (links.get(key) === held) links.delete(key);
+      if (links[lane].get(key) === held) links[lane].delete(key);
       return link(host, port, lane);
     }
-    const opening = openLink(host, port, lane, config, kafkajsLogger);
-    links.set(key, opening);
-    try {
-      const opened = await opening;
-      if (closed) opened.close();
-      return opened;
-    } catch (error) {
-      if (links.get(key) === opening) links.delete(key);
-      throw error;
-    }
+    const opening = openLink(host, port, config, kafkajsLogger, clock);
+    links[lane].set(key, opening);
+    opening.then(
+      (open) => {
+        if (closed) open.close();
+        else if (lane === 'requests') ready.add(open);
+      },
+      () => {
+        // Until then the failure stands for whoever asks.
+        clock.after(RECONNECT_PAUSE_MS, () => {
+          if (links[lane].get(key) === opening) links[lane].delete(key);
+        });
+      },
+    );
+    return opening;
   }
 
   async function anyLink(): Promise<Link> {
-    for (const held of links.values()) {
-      const open = await held.catch(() => null);
-      if (open?.isOpen() && open.lane === 'requests') return open;
+    for (const open of ready) {
+      if (open.isOpen()) return open;
+      ready.delete(open);
     }
     const known = [...addresses.values(), ...connection.brokers.map(brokerAddress)];
     let failure: unknown;
     for (let attempt = 0; attempt < known.length; attempt++) {
-      const { host, port } = known[(bootstrapNext + attempt) % known.length]!;
+      const { host, port } = known[bootstrapNext++ % known.length]!;
       try {
         return await link(host, port, 'requests');
       } catch (error) {
         failure = error;
       }
     }
-    bootstrapNext++;
     throw failure;
   }
 
@@ -212,21 +226,25 @@ export function openCluster(
     request: KafkaRequest<Answer>,
     signal?: AbortSignal,
   ): Promise<Answer> {
-    let to: Link | undefined;
-    const giveUp = (): void => to?.close();
+    let to: Link;
     try {
       to = await targetLink(target);
       signal?.throwIfAborted();
-      signal?.addEventListener('abort', giveUp);
+    } catch (error) {
+      forget(target);
+      const failure = kafkaError(error, request.name, connection);
+      throw new ZeptoError(failure.code, failure.action, failure.message, {
+        cause: failure,
+        context: { ...failure.context, isSent: false },
+      });
+    }
+    const giveUp = (): void => to.close();
+    signal?.addEventListener('abort', giveUp);
+    try {
       return await to.send(request);
     } catch (error) {
-      to?.close();
       forget(target);
-      throw kafkaError(
-        error,
-        `${request.name} at ${to?.address ?? connection.brokers.join(', ')}`,
-        connection,
-      );
+      throw kafkaError(error, `${request.name} at ${to.address}`, connection);
     } finally {
       signal?.removeEventListener('abort', giveUp);
     }
@@ -273,8 +291,9 @@ export function openCluster(
 
   async function close(): Promise<void> {
     closed = true;
-    const open = [...links.values()];
-    links.clear();
+    const open = [...links.requests.values(), ...links.waiting.values()];
+    links.requests.clear();
+    links.waiting.clear();
     for (const held of open) (await held.catch(() => null))?.close();
   }
 
@@ -300,106 +319,4 @@ async function once<T>(found: Map<string, Promise<T>>, key: string, look: () => 
     });
   }
   return pending;
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// One connection, on kafkajs's socket, TLS and SASL
-
-type Lane = 'requests' | 'waiting';
-
-interface Link {
-  readonly address: string;
-  readonly lane: Lane;
-  isOpen(): boolean;
-  send<Answer>(request: KafkaRequest<Answer>): Promise<Answer>;
-  close(): void;
-}
-
-/** The part of kafkajs's Connection that is used here. */
-interface KafkajsConnection {
-  connect(): Promise<unknown>;
-  authenticate(): Promise<void>;
-  isConnected(): boolean;
-  setVersions(versions: Readonly<Record<number, { minVersion: number; maxVersion: number }>>): void;
-  setSupportAuthenticationProtocol(supported: boolean): void;
-  rejectRequests(error: Error): void;
-  disconnect(): Promise<unknown>;
-  send(call: {
-    request: {
-      apiKey: number;
-      apiVersion: number;
-      apiName: string;
-      encode(): Promise<{ buf: Buffer; buffer: Buffer }>;
-    };
-    response: {
-      decode(payload: Buffer): Promise<{ answer: unknown }>;
-      parse(decoded: { answer: unknown }): Promise<unknown>;
-    };
-    logResponseError: boolean;
-  }): Promise<unknown>;
-}
-
-const Connection = createRequire(import.meta.url)('kafkajs/src/network/connection.js') as new (
-  options: object,
-) => KafkajsConnection;
-
-async function openLink(
-  host: string,
-  port: number,
-  lane: Lane,
-  config: KafkaConfig,
-  logger: KafkajsLogger,
-): Promise<Link> {
-  const { ssl, sasl, clientId, connectionTimeout, requestTimeout, socketFactory } = config;
-  const connection = new Connection({
-    host,
-    port,
-    ssl,
-    sasl,
-    clientId,
-    connectionTimeout,
-    requestTimeout,
-    enforceRequestTimeout: true,
-    socketFactory,
-    logger,
-  });
-  const close = (): void => {
-    connection.rejectRequests(
-      new ZeptoError('KAFKA_UNREACHABLE', 'retry', `the connection to ${host}:${port} was given up`),
-    );
-    // Settles by itself: there is nothing left to wait for.
-    connection.disconnect().catch(() => {});
-  };
-  const send = async <Answer>(request: KafkaRequest<Answer>): Promise<Answer> => {
-    const answer = await connection.send({
-      request: {
-        apiKey: request.key,
-        apiVersion: request.version,
-        apiName: request.name,
-        encode: async () => {
-          const to = new Writer();
-          request.encode(to);
-          const bytes = to.finish();
-          return { buf: bytes, buffer: bytes };
-        },
-      },
-      response: {
-        decode: async (payload) => ({ answer: request.decode(new Reader(payload)) }),
-        parse: async (decoded) => decoded.answer,
-      },
-      logResponseError: false,
-    });
-    return answer as Answer;
-  };
-  try {
-    await connection.connect();
-    const versions = await send(apiVersions());
-    connection.setVersions(versions);
-    connection.setSupportAuthenticationProtocol(true);
-    await connection.authenticate();
-  } catch (error) {
-    close();
-    throw error;
-  }
-  return { address: `${host}:${port}`, lane, isOpen: () => connection.isConnected(), send, close };
 }

@@ -5,7 +5,7 @@
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { CommitLog, CommittedOffset, DeadLetter, TopicPartition } from '../../src/ports.ts';
-import type { Cluster, Target } from './cluster.ts';
+import { type Cluster, type Target, wasSent } from './cluster.ts';
 import { nextDeadLetterBatch } from './dead-letter.ts';
 import type { DeadLetterTopic } from './dead-letter-topic.ts';
 import { codeName, isFenced, isPassing, KafkaCode, refusal } from './errors.ts';
@@ -160,11 +160,28 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
   ): Promise<void> {
     const startMs = clock.monotonicMs();
     for (let attempt = 0; ; attempt++) {
-      const code = codeOf(await cluster.send(target, request));
+      const code = codeOf(await deliver(target, request, startMs));
       if (code === KafkaCode.NONE) return;
       if (!isPassing(code) || clock.monotonicMs() - startMs >= patienceOf(code))
         throw new Refused(code, request.name);
       await pause(target, code, attempt);
+    }
+  }
+
+  /** Sends once; waits while there is nobody to send it to. */
+  async function deliver<Answer>(
+    target: Target,
+    request: KafkaRequest<Answer>,
+    startMs: number,
+  ): Promise<Answer> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await cluster.send(target, request);
+      } catch (error) {
+        const mayWait = !wasSent(error) && error instanceof ZeptoError && error.action === 'retry';
+        if (!mayWait || clock.monotonicMs() - startMs >= patienceMs) throw error;
+        await pause(target, KafkaCode.COORDINATOR_NOT_AVAILABLE, attempt);
+      }
     }
   }
 
@@ -175,7 +192,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     for (let attempt = 0; ; attempt++) {
       let code: number;
       try {
-        code = await cluster.send(transactions, endTransaction(transactionalId, producer, 'commit'));
+        code = await deliver(transactions, endTransaction(transactionalId, producer, 'commit'), startMs);
       } catch (error) {
         throw unknown(producer, 'the end of the transaction was not answered', error);
       }

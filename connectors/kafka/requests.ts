@@ -21,8 +21,12 @@ export interface ProducerId {
 // ---------------------------------------------------------------------------------------------------------
 // Cluster
 
-/** What the broker speaks: by request key, as kafkajs keeps it. */
-export function apiVersions(): KafkaRequest<Record<number, { minVersion: number; maxVersion: number }>> {
+/** What a broker speaks: by request key, as kafkajs keeps it. */
+export type VersionRanges = Readonly<
+  Record<number, { readonly minVersion: number; readonly maxVersion: number }>
+>;
+
+export function apiVersions(): KafkaRequest<VersionRanges> {
   return {
     name: 'ApiVersions',
     key: 18,

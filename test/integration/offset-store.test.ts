@@ -446,6 +446,7 @@ describe('when the network or the broker fails', () => {
           holding.push(String(offset));
           held = next;
         }
+        await sleep(10);
       }
       expect(await settled(() => log.fence())).toEqual(held);
       return holding;

@@ -12,7 +12,8 @@ import { type Clock, systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { CommitLog, DeadLetter } from '../../src/ports.ts';
 
-type Reply = number | 'silence';
+/** An error code, no answer, or nobody there to send it to. */
+type Reply = number | 'silence' | 'nobody';
 
 /** A broker that answers each request by its name: the replies given for it in turn, then NONE. */
 function scripted(script: Readonly<Record<string, readonly Reply[]>>): {
@@ -38,6 +39,8 @@ function scripted(script: Readonly<Record<string, readonly Reply[]>>): {
     sent.push(request.name);
     const reply = left.get(request.name)?.shift() ?? 0;
     if (reply === 'silence') throw new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'no answer');
+    if (reply === 'nobody')
+      throw new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'no coordinator', { context: { isSent: false } });
     const answer = {
       InitProducerId: { code: reply, producer: { id: 1n, epoch: epoch++ } },
       OffsetFetch: {
@@ -133,6 +136,16 @@ describe('commit', () => {
     expect(sent.filter((name) => name === 'AddOffsetsToTxn').length).toBe(3);
     expect(passedMs()).toBeLessThan(20);
   });
+
+  it.each(['AddPartitionsToTxn', 'Produce', 'AddOffsetsToTxn', 'TxnOffsetCommit', 'EndTxn'])(
+    'waits while there is nobody to send %s to',
+    async (name) => {
+      const { log, sent } = scripted({ [name]: ['nobody', 'nobody'] });
+      await log.fence();
+      await log.commit(1, '', [letter]);
+      expect(sent.filter((request) => request === name).length).toBe(3);
+    },
+  );
 
   it('gives up after its patience when brokers answer "not yet" for ever', async () => {
     const { log, sent, passedMs } = scripted({

@@ -93,6 +93,17 @@ describe('TLS files', () => {
 });
 
 describe('logging', () => {
+  it('says the same thing once in a while, and how often it was said', () => {
+    const { logger, lines } = recordingLogger();
+    let nowMs = 0;
+    const write = kafkajsConfig(plain, logger, { ...systemClock, monotonicMs: () => nowMs }).logCreator!(4);
+    for (nowMs = 0; nowMs <= 30_000; nowMs += 100) write(entry(1, { broker: 'b:1' }));
+    expect(lines.length).toBe(4);
+    expect(lines[1]!.text).toContain('"heldBack":99');
+    write(entry(1, { broker: 'b:2' }));
+    expect(lines.length).toBe(5);
+  });
+
   const entry = (level: number, log: object): LogEntry => ({
     namespace: 'Connection',
     level,
