@@ -7,6 +7,7 @@ import { createLogger } from '../connectors/log/logger.ts';
 import { exposeEngine } from '../connectors/prometheus/engine-gauges.ts';
 import { PrometheusMetrics } from '../connectors/prometheus/metrics.ts';
 import { packageVersion } from './cli/version.ts';
+import { coldTierLine } from './config/announce.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { Engine } from './engine/engine.ts';
@@ -145,13 +146,4 @@ function signalled(): Promise<NodeJS.Signals> {
       throw asZeptoError(cause);
     });
   });
-}
-
-function coldTierLine(cold: NonNullable<Config['coldTier']>): string {
-  const { bucket, region, prefix, endpointUrl, usePathStyle } = cold.s3;
-  return (
-    `Cold tier S3 Parquet sink ENABLED: format=${cold.format} layout=${cold.layout} age_hours=${cold.ageHours} ` +
-    `delete_local=${cold.deleteLocalAfterS3} bucket=${bucket} region=${region} prefix=${prefix} ` +
-    `endpoint=${endpointUrl ?? '<aws>'} path_style=${usePathStyle}`
-  );
 }

@@ -91,7 +91,7 @@ async function start(): Promise<void> {
         });
   const byTopic = new Map(
     config.tables.map((source) => {
-      const common = { source, decoder: createDecoder(source, symbols), rows: new RowBuffer(source.table) };
+      const common = { source, decoder: createDecoder(source, symbols, null), rows: new RowBuffer(source.table) };
       return [source.topic, common] as const;
     }),
   );
@@ -192,8 +192,9 @@ function outputsOf(
   { storage: { hdbDirectory, compression, commitAfter } }: Config,
   conditional: boolean,
 ): SegmentOutputs {
+  const wantsBin = coldTier === null || coldTier.format !== 'parquet';
   const bin =
-    hdbDirectory === null
+    hdbDirectory === null || !wantsBin
       ? null
       : { baseDirectory: hdbDirectory, compression, sync: commitAfter === 'local' };
   if (coldTier === null || coldTier.format === 'binary') return { bin, parquet: null };
