@@ -196,7 +196,7 @@ export class RecordBatchReader {
   private checkBatch(end: number): void {
     const { cursor, view } = this;
     const magic = end >= cursor + MAGIC_AT + 1 ? view.getInt8(cursor + MAGIC_AT) : -1;
-    if (magic === 0 || magic === 1) throw this.oldFormat(magic);
+    if (magic === 0 || magic === 1) throw oldFormat(this.fetched, magic);
     if (end < cursor + HEADER_BYTES) throw new Error('the batch is shorter than its header');
     if (magic !== 2) throw new Error(`unknown format version ${magic}`);
     if (crc32c(this.fetched.bytes.subarray(cursor + ATTRIBUTES_AT, end)) !== view.getUint32(cursor + CRC_AT))
@@ -274,17 +274,16 @@ export class RecordBatchReader {
       { cause, context: { topic, partition, offset } },
     );
   }
+}
 
-  private oldFormat(magic: number): ZeptoError {
-    const { topic, partition } = this.fetched;
-    return new ZeptoError(
-      'KAFKA_PROTOCOL',
-      'stop',
-      `${topic}-${partition} holds records in the old message format v${magic}, which is not read: ` +
-        'set message.format.version of the topic to 0.11 or later and produce them again',
-      { context: { topic, partition, offset: this.offsetNext } },
-    );
-  }
+export function oldFormat({ topic, partition, fetchOffset }: FetchedBatches, magic: number): ZeptoError {
+  return new ZeptoError(
+    'KAFKA_PROTOCOL',
+    'stop',
+    `${topic}-${partition} holds records in the old message format v${magic}, which is not read: ` +
+      'set message.format.version of the topic to 0.11 or later and produce them again',
+    { context: { topic, partition, offset: fetchOffset } },
+  );
 }
 
 const nothingFetched: FetchedBatches = {

@@ -1,0 +1,144 @@
+// What: a partition's fetched bytes read by kafkajs, message by message, into a RecordBatch.
+// Why: the way out when the direct decode is in doubt, its oracle in tests, and its baseline in benchmarks.
+// Invariant: gives the records that RecordBatchReader gives, from the same bytes. CRCs are not checked: kafkajs does not.
+
+import { createRequire } from 'node:module';
+import type { RecordBatch } from '../../src/columns/batch.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import { GrowableBytes, registerCodecs } from './codecs.ts';
+import { type FetchedBatches, MAGIC_AT, offsetAfter, oldFormat } from './record-batch.ts';
+import { RecordPositions } from './record-positions.ts';
+
+/** What is used of kafkajs's insides. */
+interface KafkajsInside {
+  readonly Decoder: new (bytes: Buffer) => { canReadBytes(length: number): boolean };
+  /** Reads one record batch. */
+  readonly readRecordBatch: (decoder: object) => Promise<{ readonly records: readonly KafkajsMessage[] }>;
+  /** Leaves out what is below the fetch offset, aborted, or a transaction's marker. */
+  readonly Batch: new (
+    topic: string,
+    fetchOffset: string,
+    partition: object,
+  ) => { readonly messages: readonly KafkajsMessage[] };
+}
+
+interface KafkajsMessage {
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+}
+
+/** Fewer bytes are no batch. */
+const BATCH_BYTES_MIN = 61;
+
+let inside: KafkajsInside | null = null;
+
+/** @throws ZeptoError CONFIG_INVALID when the installed kafkajs is another one than this was written for. */
+export function kafkajsInside(): KafkajsInside {
+  if (inside !== null) return inside;
+  const require = createRequire(import.meta.url);
+  const found: KafkajsInside = {
+    Decoder: require('kafkajs/src/protocol/decoder'),
+    readRecordBatch: require('kafkajs/src/protocol/recordBatch/v0/decoder'),
+    Batch: require('kafkajs/src/consumer/batch'),
+  };
+  const { version } = require('kafkajs/package.json') as { version: string };
+  if (version !== '2.2.4' || Object.values(found).some((one) => typeof one !== 'function'))
+    throw new ZeptoError(
+      'CONFIG_INVALID',
+      'stop',
+      `--fetch-decode kafkajs needs kafkajs 2.2.4, and ${version} is installed: use --fetch-decode direct`,
+    );
+  registerCodecs();
+  inside = found;
+  return found;
+}
+
+export class MessageReader {
+  private readonly inside = kafkajsInside();
+  private readonly positions = new RecordPositions();
+  private readonly packed = new GrowableBytes();
+
+  /**
+   * Null when the position does not move. The arrays are used again by the next call.
+   * @throws ZeptoError RECORD_CORRUPT, KAFKA_PROTOCOL (stop)
+   */
+  async read(fetched: FetchedBatches): Promise<RecordBatch | null> {
+    const { topic, partition, fetchOffset, endOffset, bytes } = fetched;
+    const offsetNext = offsetAfter(bytes, fetchOffset);
+    const magic = bytes[MAGIC_AT];
+    if (magic === 0 || magic === 1) throw oldFormat(fetched, magic);
+    if (offsetNext === fetchOffset) return null;
+    const { positions, packed } = this;
+    const messages = await this.messages(fetched);
+    positions.reserve(messages.length);
+    packed.length = 0;
+    let row = 0;
+    for (const message of messages) {
+      positions.offset[row] = Number(message.offset);
+      positions.timestampMs[row] = Number(message.timestamp);
+      positions.keyStart[row] = packed.length;
+      positions.keyLength[row] = this.pack(message.key);
+      positions.valueStart[row] = packed.length;
+      positions.valueLength[row] = this.pack(message.value);
+      row++;
+    }
+    const { offset, timestampMs, keyStart, keyLength, valueStart, valueLength } = positions;
+    return {
+      topic,
+      partition,
+      count: row,
+      buffer: packed.bytes,
+      offset,
+      timestampMs,
+      keyStart,
+      keyLength,
+      valueStart,
+      valueLength,
+      offsetNext,
+      endOffset,
+    };
+  }
+
+  private async messages(fetched: FetchedBatches): Promise<readonly KafkajsMessage[]> {
+    const { topic, partition, fetchOffset, endOffset, bytes, aborted } = fetched;
+    const { Decoder, readRecordBatch, Batch } = this.inside;
+    const decoder = new Decoder(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    const all: KafkajsMessage[] = [];
+    try {
+      while (decoder.canReadBytes(BATCH_BYTES_MIN)) {
+        // One by one: as arguments of one call, which kafkajs makes of them, very many overflow the stack.
+        for (const message of (await readRecordBatch(decoder)).records) all.push(message);
+      }
+    } catch (cause) {
+      // The last batch of a response may be cut.
+      if ((cause as Error).name !== 'KafkaJSPartialMessageError')
+        throw new ZeptoError(
+          'RECORD_CORRUPT',
+          'stop',
+          `records at or after offset ${fetchOffset} of ${topic}-${partition} cannot be read by kafkajs: ${(cause as Error).message}`,
+          { cause, context: { topic, partition, offset: fetchOffset } },
+        );
+    }
+    return new Batch(topic, String(fetchOffset), {
+      partition,
+      highWatermark: String(endOffset),
+      messages: all,
+      // kafkajs takes them in the order of their first offsets.
+      abortedTransactions: [...aborted]
+        .sort((a, b) => a.firstOffset - b.firstOffset)
+        .map(({ producerId, firstOffset }) => ({
+          producerId: String(producerId),
+          firstOffset: String(firstOffset),
+        })),
+    }).messages;
+  }
+
+  /** The length as a RecordBatch gives it. */
+  private pack(bytes: Uint8Array | null): number {
+    if (bytes === null) return -1;
+    this.packed.append(bytes);
+    return bytes.length;
+  }
+}

@@ -1,0 +1,62 @@
+// What: partitions of the consumed topics and their leaders, as the cluster last said.
+// Why: membership and fetching both need them, and a topic that is missing must be named once, not retried for ever.
+// Invariant: one question at a time; a topic counts as missing only after the cluster has had time to spread the word of it.
+
+import type { Clock } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { MemberWire, PartitionLeader } from './member-wire.ts';
+
+/** A topic just created, or a broker just started, is not known everywhere at once. */
+const MISSING_PATIENCE_MS = 5_000;
+
+export class TopicLayout {
+  private readonly wire: MemberWire;
+  private readonly topics: readonly string[];
+  private readonly clock: Clock;
+  private known: ReadonlyMap<string, readonly PartitionLeader[]> = new Map();
+  private asking: Promise<void> | null = null;
+  private missingSinceMs: number | null = null;
+
+  constructor(wire: MemberWire, topics: readonly string[], clock: Clock) {
+    this.wire = wire;
+    this.topics = topics;
+    this.clock = clock;
+  }
+
+  /** @throws ZeptoError KAFKA_TOPIC_MISSING (retry at first, then stop); whatever the cluster refuses with. */
+  refresh(): Promise<void> {
+    this.asking ??= this.ask().finally(() => {
+      this.asking = null;
+    });
+    return this.asking;
+  }
+
+  /** Node id; −1 while there is no leader, or none is known. */
+  leaderOf(topic: string, partition: number): number {
+    return this.known.get(topic)?.find((one) => one.partition === partition)?.leader ?? -1;
+  }
+
+  /** Changes when partitions are added to a topic. */
+  fingerprint(): string {
+    return this.topics.map((topic) => `${topic} ${this.known.get(topic)?.length ?? 0}`).join('\n');
+  }
+
+  private async ask(): Promise<void> {
+    const found = await this.wire.topics(this.topics);
+    const missing = this.topics.filter((topic) => !found.has(topic));
+    if (missing.length === 0) {
+      this.missingSinceMs = null;
+      this.known = found;
+      return;
+    }
+    this.missingSinceMs ??= this.clock.monotonicMs();
+    const isFinal = this.clock.monotonicMs() - this.missingSinceMs >= MISSING_PATIENCE_MS;
+    const [named, verb] = missing.length === 1 ? ['topic', 'does'] : ['topics', 'do'];
+    throw new ZeptoError(
+      'KAFKA_TOPIC_MISSING',
+      isFinal ? 'stop' : 'retry',
+      `${named} ${missing.join(', ')} ${verb} not exist: create it, or correct --topics`,
+      { context: { topic: missing[0]! } },
+    );
+  }
+}
