@@ -228,7 +228,9 @@ describe('faults that pass', () => {
 
   test('a server that hangs is given up after the stall time, and tried again', async () => {
     proxy.setFault(firstMeet(2, { kind: 'hang' }));
+    const startMs = performance.now();
     expect(await openStore({ stallMs: 50 }).put('a', body, options)).toBe('created');
+    expect(performance.now() - startMs).toBeLessThan(800);
   });
 
   test('a server that trickles its answer is given up too', async () => {
