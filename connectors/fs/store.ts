@@ -30,6 +30,8 @@ export interface FolderStoreSurroundings {
 const UPLOADS = '.uploads';
 const LEFT_BEHIND_MS = 24 * 3_600_000;
 const LONGEST_WAIT_MS = 5_000;
+/** Beyond it all are forgotten, and synced once more. */
+const DURABLE_FOLDERS_MAX = 10_000;
 
 export function createFolderStore(
   settings: FolderStoreSettings,
@@ -40,17 +42,29 @@ export function createFolderStore(
   const uploads = join(baseDirectory, UPLOADS);
   const labels = { store: 'folder' };
   let uploadsMade: Promise<void> | null = null;
+  /** Those whose names this process made durable, up to the base. */
+  const durableFolders = new Set<string>();
 
   async function putOnce(path: string, body: Uint8Array): Promise<'created' | 'exists'> {
     const temporary = join(uploads, `${clock.nowMs()}-${clock.random().toString(36).slice(2)}`);
-    await disk.makeDirectory(dirname(path));
+    await disk.makeDirectory(dirname(path), false);
     await disk.writeFile(temporary, [body], sync);
     // From here the object is there. A linked name does not replace one that is taken.
     const moved = await disk.rename(temporary, path);
     if (moved === 'exists') await disk.remove(temporary);
     // Also after 'exists': the one who wrote it may have died before this line.
-    if (sync) await disk.syncDirectory(dirname(path));
+    if (sync) await syncUpwards(dirname(path));
     return moved === 'moved' ? 'created' : 'exists';
+  }
+
+  /** A folder that is there may have been made by a process that died before it was durable: the first put below it sees to that. */
+  async function syncUpwards(folder: string): Promise<void> {
+    await disk.syncDirectory(folder);
+    for (let name = folder; name !== baseDirectory && !durableFolders.has(name); name = dirname(name)) {
+      await disk.syncDirectory(dirname(name));
+      if (durableFolders.size >= DURABLE_FOLDERS_MAX) durableFolders.clear();
+      durableFolders.add(name);
+    }
   }
 
   /** Waits while the disk is full. */

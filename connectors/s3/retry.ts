@@ -54,7 +54,7 @@ export function createRetrying(around: RetrySurroundings): Retrying {
   const { settings, clock, metrics, log } = around;
   const labels = { store: 's3' };
   // A refusal is believed at once from a store that has never worked, and only after a while from one that has.
-  let hasWorked = false;
+  let hasWorked = settings.learned !== null;
   let outageSinceMs: number | null = null;
 
   function succeeded(): void {

@@ -11,6 +11,8 @@ export interface S3Settings {
   readonly usePathStyle: boolean;
   /** Null: the SDK's default chain (environment, profile, SSO, web identity, container, instance), refreshed by it. */
   readonly credentials: S3Credentials | (() => Promise<S3Credentials>) | null;
+  /** What another instance's `probe` of the same bucket found; null: nothing yet. With it, a refusal is not believed at once. */
+  readonly learned: { readonly conditionalWrites: boolean } | null;
   readonly encryption: S3Encryption;
   /** Null: the bucket's default. */
   readonly storageClass: string | null;
@@ -56,6 +58,7 @@ export const s3Defaults = {
   endpointUrl: null,
   usePathStyle: false,
   credentials: null,
+  learned: null,
   encryption: { kind: 'bucket-default' },
   storageClass: null,
   connectionsMax: 32,

@@ -26,7 +26,7 @@ export interface S3Surroundings {
   readonly log: Logger;
 }
 
-/** Nothing is sent before the first call; `probe` comes before the first `put`. */
+/** Nothing is sent before the first call; `probe`, or what it `learned` elsewhere, comes before the first `put`. */
 export function createS3Store(
   settings: S3Settings,
   around: S3Surroundings,
@@ -39,7 +39,7 @@ export function createS3Store(
   const labels = { store: 's3' };
   const fixedHeaders = settingsHeaders(settings);
   // Believed until the store shows otherwise: the header does no harm where it is not known.
-  let conditionalWrites = true;
+  let conditionalWrites = settings.learned?.conditionalWrites ?? true;
   let closed = false;
   // The server's clock minus ours, learned when it refuses our dates.
   let skewMs = 0;

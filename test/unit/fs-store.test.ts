@@ -126,30 +126,32 @@ describe('folder store over a disk that fails', () => {
     });
   });
 
-  test('what a put acknowledged survives every loss of power, whatever the moment', async () => {
-    for (let seed = 0; seed < 300; seed += 1) {
+  test('what a put acknowledged survives every loss of power, also in folders that a dead process made', async () => {
+    for (let seed = 0; seed < 400; seed += 1) {
       let state = Math.imul(seed + 1, 2_654_435_761);
       const random = (): number => {
         state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
         return state / 2 ** 32;
       };
       const volume = memoryVolume();
-      const dieAt = Math.floor(random() * 16);
-      const disk = volume.mount({
-        after: ({ number }) => {
-          if (number === dieAt) disk.kill();
-        },
-      });
-      const settings = { baseDirectory: '/base', sync: true, patienceMs: 60_000 };
-      const store = createFolderStore(settings, { clock: stepClock(() => {}), metrics, log, disk });
       const acknowledged: string[] = [];
-      void (async () => {
-        for (const key of ['t/a', 't/b', 'u/c']) {
-          await store.put(key, bytes(`content of ${key}`), options);
-          acknowledged.push(key);
-        }
-      })();
-      await new Promise((resolve) => setImmediate(resolve));
+      for (let life = 0; life < 2; life += 1) {
+        const dieAt = Math.floor(random() * 30);
+        const disk = volume.mount({
+          after: ({ number }) => {
+            if (number === dieAt) disk.kill();
+          },
+        });
+        const settings = { baseDirectory: '/base', sync: true, patienceMs: 60_000 };
+        const store = createFolderStore(settings, { clock: stepClock(() => {}), metrics, log, disk });
+        void (async () => {
+          for (const key of ['t/y=1/a', 't/y=1/b', 'u/c']) {
+            await store.put(key, bytes(`content of ${key}`), options);
+            acknowledged.push(key);
+          }
+        })();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
       volume.losePower(random);
       for (const [path, content] of volume.files()) {
         if (path.startsWith('/base/.uploads/')) continue;

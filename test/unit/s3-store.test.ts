@@ -456,6 +456,16 @@ describe('the probe', () => {
     expect(server.puts.at(-1)!.headers['if-none-match']).toBeUndefined();
   });
 
+  test('of one instance serves the others: header and patience are as if they had probed', async () => {
+    server.conditionalWrites = 'not-implemented';
+    const learned = await openStore().probe('hdb');
+    const store = openStore({ learned });
+    const soon = proxy.seen.length + 3;
+    proxy.setFault(({ number }) => (number < soon ? s3Error(403, 'AccessDenied') : { kind: 'pass' }));
+    expect(await store.put('a', body, options)).toBe('created');
+    expect(server.puts.at(-1)!.headers['if-none-match']).toBeUndefined();
+  });
+
   test('asks once where its object is there from an earlier start', async () => {
     await openStore().probe('');
     const before = proxy.seen.length;
