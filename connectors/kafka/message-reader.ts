@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import type { RecordBatch } from '../../src/columns/batch.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { AbortedTransactions } from './aborted.ts';
 import { GrowableBytes, registerCodecs } from './codecs.ts';
 import { type FetchedBatches, MAGIC_AT, offsetAfter, oldFormat } from './record-batch.ts';
 import { RecordPositions } from './record-positions.ts';
@@ -13,13 +14,16 @@ import { RecordPositions } from './record-positions.ts';
 interface KafkajsInside {
   readonly Decoder: new (bytes: Buffer) => { canReadBytes(length: number): boolean };
   /** Reads one record batch. */
-  readonly readRecordBatch: (decoder: object) => Promise<{ readonly records: readonly KafkajsMessage[] }>;
-  /** Leaves out what is below the fetch offset, aborted, or a transaction's marker. */
-  readonly Batch: new (
-    topic: string,
-    fetchOffset: string,
-    partition: object,
-  ) => { readonly messages: readonly KafkajsMessage[] };
+  readonly readRecordBatch: (decoder: object) => Promise<KafkajsBatch>;
+}
+
+interface KafkajsBatch {
+  readonly firstOffset: string;
+  readonly lastOffsetDelta: number;
+  readonly producerId: string;
+  readonly inTransaction: boolean;
+  readonly isControlBatch: boolean;
+  readonly records: readonly KafkajsMessage[];
 }
 
 interface KafkajsMessage {
@@ -41,7 +45,6 @@ export function kafkajsInside(): KafkajsInside {
   const found: KafkajsInside = {
     Decoder: require('kafkajs/src/protocol/decoder'),
     readRecordBatch: require('kafkajs/src/protocol/recordBatch/v0/decoder'),
-    Batch: require('kafkajs/src/consumer/batch'),
   };
   const { version } = require('kafkajs/package.json') as { version: string };
   if (version !== '2.2.4' || Object.values(found).some((one) => typeof one !== 'function'))
@@ -102,14 +105,18 @@ export class MessageReader {
   }
 
   private async messages(fetched: FetchedBatches): Promise<readonly KafkajsMessage[]> {
-    const { topic, partition, fetchOffset, endOffset, bytes, aborted } = fetched;
-    const { Decoder, readRecordBatch, Batch } = this.inside;
+    const { topic, partition, fetchOffset, bytes } = fetched;
+    const { Decoder, readRecordBatch } = this.inside;
     const decoder = new Decoder(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-    const all: KafkajsMessage[] = [];
+    // kafkajs's own filter takes one aborted transaction per message from its list, and so lets some records through.
+    const aborted = new AbortedTransactions(fetched.aborted);
+    const visible: KafkajsMessage[] = [];
     try {
       while (decoder.canReadBytes(BATCH_BYTES_MIN)) {
+        const batch = await readRecordBatch(decoder);
+        if (isHidden(batch, aborted)) continue;
         // One by one: as arguments of one call, which kafkajs makes of them, very many overflow the stack.
-        for (const message of (await readRecordBatch(decoder)).records) all.push(message);
+        for (const message of batch.records) if (Number(message.offset) >= fetchOffset) visible.push(message);
       }
     } catch (cause) {
       // The last batch of a response may be cut.
@@ -121,18 +128,7 @@ export class MessageReader {
           { cause, context: { topic, partition, offset: fetchOffset } },
         );
     }
-    return new Batch(topic, String(fetchOffset), {
-      partition,
-      highWatermark: String(endOffset),
-      messages: all,
-      // kafkajs takes them in the order of their first offsets.
-      abortedTransactions: [...aborted]
-        .sort((a, b) => a.firstOffset - b.firstOffset)
-        .map(({ producerId, firstOffset }) => ({
-          producerId: String(producerId),
-          firstOffset: String(firstOffset),
-        })),
-    }).messages;
+    return visible;
   }
 
   /** The length as a RecordBatch gives it. */
@@ -141,4 +137,13 @@ export class MessageReader {
     this.packed.append(bytes);
     return bytes.length;
   }
+}
+
+/** Of an aborted transaction, or the marker of one's end: int16 version, int16 type (0: abort) in its key. */
+function isHidden(batch: KafkajsBatch, aborted: AbortedTransactions): boolean {
+  const producerId = BigInt(batch.producerId);
+  const offsetLast = Number(batch.firstOffset) + batch.lastOffsetDelta;
+  if (!batch.isControlBatch) return batch.inTransaction && aborted.covers(producerId, offsetLast);
+  if (batch.records[0]?.key?.[3] === 0) aborted.abortedAt(producerId, offsetLast);
+  return true;
 }
