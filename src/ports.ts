@@ -134,10 +134,11 @@ export interface ObjectStore {
    * Writes the whole object or nothing. 'exists': an object of that key was already there (only stores with
    * conditional writes know) and was left alone. Retries passing faults itself, with back-off, until the signal aborts;
    * an acknowledgement that was lost ends as 'created' or 'exists'.
-   * @throws ZeptoError STORE_DENIED, STORE_NO_BUCKET (stop); STORE_UNAVAILABLE (retry) when its patience ends.
+   * @throws ZeptoError STORE_DENIED, STORE_NO_BUCKET, CONFIG_INVALID (stop); STORE_UNAVAILABLE (retry) when its patience
+   *   ends; the signal's reason.
    */
   put(key: string, body: Uint8Array, options: PutOptions): Promise<'created' | 'exists'>;
-  /** @throws ZeptoError STORE_DENIED when the credential may not read. */
+  /** @throws ZeptoError STORE_DENIED when the credential may not read; STORE_NO_OBJECT when there is none (both stop). */
   get(key: string, signal?: AbortSignal): Promise<Uint8Array>;
   list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectInfo>;
   /** False when the credential may not delete. */
