@@ -14,13 +14,12 @@
 //
 // Integers are stored as they are: a price is already scaled as the column declares. −2^63 is NULL; as a time it is missing.
 
-import type { RecordBatch, RowBuffer } from '../../src/columns/batch.ts';
+import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { RowDecoder } from '../../src/ports.ts';
 import { type Cause, fillNull, storeDouble, storeInt64, storeMissing } from './store.ts';
 import { type Target, targetOf } from './target.ts';
-import { setAside } from './undecodable.ts';
 
 export const RECORD_BYTES = 28;
 export const TICK_MESSAGE_BYTES = 64;
@@ -75,7 +74,7 @@ export function binaryDecoder(table: TableSchema): RowDecoder {
         if (cause === null) rows.offset.fill(offset[i]!, begin, row);
         else {
           row = begin;
-          setAside(records, i, rows, cause);
+          rows.undecodable.push(undecodable(records, i, cause));
         }
       }
       rows.rows = row;
@@ -141,8 +140,8 @@ function readTickMessage(
   let cause: Cause = null;
   if (fields.price >= 0 && view.getUint8(p + 41) === 1) {
     const price = target.columns[fields.price]!;
-    const scale = target.table.columns[fields.price]!.scale ?? 0;
-    cause = storeDouble({ ...price, scale }, rows.columns[fields.price]!, row, view.getFloat64(p + 24, true));
+    const value = view.getFloat64(p + 24, true);
+    cause = storeDouble(price, rows.columns[fields.price]!, row, value, price.decimals);
   } else cause = storeField(view, p + 24, rows, row, fields.price, target);
   cause ??= storeField(view, p + 32, rows, row, fields.volume, target);
   if (fields.msgType >= 0)

@@ -5,6 +5,7 @@
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { RowDecoder, TableSource } from '../../src/ports.ts';
+import { avroDecoder } from './avro.ts';
 import { binaryDecoder } from './binary.ts';
 import { jsonDecoder } from './json.ts';
 import type { SchemaSource } from './schema-source.ts';
@@ -20,12 +21,20 @@ export function createDecoder(
   schemas: SchemaSource | null = null,
 ): RowDecoder {
   const { table, format } = source;
-
   switch (format.kind) {
     case 'json':
       return jsonDecoder(targetOf(table, format.fields), symbols);
     case 'binary':
       return binaryDecoder(table);
+    case 'avro':
+      if (schemas === null) {
+        throw new ZeptoError(
+          'CONFIG_INVALID',
+          'stop',
+          `table ${table.name} reads Avro: set the schema registry (--schema-registry)`,
+        );
+      }
+      return avroDecoder(targetOf(table, format.fields), symbols, schemas);
     default:
       throw new ZeptoError(
         'CONFIG_INVALID',

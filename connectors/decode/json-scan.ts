@@ -9,7 +9,8 @@ import { ColumnType } from '../../src/columns/types.ts';
 import { POW10, writeProduct } from '../../src/kernel/fixed.ts';
 import { TimeReader } from './json-time.ts';
 import { storeMissing } from './store.ts';
-import { type Target, TEXT_BYTES_MAX } from './target.ts';
+import type { Target } from './target.ts';
+import { TextSlots } from './text-slots.ts';
 import { digitCount, digitsValue, lowestMark, oddMarks, quoteMarks } from './words.ts';
 
 const Op = { TIME: 0, INT64: 1, INT32: 2, FLOAT: 3, SYMBOL: 4, STRING: 5, BOOL: 6, SKIP: 7 } as const;
@@ -64,16 +65,13 @@ const powers = Float64Array.from(POW10);
 
 export class JsonScanner {
   private readonly target: Target;
-  private readonly symbols: SymbolTable;
   private readonly columnCount: number;
   private readonly plan: Int32Array;
   private readonly names: Uint8Array[];
   /** seen[c] === stamp: column c has its value in this document. */
   private readonly seen: Int32Array;
   private stamp = 0;
-  private readonly textStart: Int32Array;
-  private readonly textLength: Int32Array;
-  private readonly textHash: Int32Array;
+  private readonly texts: TextSlots;
   private readonly time = new TimeReader();
   private words: Int32Array[] = [];
   private values: (Float64Array | Float32Array | Uint8Array)[] = [];
@@ -85,7 +83,6 @@ export class JsonScanner {
   /** The target's fields must have distinct names. */
   constructor(target: Target, symbols: SymbolTable) {
     this.target = target;
-    this.symbols = symbols;
     const columns = target.columns.length;
     const fields = columns + 1 + UNKNOWN_FIELDS_MAX;
     this.columnCount = columns;
@@ -100,9 +97,7 @@ export class JsonScanner {
     this.names = target.columns.map((column) => Buffer.from(column.field, 'utf8'));
     this.names.push(new Uint8Array(0));
     this.seen = new Int32Array(fields);
-    this.textStart = new Int32Array(columns);
-    this.textLength = new Int32Array(columns);
-    this.textHash = new Int32Array(columns);
+    this.texts = new TextSlots(target, symbols);
   }
 
   /** Takes the buffer's arrays; call again after it grew. */
@@ -128,6 +123,7 @@ export class JsonScanner {
     const stamp = (this.stamp + 1) | 0;
     this.stamp = stamp;
     this.bits = 0;
+    this.texts.clear();
     let filled = 0;
     let at = this.columnCount * PLAN_WORDS;
     let p = start;
@@ -244,7 +240,6 @@ export class JsonScanner {
           while (p < idEnd) id = id * 10 + (bytes[p++]! ^ ZERO);
           if (id > 2147483647) return false;
           this.words[field]![row] = id;
-          this.textLength[field] = -1;
         } else if (isNull(bytes, p)) {
           p += 4;
           continue;
@@ -267,7 +262,7 @@ export class JsonScanner {
     while (p < end) if (!isSpace(bytes[p++]!)) return false;
     if ((this.bits & NOT_ASCII) !== 0 && !isUtf8(bytes.subarray(start, end))) return false;
     if (filled < this.columnCount && !this.fillMissing(timestampMs, rows, row)) return false;
-    return this.storeTexts(view, row);
+    return this.texts.store(view, rows.columns, row) === null;
   }
 
   /** Notes the string that begins at p; its code is looked up when the whole document is known to be good. */
@@ -292,9 +287,7 @@ export class JsonScanner {
       hash = hashWord(hash, word);
       p += 4;
     }
-    this.textStart[field] = from;
-    this.textLength[field] = p - from;
-    this.textHash[field] = hash;
+    this.texts.put(field, from, p - from, hash);
     return p + 1;
   }
 
@@ -383,30 +376,7 @@ export class JsonScanner {
   private fillMissing(timestampMs: number, rows: RowBuffer, row: number): boolean {
     for (const column of this.target.columns) {
       if (this.seen[column.index] === this.stamp) continue;
-      this.textLength[column.index] = -1;
       if (storeMissing(column, rows.columns[column.index]!, row, timestampMs) !== null) return false;
-    }
-    return true;
-  }
-
-  /** Codes for the row's texts, after everything else was found good: a record set aside leaves no name behind. */
-  private storeTexts(view: DataView, row: number): boolean {
-    const { target, textLength, textStart, textHash } = this;
-    const { texts } = target;
-    for (let i = 0; i < texts.length; i++) {
-      const length = textLength[texts[i]!]!;
-      if ((length === 0 && texts[i] === target.table.symbolColumn) || length > TEXT_BYTES_MAX) return false;
-    }
-    for (let i = 0; i < texts.length; i++) {
-      const column = texts[i]!;
-      const length = textLength[column]!;
-      if (length >= 0)
-        this.words[column]![row] = this.symbols.codeHashed(
-          view,
-          textStart[column]!,
-          length,
-          textHash[column]!,
-        );
     }
     return true;
   }

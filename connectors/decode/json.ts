@@ -2,13 +2,12 @@
 // Why: usual ticks cost tens of nanoseconds, unusual ones are still right.
 // Invariant: a record gives exactly one row or one undecodable record; a tombstone gives neither.
 
-import type { RecordBatch, RowBuffer } from '../../src/columns/batch.ts';
+import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
 import { decodeJson } from './json-fallback.ts';
 import { JsonScanner, OVERREAD_BYTES } from './json-scan.ts';
 import type { Target } from './target.ts';
-import { setAside } from './undecodable.ts';
 
 export function jsonDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   // Two columns from one field: the scanner fills one column per name, so all such records take the plain way.
@@ -31,7 +30,7 @@ export function jsonDecoder(target: Target, symbols: SymbolTable): RowDecoder {
           const document = buffer.subarray(start, start + length);
           const cause = decodeJson(target, symbols, document, time, rows, row);
           if (cause !== null) {
-            setAside(records, i, rows, cause);
+            rows.undecodable.push(undecodable(records, i, cause));
             continue;
           }
         }

@@ -8,8 +8,10 @@ import { ColumnType, NULL_BOOL, NULL_CODE, NULL_INT32, SYMBOL_ID_LIMIT } from '.
 import {
   type FixedFault,
   fixedFromDouble,
+  formatFixed,
   INT64_MAX,
   parseFixed,
+  rescaleFixed,
   writeProduct,
 } from '../../src/kernel/fixed.ts';
 import { isoTimeToNanos } from './iso-time.ts';
@@ -139,20 +141,45 @@ export function storeInt64(
   return storeInteger(target, column, row, (BigInt(high) << 32n) | BigInt(low >>> 0));
 }
 
-/** A double into a numeric column: as it is, or as the decimal that it is the nearest double to. NaN is NULL; times that may be missing are the caller's. */
-export function storeDouble(target: TargetColumn, column: ColumnBuffer, row: number, value: number): Cause {
+/**
+ * A double × 10^scale into a numeric column: as it is into a float, else as the decimal that it is the nearest double to.
+ * NaN is NULL; times that may be missing are the caller's.
+ */
+export function storeDouble(
+  target: TargetColumn,
+  column: ColumnBuffer,
+  row: number,
+  value: number,
+  scale: number,
+): Cause {
+  if (Number.isNaN(value)) {
+    storeNull(column, row);
+    return null;
+  }
   if (target.type === ColumnType.FLOAT64 || target.type === ColumnType.FLOAT32) {
     column.values[row] = value;
     const lost = Number.isFinite(value) && !Number.isFinite(column.values[row] as number);
     return lost ? faultCause(target, 'range') : null;
   }
-  if (Number.isNaN(value)) {
-    storeNull(column, row);
-    return null;
-  }
-  const scaled = fixedFromDouble(value, target.scale);
-  if (typeof scaled === 'string') return faultCause(target, scaled);
+  const scaled = fixedFromDouble(value, scale);
+  if (typeof scaled === 'string') return faultCause(target, scaled, scale);
   return storeInteger(target, column, row, BigInt(scaled));
+}
+
+/** The number value / 10^scale, of a type that says its scale itself (a decimal, a timestamp), into a numeric or time column. */
+export function storeDecimal(
+  target: TargetColumn,
+  column: ColumnBuffer,
+  row: number,
+  value: bigint,
+  scale: number,
+): Cause {
+  if (target.type === ColumnType.FLOAT64 || target.type === ColumnType.FLOAT32)
+    return storeDouble(target, column, row, Number(formatFixed(value, scale)), 0);
+  const scaled = rescaleFixed(value, scale, target.decimals);
+  return scaled === null
+    ? faultCause(target, 'decimals', target.decimals)
+    : storeInteger(target, column, row, scaled);
 }
 
 export function storeBoolean(target: TargetColumn, column: ColumnBuffer, row: number, value: boolean): Cause {
@@ -200,12 +227,12 @@ export function storeTexts(
   return null;
 }
 
-export function faultCause(target: TargetColumn, fault: FixedFault): string {
+export function faultCause(target: TargetColumn, fault: FixedFault, scale = target.scale): string {
   if (fault === 'range') return `${target.label} is out of range`;
   if (fault === 'syntax' || isText(target)) return `${target.label} is not ${expected(target)}`;
-  return target.scale === 0
+  return scale === 0
     ? `${target.label} is not an integer`
-    : `${target.label} has more than ${target.scale} decimals`;
+    : `${target.label} has more than ${scale} decimals`;
 }
 
 function expected(target: TargetColumn): string {

@@ -19,6 +19,8 @@ export interface TargetColumn {
   readonly type: ColumnType;
   /** stored integer = number in the record × 10^scale; for a float column 0. */
   readonly scale: number;
+  /** Decimals of the stored integer, whatever the record's numbers are: for types that carry a scale of their own. */
+  readonly decimals: number;
   readonly role: Role;
   /** As causes name it: the column, and the field where it has another name. */
   readonly label: string;
@@ -54,6 +56,7 @@ export function targetOf(table: TableSchema, fields: FieldMap): Target {
       field,
       type: column.type,
       scale: scaleOf(table, column, fields),
+      decimals: column.type === ColumnType.TIMESTAMP_NS ? 9 : (column.scale ?? 0),
       role:
         index === table.timestampColumn ? Role.TIME : index === table.symbolColumn ? Role.SYMBOL : Role.PLAIN,
       label: field === column.name ? column.name : `${column.name} (field ${field})`,

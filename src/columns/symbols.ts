@@ -34,46 +34,45 @@ export class SymbolTable {
 
   /** The id of the name in `bytes[start, start + length)`, or a provisional code. Allocates only for an unknown name. The bytes must be UTF-8. */
   codeOf(bytes: Uint8Array, start: number, length: number): number {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return this.codeIn(view, start, length);
+    return this.codeIn(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), start, length);
   }
 
   /** As `codeOf`, over a view. */
   codeIn(view: DataView, start: number, length: number): number {
-    if (start + length + 3 > view.byteLength) return this.codeOfCopy(view, start, length);
-    let hash = HASH_SEED;
-    const last = start + (length & ~3);
-    for (let at = start; at < last; at += 4) hash = hashWord(hash, view.getInt32(at, true));
-    if (last < start + length) hash = hashWord(hash, view.getInt32(last, true) & TAIL_MASK[length & 3]!);
-    return this.codeHashed(view, start, length, hash);
+    const code = this.find(view, start, length);
+    return code >= 0 ? code : this.meet(view, start, length);
+  }
+
+  /** As `codeIn`, but −1 for a name that has no code yet. */
+  find(view: DataView, start: number, length: number): number {
+    if (start + length + 3 <= view.byteLength)
+      return this.findHashed(view, start, length, hashOf(view, start, length));
+    const copy = paddedCopy(view, start, length);
+    return this.findHashed(copy, 0, length, hashOf(copy, 0, length));
   }
 
   /**
-   * As `codeIn`, with the hash made while the bytes were read: `hashWord` from HASH_SEED over the little-endian
+   * As `find`, with the hash made while the bytes were read: `hashWord` from HASH_SEED over the little-endian
    * words, the last one padded with zeros. At least 3 bytes must follow the name in the view.
    */
-  codeHashed(view: DataView, start: number, length: number, hash: number): number {
+  findHashed(view: DataView, start: number, length: number, hash: number): number {
     const { slots, entries, words } = this;
     const mask = slots.length - 1;
-    let slot = hash & mask;
-    for (;;) {
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const entry = slots[slot]!;
-      if (entry < 0) return this.meet(view, start, length, hash);
+      if (entry < 0) return -1;
       const at = entry << 2;
-      if (entries[at + 2] === hash && entries[at + 1] === length) {
-        let word = entries[at]!;
-        let p = start;
-        const last = start + (length & ~3);
-        while (p < last && words[word] === view.getInt32(p, true)) {
-          word++;
-          p += 4;
-        }
-        if (p === last) {
-          const tail = TAIL_MASK[length & 3]!;
-          if (tail === 0 || words[word] === (view.getInt32(p, true) & tail)) return entries[at + 3]! >>> 0;
-        }
+      if (entries[at + 2] !== hash || entries[at + 1] !== length) continue;
+      let word = entries[at]!;
+      let p = start;
+      const last = start + (length & ~3);
+      while (p < last && words[word] === view.getInt32(p, true)) {
+        word++;
+        p += 4;
       }
-      slot = (slot + 1) & mask;
+      if (p !== last) continue;
+      const tail = TAIL_MASK[length & 3]!;
+      if (tail === 0 || words[word] === (view.getInt32(p, true) & tail)) return entries[at + 3]! >>> 0;
     }
   }
 
@@ -93,11 +92,11 @@ export class SymbolTable {
     assert(!this.byName.has(name), `symbol ${name} has an id already`);
     this.names.push(name);
     this.byName.set(name, id);
-    const view = paddedView(Buffer.from(name, 'utf8'));
-    const length = Buffer.byteLength(name);
-    const hash = hashOf(view, length);
-    const entry = this.entryOf(view, length, hash);
-    if (entry < 0) this.insert(view, length, hash, id);
+    const bytes = Buffer.from(name, 'utf8');
+    const view = paddedCopy(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, bytes.length);
+    const hash = hashOf(view, 0, bytes.length);
+    const entry = this.entryOf(view, bytes.length, hash);
+    if (entry < 0) this.insert(view, bytes.length, hash, id);
     else this.entries[entry * 4 + 3] = id;
   }
 
@@ -117,17 +116,12 @@ export class SymbolTable {
     this.rehash(this.slots.length);
   }
 
-  private codeOfCopy(view: DataView, start: number, length: number): number {
-    const copy = paddedView(new Uint8Array(view.buffer, view.byteOffset + start, length));
-    return this.codeHashed(copy, 0, length, hashOf(copy, length));
-  }
-
   /** A name met for the first time: a provisional code. */
-  private meet(view: DataView, start: number, length: number, hash: number): number {
-    const name = Buffer.from(view.buffer, view.byteOffset + start, length);
+  private meet(view: DataView, start: number, length: number): number {
     const code = SYMBOL_ID_LIMIT + this.unknown.length;
-    this.unknown.push(name.toString('utf8'));
-    this.insert(paddedView(name), length, hash, code);
+    this.unknown.push(Buffer.from(view.buffer, view.byteOffset + start, length).toString('utf8'));
+    const name = paddedCopy(view, start, length);
+    this.insert(name, length, hashOf(name, 0, length), code);
     return code;
   }
 
@@ -195,16 +189,19 @@ export function hashWord(hash: number, word: number): number {
   return mixed ^ (mixed >>> 15);
 }
 
-function hashOf(view: DataView, length: number): number {
+/** The hash of `length` bytes at `start`; at least 3 bytes must follow them. */
+export function hashOf(view: DataView, start: number, length: number): number {
   let hash = HASH_SEED;
-  for (let p = 0; p < length; p += 4) hash = hashWord(hash, view.getInt32(p, true));
-  return hash;
+  const last = start + (length & ~3);
+  for (let p = start; p < last; p += 4) hash = hashWord(hash, view.getInt32(p, true));
+  const tail = TAIL_MASK[length & 3]!;
+  return tail === 0 ? hash : hashWord(hash, view.getInt32(last, true) & tail);
 }
 
 /** A copy with zeros up to a whole word, and a word more. */
-function paddedView(bytes: Uint8Array): DataView {
-  const padded = new Uint8Array(((bytes.length + 3) & ~3) + 4);
-  padded.set(bytes);
+function paddedCopy(view: DataView, start: number, length: number): DataView {
+  const padded = new Uint8Array(((length + 3) & ~3) + 4);
+  padded.set(new Uint8Array(view.buffer, view.byteOffset + start, length));
   return new DataView(padded.buffer);
 }
 

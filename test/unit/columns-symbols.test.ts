@@ -55,7 +55,8 @@ test('a hash made word by word finds what bytes find', () => {
   const view = new DataView(new ArrayBuffer(12));
   new Uint8Array(view.buffer).set(Buffer.from('xEURUSDyyyyy'));
   const hash = hashWord(hashWord(HASH_SEED, view.getInt32(1, true)), view.getInt32(5, true) & 0xffff);
-  expect(symbols.codeHashed(view, 1, 6, hash)).toBe(0);
+  expect(symbols.findHashed(view, 1, 6, hash)).toBe(0);
+  expect(symbols.findHashed(view, 1, 5, hash)).toBe(-1);
 });
 
 test('any sequence of look-ups, lessons and clearings answers as a map would', () => {
