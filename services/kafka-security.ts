@@ -7,12 +7,10 @@ import { join } from 'node:path';
 import { tool } from './install.ts';
 
 export interface SaslListener {
-  /** SASL_PLAINTEXT with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER. */
+  /** SASL_PLAINTEXT with PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 and OAUTHBEARER (see `oauthToken`). */
   readonly brokers: string;
   readonly username: string;
   readonly password: string;
-  /** A token that OAUTHBEARER accepts: unsigned, as brokers take it for development. */
-  oauthToken(options?: { readonly lifetimeSeconds?: number }): string;
 }
 
 export interface TlsListener {
@@ -44,17 +42,15 @@ export const SCRAM_FORMAT_ARGS: readonly string[] = ['SCRAM-SHA-256', 'SCRAM-SHA
 );
 
 export function saslListener(brokers: string): SaslListener {
-  return {
-    brokers,
-    username: USERNAME,
-    password: PASSWORD,
-    oauthToken({ lifetimeSeconds = 3600 } = {}) {
-      const nowSeconds = Math.floor(Date.now() / 1000);
-      const claims = { sub: USERNAME, iat: nowSeconds, exp: nowSeconds + lifetimeSeconds };
-      const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
-      return `${encode({ alg: 'none' })}.${encode(claims)}.`;
-    },
-  };
+  return { brokers, username: USERNAME, password: PASSWORD };
+}
+
+/** A token that OAUTHBEARER accepts until it expires: unsigned, as brokers take it for development. */
+export function oauthToken(lifetimeSeconds: number): string {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  const claims = { sub: USERNAME, iat: nowSeconds, exp: nowSeconds + lifetimeSeconds };
+  const encode = (part: object): string => Buffer.from(JSON.stringify(part)).toString('base64url');
+  return `${encode({ alg: 'none' })}.${encode(claims)}.`;
 }
 
 /** Broker properties of the listener named TLS. */

@@ -106,7 +106,7 @@ export async function openKafka(dir: string, options: KafkaOptions, report: Repo
     ]),
     dir,
     ready: (log) => log.includes('Kafka Server started'),
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 120_000,
     hints: [
       { pattern: portTaken, todo: 'another program took the port: start a new set' },
       { pattern: /UnsupportedClassVersionError/, todo: 'Kafka 4 needs Java 17 or newer: install it' },

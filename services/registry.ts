@@ -33,7 +33,7 @@ export async function openRegistry(dir: string, report: Report): Promise<SchemaR
     ],
     dir,
     ready: () => answersHttp(`${url}/subjects`, (status) => status === 200),
-    readyTimeoutMs: 90_000,
+    readyTimeoutMs: 120_000,
     hints: [
       { pattern: portTaken, todo: 'another program took the port meanwhile: start again' },
       { pattern: /UnsupportedClassVersionError/, todo: 'the registry needs Java 17 or newer: install it' },

@@ -37,7 +37,7 @@ export async function openS3Proxy(
     args: ['-Xmx256m', '-jar', jar, '--properties', config],
     dir,
     ready: () => answersHttp(endpoint),
-    readyTimeoutMs: 60_000,
+    readyTimeoutMs: 120_000,
     hints: [
       { pattern: portTaken, todo: 'another program took the port meanwhile: start again' },
       { pattern: /UnsupportedClassVersionError/, todo: 's3proxy needs Java 17 or newer: install it' },

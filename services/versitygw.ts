@@ -67,7 +67,7 @@ export async function openVersityGw(
     env,
     dir: iamDir,
     ready: () => answersHttp(iamEndpoint),
-    readyTimeoutMs: 15_000,
+    readyTimeoutMs: 60_000,
     hints,
   });
   const gateway = await openServer({
@@ -82,7 +82,7 @@ export async function openVersityGw(
     env,
     dir,
     ready: () => answersHttp(`${endpoint}/health`),
-    readyTimeoutMs: 15_000,
+    readyTimeoutMs: 60_000,
     hints,
   });
   const startGateway = gateway.start;

@@ -4,12 +4,16 @@
 
 import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
+import type { SaslListener, TlsListener } from '../../services/kafka-security.ts';
 import type { S3Connection } from '../../services/s3.ts';
 import { startServices } from '../../services/up.ts';
 
 /** Where the run's own services listen. Tests keep apart by using topics, groups and key prefixes of their own. */
 export interface TestServices {
   readonly brokers: string;
+  /** The same broker, with security; `oauthToken` of services/kafka-security.ts makes tokens for it. */
+  readonly sasl: SaslListener;
+  readonly ssl: TlsListener;
   readonly s3: S3Connection;
   readonly schemaRegistry: string;
 }
@@ -21,9 +25,11 @@ declare module 'vitest' {
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const services = await startServices();
+  const services = await startServices({ kafka: { listeners: ['sasl', 'ssl'] } });
   project.provide('services', {
     brokers: services.kafka.brokers,
+    sasl: services.kafka.sasl!,
+    ssl: services.kafka.ssl!,
     s3: services.s3.connection,
     schemaRegistry: services.registry.url,
   });
