@@ -3,19 +3,21 @@
 // Invariant: after the check each value position names a column, and every time and symbol column gets a value.
 
 import type { QueryAnalysis } from './analysis.ts';
-import { analyzeQuery } from './analyze.ts';
-import type { Insert, Query } from './ast.ts';
+import { analyzeQuery, noFindings } from './analyze.ts';
+import { placeIn } from './analyze-from.ts';
+import type { Insert, Query, Values } from './ast.ts';
 import { excerpt, nodeError } from './errors.ts';
 import { nearest } from './nearest.ts';
-import type { Catalog, SourceTable } from './scope.ts';
+import { type Catalog, emptyScope, type SourceTable } from './scope.ts';
 import { parseTimestamp } from './timestamp.ts';
+import { typeOf } from './type-expression.ts';
 import { isInteger, isNumber } from './type-rules.ts';
 import { type SqlType, typeText } from './types.ts';
 
 export interface InsertAnalysis {
   /** For each value of a row, the index of its column in the table. */
   readonly columns: readonly number[];
-  /** Null when the rows come with the request. */
+  /** Of VALUES the types of the single values, without columns; null when the rows come with the request. */
   readonly query: QueryAnalysis | null;
 }
 
@@ -23,13 +25,14 @@ export interface InsertAnalysis {
 export function analyzeInsert(insert: Insert, table: SourceTable, catalog: Catalog): InsertAnalysis {
   const columns = targetColumns(insert, table);
   if (insert.query === null) return { columns, query: null };
-  const query = analyzeQuery(insert.query, catalog);
-  const given = query.columns.length;
-  if (given !== columns.length)
+  const { body } = insert.query;
+  const query = body.kind === 'values' ? analyzeRows(body, catalog) : analyzeQuery(insert.query, catalog);
+  const count = body.kind === 'values' ? body.rows[0]!.length : query.columns.length;
+  if (count !== columns.length)
     throw nodeError(
       'SQL_TYPE',
       insert.query.at,
-      `column count mismatch: expected ${columns.length}, got ${given}`,
+      `column count mismatch: expected ${columns.length}, got ${count}`,
     );
   columns.forEach((index, i) => {
     const column = table.columns[index]!;
@@ -68,6 +71,14 @@ function targetColumns(insert: Insert, table: SourceTable): number[] {
       );
   });
   return indices;
+}
+
+/** Each value goes into its column by itself: the rows need no common type, as those of a VALUES table do. */
+function analyzeRows(values: Values, catalog: Catalog): QueryAnalysis {
+  const findings = noFindings(catalog);
+  const place = placeIn(emptyScope, findings, new Map(), 'VALUES');
+  for (const row of values.rows) for (const value of row) typeOf(value, place);
+  return { ...findings, columns: [] };
 }
 
 interface Value {

@@ -16,7 +16,13 @@ import { sameExpression } from './walk.ts';
 
 /** @throws ZeptoError SQL_NAME, SQL_TYPE or SQL_UNSUPPORTED with `position`. */
 export function analyzeQuery(query: Query, catalog: Catalog): QueryAnalysis {
-  const findings: Findings = {
+  const findings = noFindings(catalog);
+  const columns = analyzeNestedQuery(query, findings, new Map());
+  return { ...findings, columns };
+}
+
+export function noFindings(catalog: Catalog): Findings {
+  return {
     catalog,
     types: new Map(),
     references: new Map(),
@@ -27,8 +33,6 @@ export function analyzeQuery(query: Query, catalog: Catalog): QueryAnalysis {
     commonTables: new Map(),
     outputs: new Map(),
   };
-  const columns = analyzeNestedQuery(query, findings, new Map());
-  return { ...findings, columns };
 }
 
 /** A query inside of another: it sees the tables of WITH, but no column around it. */

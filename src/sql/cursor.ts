@@ -31,6 +31,8 @@ export class Cursor {
   private height = 0;
   /** The token that was taken as an alias without AS: often a misspelt keyword. */
   private bareAliasIndex = -1;
+  /** By the index of `(`, that of its `)`. Built when first asked for, so that no text is scanned again for each level. */
+  private closing: ReadonlyMap<number, number> | null = null;
 
   /** Values of `{name:Type}` as text; null: parameters stay in the tree. */
   readonly parameters: ReadonlyMap<string, string> | null;
@@ -52,6 +54,13 @@ export class Cursor {
   /** The token `distance` ahead, END beyond the last. */
   ahead(distance: number): Token {
     return this.tokens[Math.min(this.index + distance, this.tokens.length - 1)]!;
+  }
+
+  /** The token after the parenthesis that closes the one under the cursor; END when none does. */
+  afterClosing(): Token {
+    this.closing ??= closingParentheses(this.tokens);
+    const close = this.closing.get(this.index);
+    return close === undefined ? this.tokens.at(-1)! : this.tokens[close + 1]!;
   }
 
   advance(): Token {
@@ -182,12 +191,22 @@ export class Cursor {
   /** Runs a rule that may contain itself. */
   nested<T>(rule: () => T): T {
     if (++this.depth > NESTING_MAX) throw this.tooDeep();
-    const outer = this.height;
+    const result = this.apart(() => {
+      const built = rule();
+      this.height++;
+      return built;
+    });
+    this.depth--;
+    if (this.height > NESTING_MAX) throw this.tooDeep();
+    return result;
+  }
+
+  /** Runs a rule whose tree stands beside what has been built so far, and is not deepened by `chain` with it. */
+  apart<T>(rule: () => T): T {
+    const beside = this.height;
     this.height = 0;
     const result = rule();
-    this.depth--;
-    this.height = Math.max(outer, this.height + 1);
-    if (this.height > NESTING_MAX) throw this.tooDeep();
+    this.height = Math.max(beside, this.height);
     return result;
   }
 
@@ -238,6 +257,17 @@ export class Cursor {
   unsupported(at: number, message: string): ZeptoError {
     return syntaxError(this.sql, at, message, {}, 'SQL_UNSUPPORTED');
   }
+}
+
+function closingParentheses(tokens: readonly Token[]): ReadonlyMap<number, number> {
+  const closing = new Map<number, number>();
+  const open: number[] = [];
+  tokens.forEach((token, index) => {
+    if (token.kind !== 'operator') return;
+    if (token.text === '(') open.push(index);
+    else if (token.text === ')' && open.length > 0) closing.set(open.pop()!, index);
+  });
+  return closing;
 }
 
 function wanted(expected: readonly string[]): string {

@@ -251,7 +251,7 @@ const time: readonly FunctionSpec[] = [
     'date_trunc',
     ['text', 'timestamp'],
     TIMESTAMP,
-    'start of the ns, us, ms, s, min, hour, day, week, month, quarter or year',
+    'start of the ns, us, ms, s, min, hour, day, week (from Monday), month, quarter or year',
     {
       constants: { 0: 'trunc-unit' },
     },
@@ -324,12 +324,24 @@ const aggregates: readonly FunctionSpec[] = [
       nulls: 'special',
     },
   ),
-  aggregate('arg_min', ['any', 'any'], 'first', 'x where y is smallest, ties: the earliest row', {
-    nulls: 'special',
-  }),
-  aggregate('arg_max', ['any', 'any'], 'first', 'x where y is largest, ties: the earliest row', {
-    nulls: 'special',
-  }),
+  aggregate(
+    'arg_min',
+    ['any', 'any'],
+    'first',
+    'x where y is smallest, ties: the earliest row; rows with a NULL in either are skipped',
+    {
+      nulls: 'special',
+    },
+  ),
+  aggregate(
+    'arg_max',
+    ['any', 'any'],
+    'first',
+    'x where y is largest, ties: the earliest row; rows with a NULL in either are skipped',
+    {
+      nulls: 'special',
+    },
+  ),
   aggregate('bool_and', ['boolean'], BOOL, 'whether all are true'),
   aggregate('bool_or', ['boolean'], BOOL, 'whether one is true'),
   aggregate('var_pop', ['number'], FLOAT64, 'variance of the population: divided by n', {
@@ -337,10 +349,9 @@ const aggregates: readonly FunctionSpec[] = [
   }),
   aggregate('var_samp', ['number'], FLOAT64, 'variance of a sample: divided by n − 1; NULL for one row', {
     aliases: ['variance_samp'],
-    nulls: 'special',
   }),
   aggregate('stddev_pop', ['number'], FLOAT64, 'square root of var_pop', { aliases: ['stddev'] }),
-  aggregate('stddev_samp', ['number'], FLOAT64, 'square root of var_samp', { nulls: 'special' }),
+  aggregate('stddev_samp', ['number'], FLOAT64, 'square root of var_samp'),
   aggregate(
     'median',
     ['number'],

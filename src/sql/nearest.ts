@@ -9,8 +9,8 @@ const WORD_LENGTH_MAX = 64;
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > WORD_LENGTH_MAX) return null;
   const wanted = word.toLowerCase();
-  // A third of the letters may be wrong, at least one, at most three: "vol" is not "col(umn)", "tradse" is "trades".
-  let bound = Math.min(3, Math.max(1, Math.floor(wanted.length / 3)));
+  // One letter in three may be wrong, three at most; in words of one or two letters only the case.
+  let bound = Math.min(3, Math.floor(wanted.length / 3));
   let best: string | null = null;
   for (const candidate of candidates) {
     if (Math.abs(candidate.length - wanted.length) > bound) continue;
@@ -19,7 +19,6 @@ export function nearest(word: string, candidates: Iterable<string>): string | nu
       if (distance === 0) return candidate;
       best = candidate;
       bound = distance - 1;
-      if (bound === 0) break;
     }
   }
   return best;

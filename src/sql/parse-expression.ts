@@ -25,7 +25,8 @@ export function parseExpression(cursor: Cursor): Expression {
 function parseAbove(cursor: Cursor, level: number): Expression {
   return cursor.nested(() => {
     let left = parsePrefix(cursor, level);
-    // Operators of this level may not follow any more: a < b < c and a BETWEEN b AND c IN (d) are mistakes.
+    // Operators from this level on may not follow any more: a < b < c, a IN (b) IN (c) and a IS NULL = b are
+    // mistakes more often than not.
     let closedLevel = Number.POSITIVE_INFINITY;
     for (;;) {
       const infix = infixLevel(cursor);
@@ -34,6 +35,7 @@ function parseAbove(cursor: Cursor, level: number): Expression {
         throw cursor.refuse(cursor.at, 'comparisons do not chain: join them with AND, or use parentheses');
       left = parseInfix(cursor, left, infix);
       if (infix === precedence.COMPARISON || infix === precedence.RANGE) closedLevel = infix;
+      else if (infix === precedence.IS) closedLevel = infix + 1;
     }
   });
 }

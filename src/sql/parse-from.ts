@@ -14,7 +14,7 @@ import type { Cursor } from './cursor.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseLength, startsNumber } from './parse-literal.ts';
 import { parseParameterName, seesParameter } from './parse-parameter.ts';
-import { parseColumnNames, parseQuery, startsQuery } from './parse-query.ts';
+import { parseColumnNames, parseQuery } from './parse-query.ts';
 
 export function parseTableExpression(cursor: Cursor): TableExpression {
   let left: TableExpression = parseSource(cursor);
@@ -55,7 +55,6 @@ function parseSource(cursor: Cursor): TableSource {
 }
 
 function parseDerived(cursor: Cursor, at: number): DerivedTable {
-  if (!startsQuery(cursor)) throw cursor.unexpected('SELECT');
   const query = parseQuery(cursor);
   cursor.expectOperator(')');
   const alias = cursor.acceptAlias();

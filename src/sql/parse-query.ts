@@ -3,7 +3,7 @@
 // Invariant: superfluous parentheses leave no trace; chains of one set operation are one flat node.
 
 import type { CommonTable, Expression, Query, QueryBody, RowCount, SetOperation, Values } from './ast.ts';
-import type { Cursor } from './cursor.ts';
+import { type Cursor, NESTING_MAX } from './cursor.ts';
 import { parseOrderBy } from './parse-call.ts';
 import { parseExpression } from './parse-expression.ts';
 import { parseNumber } from './parse-literal.ts';
@@ -27,15 +27,9 @@ const afterOperandWords: ReadonlySet<string> = new Set([
 export function startsQuery(cursor: Cursor): boolean {
   if (queryWords.has(cursor.token.word)) return true;
   let distance = 0;
-  while (isOperator(cursor, distance, '(')) distance++;
+  while (distance <= NESTING_MAX && isOperator(cursor, distance, '(')) distance++;
   if (distance === 0 || !queryWords.has(cursor.ahead(distance).word)) return false;
-  let open = distance;
-  while (open > 0 && cursor.ahead(distance).kind !== 'end') {
-    if (isOperator(cursor, distance, '(')) open++;
-    else if (isOperator(cursor, distance, ')')) open--;
-    distance++;
-  }
-  return afterOperandWords.has(cursor.ahead(distance).word);
+  return afterOperandWords.has(cursor.afterClosing().word);
 }
 
 export function isOperator(cursor: Cursor, distance: number, text: string): boolean {
@@ -98,7 +92,7 @@ function parseRowCount(cursor: Cursor): RowCount {
 function parseUnion(cursor: Cursor): QueryBody {
   return parseSetOperations(cursor, ['UNION', 'EXCEPT'], () =>
     // INTERSECT binds tighter than UNION and EXCEPT.
-    parseSetOperations(cursor, ['INTERSECT'], () => parseOperand(cursor)),
+    cursor.apart(() => parseSetOperations(cursor, ['INTERSECT'], () => parseOperand(cursor))),
   );
 }
 

@@ -103,10 +103,11 @@ function print(e: Expression): string {
 const not = (negated: boolean): string => (negated ? 'NOT ' : '');
 const ranged = (operand: Expression): string => printAbove(operand, precedence.RANGE + 1);
 
-/** Parentheses keep `- -x` from being a comment, and `-(5)` from being the literal −5. */
+/** A blank keeps `- -x` from being a comment, parentheses keep `-(5)` from being the literal −5. */
 function printNegation(operand: Expression): string {
   const text = printAbove(operand, precedence.SIGN);
-  return /^[-.\d]/.test(text) ? `-(${text})` : `-${text}`;
+  if (text.startsWith('-')) return `- ${text}`;
+  return /^[.\d]/.test(text) ? `-(${text})` : `-${text}`;
 }
 
 function printInList(e: InList): string {

@@ -10,6 +10,7 @@ import type {
   SampleBy,
   Select,
   SelectItem,
+  SetOperation,
   TableExpression,
   TableName,
   TableSource,
@@ -41,16 +42,25 @@ function printBody(body: QueryBody): string {
       return `VALUES ${body.rows.map((row) => `(${row.map(printExpression).join(', ')})`).join(', ')}`;
     case 'query':
       return `(${printQuery(body)})`;
-    case 'set-operation': {
-      const operator = body.all ? `${body.operator} ALL` : body.operator;
-      return body.operands.map(printOperand).join(` ${operator} `);
-    }
+    case 'set-operation':
+      return printSetOperation(body);
   }
 }
 
-/** Set operations inside of others always in parentheses: nobody should have to know which binds tighter. */
-const printOperand = (body: QueryBody): string =>
-  body.kind === 'set-operation' ? `(${printBody(body)})` : printBody(body);
+/** In parentheses where an operand would otherwise be read as part of its neighbour. */
+function printSetOperation(operation: SetOperation): string {
+  const level = setLevel(operation);
+  const operands = operation.operands.map((operand, i) => {
+    const text = printBody(operand);
+    if (operand.kind !== 'set-operation') return text;
+    const loose = setLevel(operand) < level || (setLevel(operand) === level && i > 0);
+    return loose ? `(${text})` : text;
+  });
+  return operands.join(` ${operation.operator}${operation.all ? ' ALL' : ''} `);
+}
+
+/** INTERSECT binds tighter than UNION and EXCEPT. */
+const setLevel = (operation: SetOperation): number => (operation.operator === 'INTERSECT' ? 2 : 1);
 
 function printSelect(select: Select): string {
   const parts = [select.distinct ? 'SELECT DISTINCT' : 'SELECT', select.items.map(printItem).join(', ')];

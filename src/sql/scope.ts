@@ -100,20 +100,26 @@ export function joinedScope(left: Scope, right: ScopeSource): Scope {
 /** The column, or null when there is none. @throws when it is ambiguous. */
 export function lookUp(scope: Scope, reference: ColumnReference): ScopeColumn | null {
   const { table, name, at } = reference;
-  if (table !== null) {
-    const source = sourceNamed(scope, table, at);
-    const found = source.columns.filter((column) => column.name === name);
-    if (found.length > 1)
-      throw nodeError('SQL_NAME', at, `${excerpt(table)} has several columns ${excerpt(name)}`);
-    return found[0] ?? null;
+  const columns = table === null ? scope.columns : sourceNamed(scope, table, at).columns;
+  let found: ScopeColumn | null = null;
+  for (const column of columns) {
+    if (column.name !== name) continue;
+    if (found !== null) throw ambiguousColumn(scope, reference);
+    found = column;
   }
-  const found = scope.columns.filter((column) => column.name === name);
-  if (found.length <= 1) return found[0] ?? null;
-  const qualified = found.map((column) => {
-    const source = scope.sources.find((candidate) => candidate.source === column.places[0]!.source);
-    return source?.name == null ? name : `${source.name}.${name}`;
-  });
-  throw nodeError('SQL_NAME', at, `${excerpt(name)} is ambiguous: ${[...new Set(qualified)].join(' or ')}`);
+  return found;
+}
+
+function ambiguousColumn(scope: Scope, { table, name, at }: ColumnReference): Error {
+  if (table !== null)
+    return nodeError('SQL_NAME', at, `${excerpt(table)} has several columns ${excerpt(name)}`);
+  const qualified = scope.columns
+    .filter((column) => column.name === name)
+    .map((column) => {
+      const source = scope.sources.find((candidate) => candidate.source === column.places[0]!.source);
+      return source?.name == null ? name : `${source.name}.${name}`;
+    });
+  return nodeError('SQL_NAME', at, `${excerpt(name)} is ambiguous: ${[...new Set(qualified)].join(' or ')}`);
 }
 
 /** The column. @throws ZeptoError SQL_NAME with the nearest name. */

@@ -17,7 +17,7 @@ describe('SQL round trip', () => {
         expect(withoutPositions(parsed)).toStrictEqual(withoutPositions(tree));
         expect(printStatement(parsed)).toBe(text);
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_500 },
     );
   });
 
@@ -28,7 +28,7 @@ describe('SQL round trip', () => {
           withoutPositions(tree),
         );
       }),
-      { numRuns: 5_000 },
+      { numRuns: 2_500 },
     );
   });
 
@@ -37,7 +37,7 @@ describe('SQL round trip', () => {
       fc.property(operators, (tree) => {
         expect(withoutPositions(parseExpression(printExpression(tree)))).toStrictEqual(tree);
       }),
-      { numRuns: 10_000 },
+      { numRuns: 5_000 },
     );
   });
 });
