@@ -24,26 +24,22 @@ export function cacheRoot(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'zeptodb-services');
 }
 
+/** One Maven at a time: its local repository is not made for two writers. */
+const MAVEN_LOCK = 'maven.lock';
+
 /** Returns the folder of Kafka's jars, for `java -cp 'FOLDER/*'`. */
 export function installKafka(report: Report): Promise<string> {
-  return installOnce(`kafka-${KAFKA_VERSION}`, 'about 20 s, 56 MB', report, (dir) =>
-    withMaven(report, async () => {
-      const pom = join(dir, 'pom.xml');
-      await writeFile(pom, KAFKA_POM);
-      await maven('copy-dependencies', ['-f', pom, '-DincludeScope=runtime', `-DoutputDirectory=${dir}`]);
-    }),
-  );
+  return installOnce(`kafka-${KAFKA_VERSION}`, MAVEN_LOCK, report, async (dir) => {
+    const pom = join(dir, 'pom.xml');
+    await writeFile(pom, KAFKA_POM);
+    await maven('copy-dependencies', ['-f', pom, '-DincludeScope=runtime', `-DoutputDirectory=${dir}`]);
+  });
 }
 
 /** Returns the path of s3proxy's runnable jar. */
 export async function installS3Proxy(report: Report): Promise<string> {
-  const dir = await installOnce(`s3proxy-${S3PROXY_VERSION}`, 'about 10 s, 20 MB', report, (dir) =>
-    withMaven(report, () =>
-      maven('copy', [
-        `-Dartifact=org.gaul:s3proxy:${S3PROXY_VERSION}:jar:jar-with-dependencies`,
-        `-DoutputDirectory=${dir}`,
-      ]),
-    ),
+  const dir = await installOnce(`s3proxy-${S3PROXY_VERSION}`, MAVEN_LOCK, report, (dir) =>
+    mavenCopy(`org.gaul:s3proxy:${S3PROXY_VERSION}:jar:jar-with-dependencies`, dir),
   );
   return join(dir, `s3proxy-${S3PROXY_VERSION}-jar-with-dependencies.jar`);
 }
@@ -51,13 +47,8 @@ export async function installS3Proxy(report: Report): Promise<string> {
 /** Returns the path of the schema registry's runnable jar; its libraries lie beside it. */
 export async function installApicurio(report: Report): Promise<string> {
   const name = `apicurio-registry-app-${APICURIO_VERSION}`;
-  const dir = await installOnce(`apicurio-${APICURIO_VERSION}`, 'about 15 s, 142 MB', report, async (dir) => {
-    await withMaven(report, () =>
-      maven('copy', [
-        `-Dartifact=io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`,
-        `-DoutputDirectory=${dir}`,
-      ]),
-    );
+  const dir = await installOnce(`apicurio-${APICURIO_VERSION}`, MAVEN_LOCK, report, async (dir) => {
+    await mavenCopy(`io.apicurio:apicurio-registry-app:${APICURIO_VERSION}:tar.gz:all`, dir);
     const archive = join(dir, `${name}-all.tar.gz`);
     await tool('tar', ['xzf', archive, '-C', dir], 'unpack the schema registry');
     await rm(archive);
@@ -65,38 +56,29 @@ export async function installApicurio(report: Report): Promise<string> {
   return join(dir, `${name}-runner.jar`);
 }
 
-/** Returns the path of the versitygw binary. Compiled here: no registry carries it ready-made. */
+/** Returns the path of the versitygw binary. Compiled here, in a minute or more: no registry carries it ready-made. */
 export async function installVersityGw(report: Report): Promise<string> {
-  const dir = await installOnce(
-    `versitygw-${VERSITYGW_VERSION}`,
-    'compiled: 1 to 3 minutes',
-    report,
-    async (dir) => {
-      await tool(
-        'go',
-        ['install', `github.com/versity/versitygw/cmd/versitygw@v${VERSITYGW_VERSION}`],
-        'compile versitygw',
-        { GOBIN: dir },
-      );
-    },
-  );
+  const dir = await installOnce(`versitygw-${VERSITYGW_VERSION}`, 'versitygw.lock', report, async (dir) => {
+    const source = `github.com/versity/versitygw/cmd/versitygw@v${VERSITYGW_VERSION}`;
+    await tool('go', ['install', source], 'compile versitygw', { GOBIN: dir });
+  });
   return join(dir, 'versitygw');
 }
 
 /** Returns the installation's folder: `build` fills a temporary one beside it, and the rename is the commit point. */
 export async function installOnce(
   name: string,
-  expectation: string,
+  lockName: string,
   report: Report,
   build: (dir: string) => Promise<void>,
 ): Promise<string> {
   const target = join(cacheRoot(), name);
   if (await exists(target)) return target;
   await mkdir(cacheRoot(), { recursive: true });
-  return withLock(`${target}.lock`, report, async () => {
+  return withLock(join(cacheRoot(), lockName), report, async () => {
     if (await exists(target)) return target;
     await removeAbandoned(target);
-    report(`installing ${name} (once; ${expectation})`);
+    report(`installing ${name} (once)`);
     const startedMs = Date.now();
     const partial = await mkdtemp(`${target}.partial-${process.pid}-`);
     try {
@@ -123,9 +105,8 @@ async function removeAbandoned(target: string): Promise<void> {
   }
 }
 
-/** One Maven at a time: its local repository is not made for two writers. */
-function withMaven<T>(report: Report, body: () => Promise<T>): Promise<T> {
-  return withLock(join(cacheRoot(), 'maven.lock'), report, body);
+function mavenCopy(artifact: string, dir: string): Promise<void> {
+  return maven('copy', [`-Dartifact=${artifact}`, `-DoutputDirectory=${dir}`]);
 }
 
 async function maven(goal: 'copy' | 'copy-dependencies', args: readonly string[]): Promise<void> {

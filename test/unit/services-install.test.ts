@@ -39,9 +39,9 @@ afterEach(() => {
 describe('an installation', () => {
   test('is made once and found again', async () => {
     const build = vi.fn(fill);
-    const first = await installOnce('server-1', '', quiet, build);
+    const first = await installOnce('server-1', 'lock', quiet, build);
     expect(readFileSync(join(first, 'content'), 'utf8')).toBe('whole');
-    expect(await installOnce('server-1', '', quiet, build)).toBe(first);
+    expect(await installOnce('server-1', 'lock', quiet, build)).toBe(first);
     expect(build).toHaveBeenCalledTimes(1);
     expect(readdirSync(cacheRoot())).toEqual(['server-1']);
   });
@@ -51,9 +51,9 @@ describe('an installation', () => {
       writeFileSync(join(dir, 'content'), 'hal');
       throw new Error('connection lost');
     };
-    await expect(installOnce('server-1', '', quiet, failing)).rejects.toThrow('connection lost');
+    await expect(installOnce('server-1', 'lock', quiet, failing)).rejects.toThrow('connection lost');
     expect(readdirSync(cacheRoot())).toEqual([]);
-    const dir = await installOnce('server-1', '', quiet, fill);
+    const dir = await installOnce('server-1', 'lock', quiet, fill);
     expect(readFileSync(join(dir, 'content'), 'utf8')).toBe('whole');
   });
 
@@ -62,14 +62,14 @@ describe('an installation', () => {
       await sleep(50);
       await fill(dir);
     });
-    const install = (): Promise<string> => installOnce('server-1', '', quiet, build);
+    const install = (): Promise<string> => installOnce('server-1', 'lock', quiet, build);
     const [first, second] = await Promise.all([install(), install()]);
     expect(first).toBe(second);
     expect(build).toHaveBeenCalledTimes(1);
   });
 
   test('that another process finished meanwhile is taken as it is', async () => {
-    const dir = await installOnce('server-1', '', quiet, async (partial) => {
+    const dir = await installOnce('server-1', 'lock', quiet, async (partial) => {
       await fill(partial);
       mkdirSync(join(cacheRoot(), 'server-1'));
       writeFileSync(join(cacheRoot(), 'server-1', 'content'), 'theirs');
@@ -83,7 +83,7 @@ describe('an installation', () => {
     const live = join(cacheRoot(), `server-1.partial-${process.ppid}-abc`);
     mkdirSync(left, { recursive: true });
     mkdirSync(live);
-    await installOnce('server-1', '', quiet, fill);
+    await installOnce('server-1', 'lock', quiet, fill);
     expect([existsSync(left), existsSync(live)]).toEqual([false, true]);
   });
 });
