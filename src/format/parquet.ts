@@ -22,6 +22,7 @@ import {
   Compression,
   EnabledStatistics,
   Encoding,
+  transformParquetStream,
   Table as WasmTable,
   type WriterProperties,
   WriterPropertiesBuilder,
@@ -53,13 +54,12 @@ const codecs = {
 
 /** A data page of parquet-rs ends after so many rows; below, page statistics only repeat the column's. */
 const PAGE_ROWS = 20_000;
+/** Longer segments are handed over in pieces of so many rows. Pages end where a piece does, so this is part of the bytes. */
+const BATCH_ROWS = 128 * 1024;
 /** So many first values decide whether an integer column is a sequence. */
 const SEQUENCE_SAMPLE_ROWS = 1000;
-/** A larger stream buffer is not kept for the next file. */
-const SCRATCH_BYTES_MAX = 16 * 2 ** 20;
-
-/** Encodes the segments of one job, one file each. */
-export type ParquetEncoder = (symbol: number, hour: number, columns: SegmentColumns) => Uint8Array;
+/** Encodes the segments of one job, one file each, in the memory of BATCH_ROWS rows and of the file's own bytes. */
+export type ParquetEncoder = (symbol: number, hour: number, columns: SegmentColumns) => Promise<Uint8Array>;
 
 export function parquetEncoder(
   plan: PlanIdentity,
@@ -71,21 +71,61 @@ export function parquetEncoder(
   const schema = schemaMessage(stored, options.timestampType);
   const record = planRecord(plan);
   let scratch = new Uint8Array(0);
-  return (symbol, hour, { rows, columns }) => {
+
+  function wasmTable(columns: SegmentColumns['columns'], rows: number): WasmTable {
     const arrow = stored.map((column, index) =>
       arrowColumn(column, columns[index]!, rows, options.timestampType, strings),
     );
     const bytes = arrowStreamBytes(schema, arrow);
     if (scratch.length < bytes) scratch = new Uint8Array(bytes);
-    const stream = writeArrowStream(scratch, schema, arrow, rows);
-    if (scratch.length > SCRATCH_BYTES_MAX) scratch = new Uint8Array(0);
+    return WasmTable.fromIPCStream(writeArrowStream(scratch, schema, arrow, rows));
+  }
+
+  /** Record batches, each made when the writer asks for it. */
+  function batches({ rows, columns }: SegmentColumns): ReadableStream {
+    let start = 0;
+    return new ReadableStream({
+      pull(controller) {
+        const end = Math.min(start + BATCH_ROWS, rows);
+        const piece = wasmTable(
+          columns.map((parts) => slice(parts, start, end)),
+          end - start,
+        );
+        controller.enqueue(piece.recordBatch(0));
+        piece.free();
+        start = end;
+        if (start === rows) controller.close();
+      },
+    });
+  }
+
+  return async (symbol, hour, segment) => {
+    const { rows, columns } = segment;
     const metadata = parquetMetadata(record, table, symbol, hour);
-    // Both wasm objects are consumed by the call, whether it succeeds or throws.
-    return writeParquet(
-      WasmTable.fromIPCStream(stream),
-      writerProperties(stored, columns, rows, options, metadata),
-    );
+    const properties = writerProperties(stored, columns, rows, options, metadata);
+    // Both ways consume their wasm objects, whether they succeed or throw.
+    if (rows <= BATCH_ROWS) return writeParquet(wasmTable(columns, rows), properties);
+    return joined(await transformParquetStream(batches(segment), properties));
   };
+}
+
+/** The values of rows [start, end) as views. */
+function slice(parts: readonly ColumnArray[], start: number, end: number): ColumnArray[] {
+  const views: ColumnArray[] = [];
+  let first = 0;
+  for (const part of parts) {
+    const from = Math.max(start - first, 0);
+    const to = Math.min(end - first, part.length);
+    if (from < to) views.push(part.subarray(from, to) as ColumnArray);
+    first += part.length;
+  }
+  return views;
+}
+
+async function joined(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
 }
 
 /** The value of `zepto.plan`: which plan and symbol-hour the file holds, and what its columns mean. */

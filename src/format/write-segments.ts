@@ -65,7 +65,7 @@ function segmentWriter(
     if (parquet !== null && encode !== null) {
       assert(store !== null, 'Parquet output has a store');
       signal.throwIfAborted();
-      const body = encode(symbol, hour, columns);
+      const body = await encode(symbol, hour, columns);
       const name = { table: table.name, symbol, hour, hash: plan.hash };
       const path = await putParquet(body, name, parquet, store, signal);
       files.push({

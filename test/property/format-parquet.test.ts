@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ColumnSchema, ColumnType, storedColumns } from '../../src/columns/types.ts';
+import {
+  type ColumnArray,
+  type ColumnSchema,
+  ColumnType,
+  columnView,
+  NULL_INT32,
+  storedColumns,
+} from '../../src/columns/types.ts';
 import { parquetEncoder } from '../../src/format/parquet.ts';
 import type { ParquetOptions, PlanIdentity } from '../../src/format/segment.ts';
 import { sortedColumns } from '../../src/format/segment-columns.ts';
@@ -93,7 +100,11 @@ function expectedValue(column: ColumnSchema, value: Value, timestampType: Option
   return timestampType === 'us' && cut * 1000n > (value as bigint) ? cut - 1n : cut;
 }
 
-const encode = (rows: readonly Row[], chosen: Options, chunkRows: readonly number[] = []): Uint8Array =>
+const encode = (
+  rows: readonly Row[],
+  chosen: Options,
+  chunkRows: readonly number[] = [],
+): Promise<Uint8Array> =>
   parquetEncoder(
     plan,
     everyType,
@@ -113,7 +124,7 @@ describe('DuckDB reads a file', () => {
         fc.array(fc.nat(20), { maxLength: 3 }),
         options,
         async (rows, chunkRows, chosen) => {
-          writeFileSync(file, encode(rows, chosen, chunkRows));
+          writeFileSync(file, await encode(rows, chosen, chunkRows));
           const list = stored.map((column) =>
             column.type === ColumnType.TIMESTAMP_NS ? timeSql(column, chosen.timestampType) : column.name,
           );
@@ -150,9 +161,37 @@ describe('DuckDB reads a file', () => {
         [2n, 0n, 0n, 0n, 0n, 0n, 2n, 2n, 2n, 0n, 0n],
       ],
     ] as const) {
-      writeFileSync(file, encode(rows, chosen));
+      writeFileSync(file, await encode(rows, chosen));
       expect(await read(`SELECT ${all} FROM read_parquet('${file}')`)).toEqual([counts]);
     }
+  });
+
+  test('that was handed over in pieces, NULL in some of them only', async () => {
+    const rows = 300_000;
+    const numbers = Int32Array.from({ length: rows }, (_, i) => (i === 200_000 ? NULL_INT32 : i));
+    const columns = stored.map(({ type, name }): ColumnArray[] => {
+      if (name === 'i32') return [numbers.subarray(0, 1000), numbers.subarray(1000)];
+      if (name === 'ts') return [BigInt64Array.from({ length: rows }, (_, i) => HOUR_NS + BigInt(i))];
+      return [columnView(type, new ArrayBuffer(8 * rows), 0, rows)];
+    });
+    const encoder = parquetEncoder(
+      plan,
+      everyType,
+      { codec: 'ZSTD', timestampType: 'int64', rowGroupRowsMax: 140_000 },
+      strings,
+    );
+    const segment = { rows, columns, timestampMin: HOUR_NS, timestampMax: HOUR_NS + BigInt(rows - 1) };
+    writeFileSync(file, await encoder(42, HOUR, segment));
+    expect(
+      await read(
+        `SELECT count(*), count(i32), sum(i32)::BIGINT, count(*) FILTER (ts - ${HOUR_NS} = file_row_number),
+           count(*) FILTER (i32 IS NULL AND file_row_number = 200000)
+         FROM read_parquet('${file}', file_row_number = true)`,
+      ),
+    ).toEqual([[300_000n, 299_999n, (299_999n * 300_000n) / 2n - 200_000n, 300_000n, 1n]]);
+    expect(
+      await read(`SELECT DISTINCT row_group_num_rows FROM parquet_metadata('${file}') ORDER BY 1`),
+    ).toEqual([[20_000n], [140_000n]]);
   });
 
   test('with the statistics and row groups that were asked for', async () => {
@@ -174,7 +213,7 @@ describe('DuckDB reads a file', () => {
       ['LZ4_RAW', 'LZ4_RAW'],
       ['NONE', 'UNCOMPRESSED'],
     ] as const) {
-      writeFileSync(file, encode(rows, { codec, timestampType: 'int64', rowGroupRowsMax: 10 }));
+      writeFileSync(file, await encode(rows, { codec, timestampType: 'int64', rowGroupRowsMax: 10 }));
       const found = await read(
         `SELECT row_group_id, compression, stats_min_value, stats_max_value, stats_null_count, encodings
          FROM parquet_metadata('${file}') WHERE path_in_schema = 'price' ORDER BY 1`,

@@ -5,10 +5,11 @@
 import { type Table as ArrowTable, tableFromIPC } from 'apache-arrow';
 import { readParquet, wasmMemory } from 'parquet-wasm';
 import { expect, test } from 'vitest';
+import type { ColumnArray } from '../../src/columns/types.ts';
 import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { parquetEncoder } from '../../src/format/parquet.ts';
 import type { PlanIdentity } from '../../src/format/segment.ts';
-import { sortedColumns } from '../../src/format/segment-columns.ts';
+import { type SegmentColumns, sortedColumns } from '../../src/format/segment-columns.ts';
 import { everyType, HOUR, HOUR_NS, type Row, segmentOf, trades } from '../support/segment-rows.ts';
 
 const plan: PlanIdentity = {
@@ -27,19 +28,19 @@ const ticks: Row[] = Array.from({ length: 100 }, (_, i) => [
   i % 3,
 ]);
 const columns = sortedColumns(segmentOf(trades, ticks), trades);
-const encode = (): Uint8Array => parquetEncoder(plan, trades, options, new Map())(42, HOUR, columns);
+const encode = (): Promise<Uint8Array> => parquetEncoder(plan, trades, options, new Map())(42, HOUR, columns);
 const read = (bytes: Uint8Array): ArrowTable => tableFromIPC(readParquet(bytes).intoIPCStream());
 
-test('columns have the types of the layout, all optional, and the symbol is in the path only', () => {
+test('columns have the types of the layout, all optional, and the symbol is in the path only', async () => {
   const full: Row = [1, 2n, 3n, 0.5, 0.25, HOUR_NS, 5n, 6, true, 1];
   const segment = sortedColumns(segmentOf(everyType, [full]), everyType);
-  const types = (timestampType: 'ns' | 'us' | 'int64'): string[] => {
+  const types = async (timestampType: 'ns' | 'us' | 'int64'): Promise<string[]> => {
     const encoder = parquetEncoder(plan, everyType, { ...options, timestampType }, new Map([[1, 'x']]));
-    return read(encoder(1, HOUR, segment)).schema.fields.map(
+    return read(await encoder(1, HOUR, segment)).schema.fields.map(
       (field) => `${field.name} ${field.type}${field.nullable ? '?' : ''}`,
     );
   };
-  expect(types('ns')).toEqual([
+  expect(await types('ns')).toEqual([
     'i32 Int32?',
     'i64 Int64?',
     'price Int64?',
@@ -51,19 +52,19 @@ test('columns have the types of the layout, all optional, and the symbol is in t
     'flag Bool?',
     'note Utf8?',
   ]);
-  expect(types('us')[5]).toBe('ts Timestamp<MICROSECOND, UTC>?');
-  expect(types('int64')[5]).toBe('ts Int64?');
+  expect((await types('us'))[5]).toBe('ts Timestamp<MICROSECOND, UTC>?');
+  expect((await types('int64'))[5]).toBe('ts Int64?');
 });
 
-test('nanoseconds are exact', () => {
-  const times = read(encode())
+test('nanoseconds are exact', async () => {
+  const times = read(await encode())
     .getChild('timestamp')!
     .data.flatMap((data) => [...data.values]);
   expect(times).toEqual(ticks.map((tick) => tick[0]));
 });
 
-test('the one metadata entry says which plan and symbol-hour it is, and the scale of prices', () => {
-  const metadata = read(encode()).schema.metadata;
+test('the one metadata entry says which plan and symbol-hour it is, and the scale of prices', async () => {
+  const metadata = read(await encode()).schema.metadata;
   expect([...metadata.keys()].filter((key) => key !== 'ARROW:schema')).toEqual(['zepto.plan']);
   expect(JSON.parse(metadata.get('zepto.plan')!)).toEqual({
     encoder: 1,
@@ -88,17 +89,17 @@ test('the one metadata entry says which plan and symbol-hour it is, and the scal
   });
 });
 
-test('the same segment gives the same bytes, in this version and any that has the same encoder number', () => {
-  const first = encode();
-  for (let i = 0; i < 20; i++) expect(Buffer.compare(encode(), first)).toBe(0);
+test('the same segment gives the same bytes, in this version and any that has the same encoder number', async () => {
+  const first = await encode();
+  for (let i = 0; i < 20; i++) expect(Buffer.compare(await encode(), first)).toBe(0);
   const inChunks = sortedColumns(segmentOf(trades, ticks, { chunkRows: [1, 30, 7] }), trades);
   const encoder = parquetEncoder(plan, trades, options, new Map());
-  expect(Buffer.compare(encoder(42, HOUR, inChunks), first)).toBe(0);
+  expect(Buffer.compare(await encoder(42, HOUR, inChunks), first)).toBe(0);
   // When this fails, files of a plan that was interrupted by the upgrade differ: raise ENCODER_VERSION.
   expect(crc32cText(crc32cOf([first]))).toBe('13ef2889');
 });
 
-test('a sequence number takes little more than a byte per row', () => {
+test('a sequence number takes little more than a byte per row', async () => {
   const rising: Row[] = Array.from({ length: 30_000 }, (_, i) => [
     HOUR_NS + BigInt(i),
     1n,
@@ -106,14 +107,33 @@ test('a sequence number takes little more than a byte per row', () => {
     0,
   ]);
   const encoder = parquetEncoder(plan, trades, { ...options, codec: 'NONE' }, new Map());
-  const bytes = encoder(1, HOUR, sortedColumns(segmentOf(trades, rising), trades)).length;
-  expect(bytes / rising.length).toBeLessThan(2);
+  const { length } = await encoder(1, HOUR, sortedColumns(segmentOf(trades, rising), trades));
+  expect(length / rising.length).toBeLessThan(2);
 });
 
-test('10,000 small files take no more memory than 1,000 did', () => {
+test('10,000 small files take no more memory than 1,000 did', async () => {
   const encoder = parquetEncoder(plan, trades, options, new Map());
-  for (let i = 0; i < 1000; i++) encoder(42, HOUR, columns);
+  for (let i = 0; i < 1000; i++) await encoder(42, HOUR, columns);
   const before = wasmMemory().buffer.byteLength;
-  for (let i = 0; i < 10_000; i++) encoder(42, HOUR, columns);
+  for (let i = 0; i < 10_000; i++) await encoder(42, HOUR, columns);
   expect(wasmMemory().buffer.byteLength).toBe(before);
+});
+
+test('a file of many row groups takes the memory of one, time and again', async () => {
+  const rows = 20_000;
+  const times = BigInt64Array.from({ length: rows }, (_, i) => HOUR_NS + BigInt(i));
+  const values = BigInt64Array.from({ length: rows }, (_, i) => BigInt((i * 7919) % 1000));
+  const part = [times, values, values, new Int32Array(rows)];
+  const repeated = (groups: number): SegmentColumns => ({
+    rows: rows * groups,
+    columns: part.map((column) => Array<ColumnArray>(groups).fill(column)),
+    timestampMin: HOUR_NS,
+    timestampMax: HOUR_NS,
+  });
+  const encoder = parquetEncoder(plan, trades, { ...options, rowGroupRowsMax: rows }, new Map());
+  for (let i = 0; i < 3; i++) await encoder(42, HOUR, repeated(5));
+  const before = wasmMemory().buffer.byteLength;
+  for (let i = 0; i < 10; i++) await encoder(42, HOUR, repeated(60));
+  expect(wasmMemory().buffer.byteLength - before).toBeLessThan(60 * rows * 4);
+  expect(read(await encoder(42, HOUR, repeated(60))).numRows).toBe(60 * rows);
 });
