@@ -171,7 +171,13 @@ async function runMarket(
   const totals = running.view.totals();
   await running.stop();
   say('counting the rows of the bucket with DuckDB');
-  const store = openObjectStore(config.coldTier!, clock, { count() {}, gauge() {}, observe() {} }, logger);
+  const store = openObjectStore(
+    config.coldTier!,
+    null,
+    clock,
+    { count() {}, gauge() {}, observe() {} },
+    logger,
+  );
   const trades = await auditTable(store, PREFIX, join(home, 'bucket'));
   const quotes = await auditTable(store, `${PREFIX}-quotes`, join(home, 'bucket'));
   await store.close();

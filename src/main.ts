@@ -16,7 +16,7 @@ import { systemClock } from './kernel/clock.ts';
 import { asZeptoError, ZeptoError } from './kernel/errors.ts';
 import type { Logger } from './ports.ts';
 import { ShardThread } from './threads/shard-thread.ts';
-import { openObjectStore } from './threads/stores.ts';
+import { openObjectStore, type StoreAbilities } from './threads/stores.ts';
 
 /** A started process. */
 export interface Running {
@@ -35,12 +35,12 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const clock = systemClock;
   const metrics = new PrometheusMetrics(clock, { process: true });
   const { coldTier } = config;
-  let conditionalWrites = false;
+  let abilities: StoreAbilities = { conditionalWrites: false };
   if (coldTier !== null) {
     logger.info({}, coldTierLine(coldTier));
-    const store = openObjectStore(coldTier, clock, metrics, logger);
+    const store = openObjectStore(coldTier, null, clock, metrics, logger);
     try {
-      ({ conditionalWrites } = await store.probe(coldTier.s3.prefix));
+      abilities = await store.probe(coldTier.s3.prefix);
     } finally {
       await store.close();
     }
@@ -53,7 +53,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const shards = Array.from(
     { length: config.engine.shards },
     (_, index) =>
-      new ShardThread({ config, index, conditionalWrites }, listening, (error) => {
+      new ShardThread({ config, index, abilities }, listening, (error) => {
         void engine.fail(error).finally(() => fail(error));
       }),
   );

@@ -84,7 +84,7 @@ export const reportedMetrics: readonly MetricDefinition[] = [
   counter('zepto_store_upload_bytes_total', 'Bytes of objects created.', ['store']),
   histogram('zepto_store_upload_seconds', 'One object put, retries included.', ['store'], SECONDS_TO_MINUTES),
   counter('zepto_store_failures_total', 'Failed calls to the object store, each attempt.', [
-    'bucket',
+    'store',
     'operation',
     'code',
   ]),

@@ -20,6 +20,11 @@ export type SealTrigger =
 
 /** Bounds; 0 switches a trigger off. */
 export interface SealPolicy {
+  /**
+   * Plans leave no files (PURE_IN_MEMORY): sealing is letting go of the oldest hours, which the closed-hour trigger
+   * and memory pressure ask for, and nothing else may.
+   */
+  readonly isWindow: boolean;
   /** Wall clock between plans. */
   readonly intervalMs: number;
   /** No row for this long. */
@@ -74,6 +79,7 @@ export function choosePlan(
     trigger,
     step: { hourLast: Number.POSITIVE_INFINITY, offsetNext: view.position },
   });
+  if (policy.isWindow) return chooseEviction(view, policy, request, nowMs);
   if (request !== null) return everything(request);
   if (view.metadataChars >= METADATA_CHARS_FULL) return everything('metadata');
   if (exceeds(view.position - view.committed, policy.holdBackRecords)) return everything('hold-back');
@@ -82,6 +88,23 @@ export function choosePlan(
   if (exceeds(view.bytes, policy.bytesMax)) return everything('bytes');
   if (exceeds(nowMs - view.sealedAtMs, policy.intervalMs)) return everything('interval');
   if (exceeds(nowMs - view.lastRowAtMs, policy.idleMs)) return everything('idle');
+  return chooseClosedHours(view, policy, nowMs);
+}
+
+/** The hours that the window has passed; under memory pressure the oldest hour, whatever its age. */
+function chooseEviction(
+  view: PartitionView,
+  policy: SealPolicy,
+  request: SealRequest,
+  nowMs: number,
+): Choice | null {
+  const oldest = view.hours[0];
+  if (request === 'memory' && oldest !== undefined)
+    return { trigger: 'memory', step: { hourLast: oldest, offsetNext: view.position } };
+  return chooseClosedHours(view, policy, nowMs);
+}
+
+function chooseClosedHours(view: PartitionView, policy: SealPolicy, nowMs: number): Choice | null {
   const hourLast = hourClosed(view, policy, nowMs);
   // Late rows of hours that were closed before wait for company: they alone do not make a plan each second.
   if (hourLast === null || hourLast <= view.hourClosedLast) return null;

@@ -9,18 +9,19 @@ import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { writeSegments } from '../format/write-segments.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { offer } from './calls.ts';
-import { openObjectStore } from './stores.ts';
+import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
 
 export interface EncoderData {
   readonly log: LogConfig;
   readonly coldTier: ColdTierConfig | null;
   readonly shard: number;
+  readonly abilities: StoreAbilities;
 }
 
-const { log, coldTier, shard } = workerData as EncoderData;
+const { log, coldTier, shard, abilities } = workerData as EncoderData;
 const { logger, metrics } = threadReports(log, { shard, thread: 'encoder' });
-const store = coldTier === null ? null : openObjectStore(coldTier, systemClock, metrics, logger);
+const store = coldTier === null ? null : openObjectStore(coldTier, abilities, systemClock, metrics, logger);
 const concurrency = coldTier?.uploadConcurrency ?? 4;
 
 const calls = {

@@ -25,14 +25,13 @@ import type { SymbolDirectory, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
 import { EncodePool } from './encode-pool.ts';
-import { openObjectStore } from './stores.ts';
+import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
 
 export interface ShardData {
   readonly config: Config;
   readonly index: number;
-  /** What the object store's probe found. */
-  readonly conditionalWrites: boolean;
+  readonly abilities: StoreAbilities;
 }
 
 /** Sent once, when the shard cannot go on. */
@@ -42,20 +41,20 @@ export interface ShardStopped {
 
 const CHECK_INTERVAL_MS = 200;
 
-const { config, index, conditionalWrites } = workerData as ShardData;
+const { config, index, abilities } = workerData as ShardData;
 const port = parentPort!;
 const clock = systemClock;
 const { logger, metrics, listening } = threadReports(config.log, { shard: index });
 const { kafka, group, coldTier } = config;
 const pool = new SlabPool();
 const symbols = new SymbolTable();
-const store = coldTier === null ? null : openObjectStore(coldTier, clock, metrics, logger);
-const outputs = outputsOf(config, conditionalWrites);
+const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
+const outputs = outputsOf(config, abilities);
 const hasFiles = outputs.bin !== null || outputs.parquet !== null;
 const encoders = hasFiles
   ? new EncodePool(
       Math.max(1, Math.floor(config.engine.encodeThreads / config.engine.shards)),
-      { log: config.log, coldTier, shard: index },
+      { log: config.log, coldTier, shard: index, abilities },
       listening,
     )
   : null;
@@ -91,7 +90,11 @@ async function start(): Promise<void> {
         });
   const byTopic = new Map(
     config.tables.map((source) => {
-      const common = { source, decoder: createDecoder(source, symbols, null), rows: new RowBuffer(source.table) };
+      const common = {
+        source,
+        decoder: createDecoder(source, symbols, null),
+        rows: new RowBuffer(source.table),
+      };
       return [source.topic, common] as const;
     }),
   );
@@ -190,7 +193,7 @@ offer(port, calls);
 
 function outputsOf(
   { storage: { hdbDirectory, compression, commitAfter } }: Config,
-  conditional: boolean,
+  { conditionalWrites }: StoreAbilities,
 ): SegmentOutputs {
   const wantsBin = coldTier === null || coldTier.format !== 'parquet';
   const bin =
@@ -208,18 +211,20 @@ function outputsOf(
       flatEpoch,
       rowGroupRowsMax,
       prefix: s3.prefix,
-      conditionalWrites: conditional,
+      conditionalWrites,
     },
   };
 }
 
-function sealPolicy({ seal }: Config): SealPolicy {
+function sealPolicy({ seal, storage, memory }: Config): SealPolicy {
+  const isWindow = storage.mode === 'pure';
   return {
+    isWindow,
     intervalMs: seal.intervalMs,
     idleMs: seal.idleMs,
     rowsMax: seal.rowsMax,
     bytesMax: seal.bytesMax,
-    allowedLatenessMs: seal.allowedLatenessMs,
+    allowedLatenessMs: isWindow ? memory.hotWindowMs : seal.allowedLatenessMs,
     holdBackRecords: seal.holdBackRecordsMax,
     holdBackMs: seal.holdBackMsMax,
   };

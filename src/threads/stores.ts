@@ -8,8 +8,15 @@ import type { ColdTierConfig } from '../config/config.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Logger, Metrics, ObjectStore } from '../ports.ts';
 
+/** What the probe at start found out about the store. */
+export interface StoreAbilities {
+  readonly conditionalWrites: boolean;
+}
+
+/** `learned` null: the probe is still to come. */
 export function openObjectStore(
   cold: ColdTierConfig,
+  learned: StoreAbilities | null,
   clock: Clock,
   metrics: Metrics,
   log: Logger,
@@ -23,6 +30,7 @@ export function openObjectStore(
       endpointUrl,
       usePathStyle,
       connectionsMax: Math.max(cold.uploadConcurrency, 2),
+      ...(learned === null ? {} : { learned }),
     },
     { clock, metrics, log },
   );

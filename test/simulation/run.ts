@@ -118,6 +118,7 @@ export async function simulate(
 
 function randomPolicy({ chance }: World): SealPolicy {
   return {
+    isWindow: false,
     intervalMs: chance.pick([0, 300, 1000]),
     idleMs: chance.pick([0, 400]),
     rowsMax: chance.pick([0, 20, 100]),

@@ -9,6 +9,7 @@ import { recover } from '../../src/commit/recover.ts';
 
 const HOUR = 3_600_000;
 const policy: SealPolicy = {
+  isWindow: false,
   intervalMs: 0,
   idleMs: 0,
   rowsMax: 0,
@@ -80,6 +81,22 @@ describe('choosePlan', () => {
       trigger: 'interval',
       step: all,
     });
+  });
+});
+
+describe('choosePlan for a window in memory', () => {
+  const window = { ...policy, isWindow: true, intervalMs: 1, idleMs: 1, rowsMax: 1, holdBackRecords: 1 };
+
+  it('lets go of the hours that the window has passed, and of nothing on demand or at the end', () => {
+    expect(choosePlan(view, window, null, now)).toBeNull();
+    expect(choosePlan(view, window, 'demand', now)).toBeNull();
+    expect(choosePlan(view, window, 'shutdown', now)).toBeNull();
+    const passed = { ...view, watermarkMs: 11 * HOUR + 60_000 };
+    expect(choosePlan(passed, window, null, now)?.step).toEqual({ hourLast: 10, offsetNext: 1000 });
+  });
+
+  it('lets go of the oldest hour under memory pressure', () => {
+    expect(choosePlan(view, window, 'memory', now)?.step).toEqual({ hourLast: 10, offsetNext: 1000 });
   });
 });
 
