@@ -40,7 +40,8 @@ export interface Cluster {
   send<Answer>(target: Target, request: KafkaRequest<Answer>, signal?: AbortSignal): Promise<Answer>;
   /**
    * For requests that do no harm when repeated: sends again, with growing pauses, while brokers are away or answer
-   * that it cannot be done yet. Resolves with an answer whose code is final; `doing` says in errors what was tried.
+   * that it cannot be done yet. Resolves with an answer whose code is final; `doing` says in errors what was tried;
+   * `signal` ends the waiting with the last failure.
    * @throws ZeptoError KAFKA_UNREACHABLE (retry) when patience ends; KAFKA_AUTH, KAFKA_TOPIC_MISSING (stop).
    */
   ask<Answer>(
@@ -48,6 +49,7 @@ export interface Cluster {
     request: KafkaRequest<Answer>,
     codeOf: (answer: Answer) => number,
     doing: string,
+    signal?: AbortSignal,
   ): Promise<Answer>;
   /** Look the target up again before the next request: its answer said that it moved. */
   forget(target: Target): void;
@@ -255,6 +257,7 @@ export function openCluster(
     request: KafkaRequest<Answer>,
     codeOf: (answer: Answer) => number,
     doing: string,
+    signal?: AbortSignal,
   ): Promise<Answer> {
     const startMs = clock.monotonicMs();
     for (let attempt = 0; ; attempt++) {
@@ -271,7 +274,9 @@ export function openCluster(
       const passedMs = clock.monotonicMs() - startMs;
       const mayBeNew = failure.code === 'KAFKA_TOPIC_MISSING' && passedMs < UNKNOWN_TOPIC_PATIENCE_MS;
       if (closed || passedMs >= patienceMs || (failure.action !== 'retry' && !mayBeNew)) throw failure;
-      await clock.sleep(backoffMs(attempt, 5, 500, clock));
+      await clock.sleep(backoffMs(attempt, 5, 500, clock), signal).catch(() => {
+        throw failure;
+      });
     }
   }
 

@@ -57,14 +57,28 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     why: new ZeptoError('INTERNAL', 'stop', 'commit before fence', { context }),
   };
 
+  const closing = new AbortController();
+  const closed = new Promise<never>((_, reject) => {
+    closing.signal.addEventListener('abort', () => {
+      reject(new ZeptoError('CANCELLED', 'stop', `the commit log of ${topic}-${partition} was closed`));
+    });
+  });
+  closed.catch(() => {}); // mostly nobody waits for it
+
   // -- fence ---------------------------------------------------------------------------------------------
 
   async function fence(): Promise<CommittedOffset | null> {
-    await deadLetterTopic.ensure();
+    await Promise.race([deadLetterTopic.ensure(), closed]);
     const producer = await takeEpoch(state.kind === 'unknown' ? state.producer : null);
     // Only now: what an earlier owner had in flight is aborted or committed by the time the epoch is given out.
     const doing = `read the committed offset of ${topic}-${partition} in group ${group}`;
-    const fetched = await cluster.ask(offsets, groupOffsets(group, source), (answer) => answer.code, doing);
+    const fetched = await cluster.ask(
+      offsets,
+      groupOffsets(group, source),
+      (answer) => answer.code,
+      doing,
+      closing.signal,
+    );
     if (fetched.code !== 0) throw refusal(fetched.code, doing, context);
     state = { kind: 'owner', producer, sequence: 0 };
     const committed = fetched.offsets[0];
@@ -85,12 +99,19 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
         endTransaction(transactionalId, mine, 'abort'),
         (answer) => answer,
         doing,
+        closing.signal,
       );
       if (isFenced(code)) throw lost(fencedError(code));
       // INVALID_TXN_STATE: it was committed, or never begun. Anything else shows at InitProducerId again.
     }
     const request = initProducerId(transactionalId, transactionTimeoutMs, mine);
-    const { code, producer } = await cluster.ask(transactions, request, (answer) => answer.code, doing);
+    const { code, producer } = await cluster.ask(
+      transactions,
+      request,
+      (answer) => answer.code,
+      doing,
+      closing.signal,
+    );
     if (mine !== null && isFenced(code)) throw lost(fencedError(code));
     if (code !== 0) throw refusal(code, doing, context);
     return producer;
@@ -162,8 +183,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     for (let attempt = 0; ; attempt++) {
       const code = codeOf(await deliver(target, request, startMs));
       if (code === KafkaCode.NONE) return;
-      if (!isPassing(code) || clock.monotonicMs() - startMs >= patienceOf(code))
-        throw new Refused(code, request.name);
+      if (!isPassing(code) || isOver(startMs, patienceOf(code))) throw new Refused(code, request.name);
       await pause(target, code, attempt);
     }
   }
@@ -179,7 +199,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
         return await cluster.send(target, request);
       } catch (error) {
         const mayWait = !wasSent(error) && error instanceof ZeptoError && error.action === 'retry';
-        if (!mayWait || clock.monotonicMs() - startMs >= patienceMs) throw error;
+        if (!mayWait || isOver(startMs, patienceMs)) throw error;
         await pause(target, KafkaCode.COORDINATOR_NOT_AVAILABLE, attempt);
       }
     }
@@ -199,7 +219,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
       if (code === KafkaCode.NONE) return;
       // Fenced with nothing answered "not yet" before: the coordinator has not carried it out and never will.
       if (isFenced(code) && !mayHold) throw lost(fencedError(code));
-      if (!isPassing(code) || clock.monotonicMs() - startMs >= patienceMs)
+      if (!isPassing(code) || isOver(startMs, patienceMs))
         throw unknown(producer, `the end of the transaction was answered ${codeName(code)}`, undefined);
       // A coordinator that could not replicate the decision answers so too, and its successor may find the decision in the log.
       if (code !== KafkaCode.CONCURRENT_TRANSACTIONS) mayHold = true;
@@ -264,6 +284,10 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     );
   }
 
+  function isOver(startMs: number, limitMs: number): boolean {
+    return closing.signal.aborted || clock.monotonicMs() - startMs >= limitMs;
+  }
+
   function patienceOf(code: number): number {
     // A topic that is not there will not come by itself; 2 s cover one that is new.
     return code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION ? Math.min(patienceMs, 2_000) : patienceMs;
@@ -290,13 +314,16 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
   return {
     fence: () => inTurn(fence),
     commit: (offset, metadata, deadLetters) => inTurn(() => commit(offset, metadata, deadLetters)),
-    close: () =>
-      inTurn(async () => {
+    close: () => {
+      // What is on its way is waited for; what waits for Kafka to come back is not.
+      closing.abort();
+      return inTurn(async () => {
         state = {
           kind: 'unfenced',
           why: new ZeptoError('INTERNAL', 'stop', 'commit after close', { context }),
         };
-      }),
+      });
+    },
   };
 }
 

@@ -37,7 +37,7 @@ export interface SymbolTopicOptions {
 const NAME_BYTES_MAX = 1_024;
 const BATCH_RECORDS_MAX = 5_000;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
-const FETCH_WAIT_MS = 5_000;
+const FETCH_WAIT_MS_MAX = 5_000;
 /** A topic that has gone for this long will not come back by itself. */
 const MISSING_PATIENCE_MS = 10_000;
 
@@ -66,11 +66,12 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
   const reader = new RecordBatchReader();
 
   async function follow(): Promise<void> {
+    const waitMs = Math.min(FETCH_WAIT_MS_MAX, Math.floor(cluster.requestTimeoutMs / 2));
     let attempt = 0;
     let missingSinceMs: number | null = null;
     while (!closing.signal.aborted && failure === null) {
       try {
-        const request = fetchRecords(topic, 0, position, FETCH_WAIT_MS, FETCH_BYTES_MAX);
+        const request = fetchRecords(topic, 0, position, waitMs, FETCH_BYTES_MAX);
         const { code, records } = await cluster.send({ ...leader, waiting: true }, request, closing.signal);
         if (code === KafkaCode.OFFSET_OUT_OF_RANGE) throw lostRecords(topic, position);
         if (code !== KafkaCode.NONE) {
@@ -100,16 +101,25 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
   }
 
   function take(records: Buffer): void {
+    let skipped = 0;
+    let skippedFirst = -1;
     reader.open({ topic, partition: 0, fetchOffset: position, bytes: records, aborted: [], endOffset: -1 });
     for (let batch = reader.next(); batch !== null; batch = reader.next()) {
       const { buffer, keyStart, keyLength, valueStart, valueLength } = batch;
       for (let i = 0; i < batch.count; i++) {
         const key = slice(buffer, keyStart[i]!, keyLength[i]!);
         const name = symbolOf(key, slice(buffer, valueStart[i]!, valueLength[i]!));
-        if (name === null) skip(batch.offset[i]!);
-        else learn(name);
+        if (name !== null) learn(name);
+        else if (skipped++ === 0) skippedFirst = batch.offset[i]!;
       }
       position = batch.offsetNext;
+    }
+    if (skipped > 0) {
+      logger.warn(
+        { topic, offset: skippedFirst, records: skipped },
+        'records in the symbol topic are not symbols, skipped',
+      );
+      metrics?.count('zepto_symbol_records_skipped_total', { topic }, skipped);
     }
     for (let i = waiters.length - 1; i >= 0; i--) {
       if (waiters[i]!.offset <= position) waiters.splice(i, 1)[0]!.settle(null);
@@ -122,11 +132,6 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
     names.push(name);
     idByName.set(name, id);
     for (const listener of listeners) listener(name, id);
-  }
-
-  function skip(offset: number): void {
-    logger.warn({ topic, offset }, 'record in the symbol topic is not a symbol, skipped');
-    metrics?.count('zepto_symbol_records_skipped_total', { topic }, 1);
   }
 
   function fail(error: ZeptoError): void {

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createKafka, type KafkaConnection, type KafkaSasl } from '../../connectors/kafka/client.ts';
 import { kafkaError } from '../../connectors/kafka/errors.ts';
 import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
+import { oauthToken } from '../../services/kafka-security.ts';
 import { type Services, startServices } from '../../services/up.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { ZeptoError } from '../../src/kernel/errors.ts';
@@ -112,7 +113,7 @@ describe('SASL', () => {
 
   it('by a token from a file opens, and the file may change', async () => {
     const path = join(directory, 'token');
-    await writeFile(path, services.kafka.sasl!.oauthToken());
+    await writeFile(path, oauthToken(3600));
     const sasl: KafkaSasl = { mechanism: 'oauthbearer', token: { kind: 'file', path } };
     await useBoth(services.kafka.sasl!.brokers, { sasl });
     await writeFile(path, 'nonsense');
@@ -127,7 +128,7 @@ describe('SASL', () => {
 
   it('by a token from a token server opens', async () => {
     const server = createServer((_, response) => {
-      response.end(JSON.stringify({ access_token: services.kafka.sasl!.oauthToken(), expires_in: 3600 }));
+      response.end(JSON.stringify({ access_token: oauthToken(3600), expires_in: 3600 }));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const tokenUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`;

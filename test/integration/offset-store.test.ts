@@ -305,6 +305,17 @@ describe('what is asked of the cluster', () => {
   });
 });
 
+it('a log is closed without waiting for a broker that is away', async () => {
+  const cluster = testCluster('127.0.0.1:1', { patienceMs: 60_000 });
+  const log = storeOver(cluster, 'g').open({ topic: 't', partition: 0 });
+  const fenced = codeOf(log.fence());
+  await sleep(100);
+  const startMs = performance.now();
+  await log.close();
+  expect(await fenced).toBe('CANCELLED');
+  expect(performance.now() - startMs).toBeLessThan(2_000);
+});
+
 // ---------------------------------------------------------------------------------------------------------
 
 /** The cluster as a process sees it that dies just before it sends its first request of that name. */

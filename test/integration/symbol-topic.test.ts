@@ -159,12 +159,10 @@ describe('symbol ids', () => {
     ]);
     await produceRaw(topic, [record('Y'), record('A')], CompressionTypes.GZIP);
     expect(await before.assign(['B', 'Z', 'Y'])).toEqual([3, 1, 2]);
-    expect(counted.length).toBe(6);
-    expect(
-      logger.lines
-        .filter(({ message }) => /is not a symbol/.test(message))
-        .map(({ fields }) => fields.offset),
-    ).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(counted.reduce((sum, by) => sum + by, 0)).toBe(6);
+    expect(logger.lines.find(({ message }) => /not symbols/.test(message))?.fields).toMatchObject({
+      offset: 1,
+    });
     expect(await (await open(group)).assign(['A', 'Z', 'Y', 'B'])).toEqual([0, 1, 2, 3]);
   });
 

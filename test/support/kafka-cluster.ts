@@ -60,8 +60,15 @@ export async function makeTopic(brokers: string, config: Partial<ITopicConfig> =
   await admin.connect();
   await admin.createTopics({
     topics: [{ numPartitions: 1, replicationFactor: 1, ...config, topic }],
-    waitForLeaders: true,
+    waitForLeaders: false,
   });
+  // kafkajs's own wait for leaders gives up when the broker has not heard of the topic yet.
+  const isReady = (): Promise<boolean> =>
+    admin.fetchTopicMetadata({ topics: [topic] }).then(
+      ({ topics: [made] }) => made!.partitions.every(({ leader }) => leader >= 0),
+      () => false,
+    );
+  while (!(await isReady())) await new Promise((resolve) => setTimeout(resolve, 20));
   await admin.disconnect();
   return topic;
 }
