@@ -52,6 +52,7 @@ export const reportedMetrics: readonly MetricDefinition[] = [
     'Records that were gone from the topic before they were finished.',
     PARTITION,
   ),
+  counter('zepto_kafka_failures_total', 'Calls to Kafka that failed and are tried again.', ['code']),
   counter('zepto_symbol_records_skipped_total', 'Records of the symbol topic that give no id.', ['topic']),
   counter('zepto_rebalances_total', 'Rebalances that ended with an assignment.'),
   counter(

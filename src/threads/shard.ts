@@ -4,6 +4,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
+import { openSchemaRegistry } from '../../connectors/decode/schema-registry.ts';
 import { localDisk } from '../../connectors/fs/disk.ts';
 import { openSymbolFile } from '../../connectors/fs/symbol-file.ts';
 import { type Cluster, openCluster } from '../../connectors/kafka/cluster.ts';
@@ -49,6 +50,8 @@ const { kafka, group, coldTier } = config;
 const pool = new SlabPool();
 const symbols = new SymbolTable();
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
+const schemas =
+  config.schemaRegistry === null ? null : openSchemaRegistry({ ...config.schemaRegistry, clock });
 const outputs = outputsOf(config, abilities);
 const hasFiles = outputs.bin !== null || outputs.parquet !== null;
 const encoders = hasFiles
@@ -92,7 +95,7 @@ async function start(): Promise<void> {
     config.tables.map((source) => {
       const common = {
         source,
-        decoder: createDecoder(source, symbols, null),
+        decoder: createDecoder(source, symbols, schemas),
         rows: new RowBuffer(source.table),
       };
       return [source.topic, common] as const;
@@ -166,6 +169,7 @@ async function hasPlans({ topic, partition }: TopicPartition): Promise<boolean> 
 async function stop(options: { readonly drain: boolean }): Promise<void> {
   await shard?.stop(options);
   await encoders?.close();
+  schemas?.close();
   for (const part of opened) await part.close();
   await store?.close();
   metrics.flush();
