@@ -10,6 +10,9 @@ for (const stream of [process.stdout, process.stderr])
     throw error;
   });
 
+// The SDK's notice about future Node versions is for us who pin it, not for those who run it.
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+
 export const terminal: Terminal = {
   env: process.env,
   out: (text) => void process.stdout.write(text),
