@@ -42,7 +42,7 @@ type State =
   | { readonly kind: 'unfenced'; readonly why: ZeptoError }
   /** `sequence`: records sent to the dead-letter partition under this epoch. */
   | { readonly kind: 'owner'; readonly producer: ProducerId; sequence: number }
-  /** The last commit may or may not hold. */
+  /** The last commit may or may not hold, or what holds was not read since. */
   | { readonly kind: 'unknown'; readonly producer: ProducerId; readonly why: ZeptoError };
 
 export function openCommitLog(options: CommitLogOptions): CommitLog {
@@ -57,6 +57,13 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     why: new ZeptoError('INTERNAL', 'stop', 'commit before fence', { context }),
   };
 
+  const unread = new ZeptoError(
+    'COMMIT_UNKNOWN',
+    'retry',
+    `the committed offset of ${topic}-${partition} was not read after fencing. Fencing again tells`,
+    { context },
+  );
+
   const closing = new AbortController();
   const closed = new Promise<never>((_, reject) => {
     closing.signal.addEventListener('abort', () => {
@@ -70,6 +77,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
   async function fence(): Promise<CommittedOffset | null> {
     await Promise.race([deadLetterTopic.ensure(), closed]);
     const producer = await takeEpoch(state.kind === 'unknown' ? state.producer : null);
+    state = { kind: 'unknown', producer, why: state.kind === 'unknown' ? state.why : unread };
     // Only now: what an earlier owner had in flight is aborted or committed by the time the epoch is given out.
     const doing = `read the committed offset of ${topic}-${partition} in group ${group}`;
     const fetched = await cluster.ask(

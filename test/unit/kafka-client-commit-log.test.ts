@@ -116,6 +116,15 @@ describe('fence', () => {
       'OffsetFetch',
     ]);
   });
+
+  it('that could not read what is committed allows no commit, and is repeated under the epoch it took', async () => {
+    const { log, sent } = scripted({ OffsetFetch: ['silence'] });
+    expect((await failureOf(log.fence())).code).toBe('KAFKA_UNREACHABLE');
+    expect(await failureOf(log.commit(1, '', []))).toMatchObject({ code: 'COMMIT_UNKNOWN', action: 'retry' });
+    expect(await log.fence()).toEqual({ offset: 40, metadata: 'm' });
+    expect(sent.slice(2)).toEqual(['EndTxn', 'InitProducerId', 'OffsetFetch']);
+    await log.commit(1, '', []);
+  });
 });
 
 describe('commit', () => {
