@@ -69,6 +69,7 @@ export interface CommitLog {
   /**
    * Shuts every earlier owner of the partition out (InitProducerId), then reads what is committed; null when
    * nothing is. Waits for a commit of its own that is under way. After a COMMIT_UNKNOWN, calling this again settles what holds.
+   * @throws ZeptoError FENCED (rejoin) when, after a COMMIT_UNKNOWN, another owner has taken over meanwhile.
    */
   fence(): Promise<CommittedOffset | null>;
   /**

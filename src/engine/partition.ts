@@ -211,7 +211,8 @@ export class PartitionRun {
       return holds;
     });
     return isOurs.catch((error) => {
-      if (this.abort.signal.aborted) return false;
+      // FENCED: another owner took over before this side could even ask.
+      if (this.abort.signal.aborted || asZeptoError(error).action === 'rejoin') return false;
       throw error;
     });
   }

@@ -94,8 +94,10 @@ describe('exactly once', () => {
         await sleep(300 + Math.random() * 2_700);
         const index = Math.floor(Math.random() * members.length);
         const member = members[index]!;
-        if (Math.random() < 0.2) expect(await member.drain(), member.tail()).toBe(0);
-        else {
+        if (Math.random() < 0.2) {
+          await member.ready();
+          expect(await member.drain(), member.tail()).toBe(0);
+        } else {
           await member.kill();
           kills++;
         }
