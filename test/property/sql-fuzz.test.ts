@@ -8,7 +8,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { ParsedStatement } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { printStatement } from '../../src/sql/print.ts';
-import { statement } from '../support/sql-arbitrary.ts';
+import { statement } from '../support/sql-arbitrary-statement.ts';
 
 /** Either refused properly, or accepted, and then its printed form is accepted too. */
 function survives(sql: string): void {

@@ -1,23 +1,19 @@
-// What: random SQL trees for property tests.
+// What: random expressions and queries for property tests.
 // Why: a person writes the queries that come to mind; the printer and the parser must agree on all of them.
 // Invariant: every tree is canonical (see src/sql/ast.ts): it is what the parser would build, positions (all 0) apart.
 
 import fc from 'fast-check';
 import type {
-  AlterAction,
   BinaryOperator,
   Expression,
   Frame,
   FrameBound,
   JoinKind,
   Logical,
-  Option,
-  ParsedStatement,
   Query,
   QueryBody,
   Select,
   SetOperation,
-  Statement,
   TableExpression,
   TableSource,
 } from '../../src/sql/ast.ts';
@@ -27,7 +23,7 @@ const at = 0;
 const INT64_MAX = 2n ** 63n - 1n;
 
 /** Names that need quotes, that are keywords, or that a clause could be mistaken for. */
-const name: fc.Arbitrary<string> = fc.oneof(
+export const name: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.constantFrom('price', 'volume', 'symbol', 'ts', 'a', 'T', '_x1', 'trades', 'b$'),
@@ -35,31 +31,8 @@ const name: fc.Arbitrary<string> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc.constantFrom(
-      'timestamp',
-      'interval',
-      'date',
-      'first',
-      'sample',
-      'latest',
-      'window',
-      'asof',
-      'over',
-      'filter',
-      'format',
-      'settings',
-      'rows',
-      'range',
-      'if',
-      'set',
-      'fill',
-      'partition',
-      'plus',
-      'tolerance',
-      'natural',
-      'escape',
-      'nulls',
-      'column',
-      'for',
+      ...`timestamp interval date first sample latest window asof over filter format settings rows
+      range if set fill partition plus tolerance natural escape nulls column for`.split(/\s+/),
     ),
   },
   {
@@ -95,14 +68,13 @@ const functionName = fc.constantFrom(
   'date',
   'f_2',
 );
-const word = fc.constantFrom('JSON', 'CSVWithNames', 'Null', 'a1');
 const text = fc.oneof(
   fc.string({ maxLength: 8 }),
   fc.constantFrom("it's", '"', '--', "''", '\\', '5 minutes', '2024-01-01', '\n'),
 );
-const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
+export const orNull = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | null> =>
   fc.option(arbitrary, { nil: null, freq: 2 });
-const few = <T>(arbitrary: fc.Arbitrary<T>, minLength = 0): fc.Arbitrary<T[]> =>
+export const few = <T>(arbitrary: fc.Arbitrary<T>, minLength = 0): fc.Arbitrary<T[]> =>
   fc.array(arbitrary, { minLength, maxLength: 3 });
 
 const int64 = fc.oneof(
@@ -111,18 +83,18 @@ const int64 = fc.oneof(
 );
 const nonNegative = fc.oneof(fc.bigInt({ min: 0n, max: INT64_MAX }), fc.bigInt({ min: 0n, max: 20n }));
 
-const integer = int64.map((value) => ({ kind: 'integer' as const, at, value }));
-const decimalLiteral = (min: bigint) =>
+export const integer = int64.map((value) => ({ kind: 'integer' as const, at, value }));
+export const decimalLiteral = (min: bigint) =>
   fc
     .record({ unscaled: fc.bigInt({ min, max: 10n ** 18n - 1n }), scale: fc.integer({ min: 1, max: 18 }) })
     .map(({ unscaled, scale }) => ({ kind: 'decimal' as const, at, unscaled, scale }));
-const floatLiteral = (min: number) =>
+export const floatLiteral = (min: number) =>
   fc
     .double({ noNaN: true, noDefaultInfinity: true, min })
     .map((value) => ({ kind: 'float' as const, at, value }));
 const interval = (ns: fc.Arbitrary<bigint>) =>
   ns.map((value) => ({ kind: 'interval' as const, at, ns: value }));
-const string = text.map((value) => ({ kind: 'string' as const, at, value }));
+export const string = text.map((value) => ({ kind: 'string' as const, at, value }));
 
 const literal: fc.Arbitrary<Expression> = fc.oneof(
   fc.constant({ kind: 'null' as const, at }),
@@ -138,7 +110,10 @@ const literal: fc.Arbitrary<Expression> = fc.oneof(
 const decimalType = fc
   .integer({ min: 1, max: 18 })
   .chain((precision) => fc.integer({ min: 0, max: precision }).map((scale) => decimal(precision, scale)));
-const dataType: fc.Arbitrary<DataType> = fc.oneof(fc.constantFrom(...typesByName.values()), decimalType);
+export const dataType: fc.Arbitrary<DataType> = fc.oneof(
+  fc.constantFrom(...typesByName.values()),
+  decimalType,
+);
 const parameterType: fc.Arbitrary<ParameterType> = fc.oneof(
   dataType,
   dataType.map((element) => ({ name: 'ARRAY' as const, element })),
@@ -538,130 +513,6 @@ export const operators: fc.Arbitrary<Expression> = fc.letrec<{ tree: Expression 
 
 export const expression = trees.expression;
 export const query = trees.query;
-
-const tableName = fc.record({ at: fc.constant(at), schema: orNull(name), name });
-const option: fc.Arbitrary<Option> = fc.record({
-  at: fc.constant(at),
-  name,
-  value: fc.oneof(
-    string,
-    integer,
-    floatLiteral(-1e9),
-    decimalLiteral(-999n),
-    fc.boolean().map((value) => ({ kind: 'boolean' as const, at, value })),
-  ),
-});
-const options = fc.uniqueArray(option, { maxLength: 3, selector: (o) => o.name });
-const columnDefinition = fc.record({ at: fc.constant(at), name, type: dataType });
-const ageMinutes = fc.integer({ min: 0, max: 10_000_000 });
-
-const alterAction: fc.Arbitrary<AlterAction> = fc.oneof(
-  columnDefinition.map((c) => ({ kind: 'add-column' as const, column: c })),
-  name.map((n) => ({ kind: 'drop-column' as const, at, name: n })),
-  ageMinutes.map((age) => ({ kind: 'set-ttl' as const, at, ageMinutes: age })),
-  few(
-    fc.record({
-      at: fc.constant(at),
-      tier: fc.constantFrom('HOT' as const, 'WARM' as const, 'COLD' as const, 'DROP' as const),
-      ageMinutes,
-    }),
-    1,
-  ).map((rules) => ({ kind: 'set-storage-policy' as const, at, rules })),
-);
-
-const plainStatement: fc.Arbitrary<Exclude<Statement, { kind: 'explain' }>> = fc.oneof(
-  { weight: 6, arbitrary: query.map((q) => ({ kind: 'select' as const, at, query: q })) },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({
-        table: tableName,
-        ifNotExists: fc.boolean(),
-        columns: fc.uniqueArray(columnDefinition, { minLength: 1, maxLength: 4, selector: (c) => c.name }),
-        options,
-      })
-      .map((s) => ({ kind: 'create-table' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ table: tableName, ifExists: fc.boolean() })
-      .map((s) => ({ kind: 'drop-table' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ table: tableName, action: alterAction })
-      .map((s) => ({ kind: 'alter-table' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ view: tableName, orReplace: fc.boolean(), ifNotExists: fc.boolean(), query, options })
-      .map((s) => ({ kind: 'create-view' as const, at, ...s, ifNotExists: s.ifNotExists && !s.orReplace })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ view: tableName, ifExists: fc.boolean() })
-      .map((s) => ({ kind: 'drop-view' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ table: tableName, columns: fc.uniqueArray(name, { maxLength: 3 }), query: orNull(query) })
-      .map((s) => ({ kind: 'insert' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({
-        table: tableName,
-        assignments: few(fc.record({ column: name, value: expression }), 1),
-        where: orNull(expression),
-      })
-      .map((s) => ({ kind: 'update' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ table: tableName, where: orNull(expression) })
-      .map((s) => ({ kind: 'delete' as const, at, ...s })),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.oneof(
-      fc
-        .constantFrom('TABLES' as const, 'MATERIALIZED VIEWS' as const, 'KAFKA LAG' as const)
-        .map((subject) => ({ kind: 'show' as const, at, subject, table: null })),
-      fc
-        .record({
-          subject: fc.constantFrom('STORAGE POLICY' as const, 'TIERS' as const, 'SEGMENTS' as const),
-          table: orNull(tableName),
-        })
-        .map((s) => ({ kind: 'show' as const, at, ...s })),
-    ),
-  },
-  { weight: 1, arbitrary: tableName.map((table) => ({ kind: 'describe' as const, at, table })) },
-);
-
-const anyStatement: fc.Arbitrary<Statement> = fc.oneof(
-  { weight: 8, arbitrary: plainStatement },
-  {
-    weight: 1,
-    arbitrary: fc
-      .record({ analyze: fc.boolean(), statement: plainStatement })
-      .map((s) => ({ kind: 'explain' as const, at, ...s })),
-  },
-);
-
-export const statement: fc.Arbitrary<ParsedStatement> = fc
-  .record({ statement: anyStatement, format: orNull(word), settings: options })
-  .map((s) => {
-    // An INSERT without rows of its own says by FORMAT how they come.
-    const needsFormat = s.statement.kind === 'insert' && s.statement.query === null;
-    return needsFormat && s.format === null ? { ...s, format: 'JSONEachRow' } : s;
-  });
 
 /** The tree with every position set to 0, to compare trees that were read from different texts. */
 export function withoutPositions<T>(node: T): T {

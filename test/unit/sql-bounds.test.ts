@@ -71,6 +71,7 @@ describe('nesting', () => {
     expect(error.code).toBe('LIMIT_EXCEEDED');
     expect(error.position).toBeLessThan(200);
     expect(error.message).toContain(`nested more than ${NESTING_MAX} deep`);
+    expect(refusalOf(() => parseStatement(`SELECT ${'1 + '.repeat(1_000)}1`)).position).toBeLessThan(600);
   });
 
   test('what stands side by side is not nested', () => {
