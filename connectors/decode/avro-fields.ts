@@ -11,12 +11,13 @@ import { type AvroCursor, readIndex, readLength, readVarint } from './avro-curso
 import type { AvroType, Logical } from './avro-schema.ts';
 import {
   type Cause,
+  decimalOfFloat,
   faultCause,
   storeBoolean,
   storeDecimal,
   storeDouble,
-  storeInt64,
   storeInteger,
+  storeLong,
   storeMissing,
   storeQuoted,
 } from './store.ts';
@@ -26,9 +27,6 @@ import type { TextSlots } from './text-slots.ts';
 /** Reads a value at the cursor into row `row`; the cause when it cannot stand there. */
 export type FieldReader = (cursor: AvroCursor, row: number) => Cause;
 
-const TWO_32 = 0x100000000;
-const TWO_21 = 0x200000;
-const NULL_HIGH = -2147483648;
 const NANOS_PER_DAY = 86_400_000_000_000n;
 
 const truncated = (target: TargetColumn): string => `the record ends within ${target.label}`;
@@ -108,41 +106,10 @@ function longReader(logical: Logical, target: TargetColumn): FieldReader | null 
   if (target.type === ColumnType.TIMESTAMP_NS && logical?.kind === 'date') return dateReader(target);
   const ofTime = target.type === ColumnType.TIMESTAMP_NS && logical?.kind === 'timestamp';
   const shift = ofTime ? target.decimals - logical.scale : target.scale;
-  const multiplier = POW10[shift]!;
-  if (target.type !== ColumnType.INT64 && target.type !== ColumnType.TIMESTAMP_NS) {
-    return (cursor, row) => {
-      if (!readVarint(cursor)) return truncated(target);
-      const column = cursor.columns[target.index]!;
-      if (shift === 0 && !isNullLong(cursor)) return storeInt64(target, column, row, cursor.low, cursor.high);
-      return storeInteger(target, column, row, longOf(cursor) * BigInt(multiplier));
-    };
-  }
-  if (shift === 0) {
-    return (cursor, row) => {
-      if (!readVarint(cursor)) return truncated(target);
-      if (isNullLong(cursor)) return faultCause(target, 'range');
-      const words = cursor.columns[target.index]!.i32;
-      words[row * 2] = cursor.low;
-      words[row * 2 + 1] = cursor.high;
-      return null;
-    };
-  }
-  return (cursor, row) => {
-    if (!readVarint(cursor)) return truncated(target);
-    const { low, high } = cursor;
-    const column = cursor.columns[target.index]!;
-    if (high < TWO_21 && high >= -TWO_21 && shift <= 9) {
-      const value = high * TWO_32 + (low >>> 0);
-      const negative = value < 0;
-      if (writeProduct(column.i32, row * 2, negative ? -value : value, multiplier, 0, negative)) return null;
-    }
-    return storeInteger(target, column, row, longOf(cursor) * 10n ** BigInt(shift));
-  };
-}
-
-/** The value that stands for NULL in a column: no long may pass for it. */
-function isNullLong(cursor: AvroCursor): boolean {
-  return cursor.high === NULL_HIGH && cursor.low === 0;
+  return (cursor, row) =>
+    readVarint(cursor)
+      ? storeLong(target, cursor.columns[target.index]!, row, cursor.low, cursor.high, shift)
+      : truncated(target);
 }
 
 function longOf(cursor: AvroCursor): bigint {
@@ -168,8 +135,6 @@ function dateReader(target: TargetColumn): FieldReader {
 function doubleReader(kind: 'float' | 'double', target: TargetColumn): FieldReader {
   const bytes = kind === 'float' ? 4 : 8;
   const { scale } = target;
-  const power = POW10[scale]!;
-  const direct = target.type === ColumnType.INT64 && kind === 'double';
   const widened =
     kind === 'float' && target.type !== ColumnType.FLOAT32 && target.type !== ColumnType.FLOAT64;
   return (cursor, row) => {
@@ -179,29 +144,10 @@ function doubleReader(kind: 'float' | 'double', target: TargetColumn): FieldRead
     const column = cursor.columns[target.index]!;
     const read = kind === 'float' ? view.getFloat32(p, true) : view.getFloat64(p, true);
     const value = widened ? decimalOfFloat(read) : read;
-    if (direct) {
-      // fixedFromDouble for the usual price, by 32-bit words at once.
-      const scaled = Math.round(value * power);
-      if (scaled < 2 ** 53 && scaled > -(2 ** 53) && scaled / power === value) {
-        column.i32[row * 2] = scaled | 0;
-        column.i32[row * 2 + 1] = Math.floor(scaled / TWO_32);
-        return null;
-      }
-    }
     if (Number.isNaN(value) && target.role !== Role.PLAIN)
       return storeMissing(target, column, row, cursor.timestampMs);
     return storeDouble(target, column, row, value, scale);
   };
-}
-
-/** A float as the double that has the same shortest decimal: 0.1f is meant as 0.1, not as 0.10000000149. */
-function decimalOfFloat(value: number): number {
-  if (!Number.isFinite(value)) return value;
-  for (let digits = 6; digits < 9; digits++) {
-    const decimal = Number(value.toPrecision(digits));
-    if (Math.fround(decimal) === value) return decimal;
-  }
-  return value;
 }
 
 function textReader(target: TargetColumn, texts: TextSlots): FieldReader {

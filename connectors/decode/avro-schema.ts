@@ -36,6 +36,8 @@ export type Logical =
   | null;
 
 const DEPTH_MAX = 64;
+/** Beyond any price; 10^scale is computed. */
+const DECIMAL_SCALE_MAX = 100;
 
 const PRIMITIVES = new Set(['null', 'boolean', 'int', 'long', 'float', 'double', 'bytes', 'string']);
 
@@ -149,7 +151,7 @@ function logicalOf(json: Json): Logical {
       Number.isSafeInteger(precision) &&
       Number.isSafeInteger(scale) &&
       (scale as number) >= 0 &&
-      (scale as number) <= (precision as number);
+      (scale as number) <= Math.min(precision as number, DECIMAL_SCALE_MAX);
     return valid ? { kind: 'decimal', scale: scale as number } : null;
   }
   if (logicalType === 'date' && type === 'int') return { kind: 'date' };

@@ -18,7 +18,7 @@ import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { RowDecoder } from '../../src/ports.ts';
-import { type Cause, fillNull, storeDouble, storeInt64, storeMissing } from './store.ts';
+import { type Cause, fillNull, storeDouble, storeLong, storeMissing, storeNull } from './store.ts';
 import { type Target, targetOf } from './target.ts';
 
 export const RECORD_BYTES = 28;
@@ -145,11 +145,12 @@ function readTickMessage(
   } else cause = storeField(view, p + 24, rows, row, fields.price, target);
   cause ??= storeField(view, p + 32, rows, row, fields.volume, target);
   if (fields.msgType >= 0)
-    cause ??= storeInt64(
+    cause ??= storeLong(
       target.columns[fields.msgType]!,
       rows.columns[fields.msgType]!,
       row,
       view.getUint8(p + 40),
+      0,
       0,
     );
   const low = view.getInt32(p + 8, true);
@@ -159,7 +160,7 @@ function readTickMessage(
   const column = rows.columns[fields.timestamp]!;
   cause ??= missing
     ? storeMissing(timestamp, column, row, timestampMs)
-    : storeInt64(timestamp, column, row, low, high);
+    : storeLong(timestamp, column, row, low, high, 0);
   return cause;
 }
 
@@ -173,7 +174,11 @@ function storeField(
 ): Cause {
   if (index < 0) return null;
   const column = rows.columns[index]!;
-  return storeInt64(target.columns[index]!, column, row, view.getInt32(p, true), view.getInt32(p + 4, true));
+  const low = view.getInt32(p, true);
+  const high = view.getInt32(p + 4, true);
+  if (high !== NULL_HIGH || low !== 0) return storeLong(target.columns[index]!, column, row, low, high, 0);
+  storeNull(column, row);
+  return null;
 }
 
 function symbolCause(symbol: number): string {

@@ -5,6 +5,7 @@
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { RowDecoder, TableSource } from '../../src/ports.ts';
+import { arrowDecoder } from './arrow.ts';
 import { avroDecoder } from './avro.ts';
 import { binaryDecoder } from './binary.ts';
 import { jsonDecoder } from './json.ts';
@@ -35,11 +36,7 @@ export function createDecoder(
         );
       }
       return avroDecoder(targetOf(table, format.fields), symbols, schemas);
-    default:
-      throw new ZeptoError(
-        'CONFIG_INVALID',
-        'stop',
-        `table ${table.name}: format ${format.kind} is not known`,
-      );
+    case 'arrow':
+      return arrowDecoder(targetOf(table, format.fields), symbols);
   }
 }

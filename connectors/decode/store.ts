@@ -8,10 +8,11 @@ import { ColumnType, NULL_BOOL, NULL_CODE, NULL_INT32, SYMBOL_ID_LIMIT } from '.
 import {
   type FixedFault,
   fixedFromDouble,
-  formatFixed,
   INT64_MAX,
+  POW10,
   parseFixed,
   rescaleFixed,
+  writeInteger,
   writeProduct,
 } from '../../src/kernel/fixed.ts';
 import { isoTimeToNanos } from './iso-time.ts';
@@ -24,6 +25,7 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 const INT32_MAX = 2147483647n;
 const NULL_HIGH = -2147483648;
 const TWO_32 = 0x100000000;
+const TWO_21 = 0x200000;
 
 /** A column whose record has no value for it: NULL, the Kafka timestamp for the event time, a fault for the symbol. */
 export function storeMissing(
@@ -117,28 +119,56 @@ export function storeInteger(target: TargetColumn, column: ColumnBuffer, row: nu
   return null;
 }
 
-/** An int64 by halves that is scaled already; −2^63 stands for NULL. Times that may be missing are the caller's. */
-export function storeInt64(
+/** An int64, by halves, × 10^shift into a numeric or time column. */
+export function storeLong(
   target: TargetColumn,
   column: ColumnBuffer,
   row: number,
   low: number,
   high: number,
+  shift: number,
 ): Cause {
-  if (high === NULL_HIGH && low === 0) {
-    storeNull(column, row);
+  const { type } = column;
+  if (type === ColumnType.FLOAT64 || type === ColumnType.FLOAT32) {
+    column.values[row] = high * TWO_32 + (low >>> 0);
     return null;
   }
-  if (column.type === ColumnType.INT64 || column.type === ColumnType.TIMESTAMP_NS) {
+  const wide = type !== ColumnType.INT32;
+  if (wide && shift === 0) {
+    // No value may pass for NULL.
+    if (high === NULL_HIGH && low === 0) return faultCause(target, 'range');
     column.i32[row * 2] = low;
     column.i32[row * 2 + 1] = high;
     return null;
   }
-  if (column.type === ColumnType.FLOAT64 || column.type === ColumnType.FLOAT32) {
-    column.values[row] = high * TWO_32 + (low >>> 0);
-    return null;
+  if (high < TWO_21 && high >= -TWO_21 && shift <= 9) {
+    const value = high * TWO_32 + (low >>> 0);
+    if (!wide) return storeInt32(target, column, row, value * POW10[shift]!);
+    const negative = value < 0;
+    if (writeProduct(column.i32, row * 2, negative ? -value : value, POW10[shift]!, 0, negative)) return null;
   }
-  return storeInteger(target, column, row, (BigInt(high) << 32n) | BigInt(low >>> 0));
+  return storeInteger(
+    target,
+    column,
+    row,
+    ((BigInt(high) << 32n) | BigInt(low >>> 0)) * 10n ** BigInt(shift),
+  );
+}
+
+function storeInt32(target: TargetColumn, column: ColumnBuffer, row: number, value: number): Cause {
+  if (value > 2147483647 || value < -2147483647) return faultCause(target, 'range');
+  column.i32[row] = value;
+  return null;
+}
+
+/** A float as the double that has the same shortest decimal: 0.1f is meant as 0.1, not as 0.10000000149. */
+export function decimalOfFloat(value: number): number {
+  if (!Number.isFinite(value)) return value;
+  for (let digits = 6; digits < 9; digits++) {
+    const decimal = Number(value.toPrecision(digits));
+    if (Math.fround(decimal) === value) return decimal;
+  }
+  return value;
 }
 
 /**
@@ -163,7 +193,10 @@ export function storeDouble(
   }
   const scaled = fixedFromDouble(value, scale);
   if (typeof scaled === 'string') return faultCause(target, scaled, scale);
-  return storeInteger(target, column, row, BigInt(scaled));
+  if (typeof scaled === 'bigint') return storeInteger(target, column, row, scaled);
+  if (column.type === ColumnType.INT32) return storeInt32(target, column, row, scaled);
+  writeInteger(column.i32, row * 2, scaled);
+  return null;
 }
 
 /** The number value / 10^scale, of a type that says its scale itself (a decimal, a timestamp), into a numeric or time column. */
@@ -175,7 +208,7 @@ export function storeDecimal(
   scale: number,
 ): Cause {
   if (target.type === ColumnType.FLOAT64 || target.type === ColumnType.FLOAT32)
-    return storeDouble(target, column, row, Number(formatFixed(value, scale)), 0);
+    return storeDouble(target, column, row, Number(`${value}e${-scale}`), 0);
   const scaled = rescaleFixed(value, scale, target.decimals);
   return scaled === null
     ? faultCause(target, 'decimals', target.decimals)

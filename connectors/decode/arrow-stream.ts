@@ -1,0 +1,256 @@
+// What: an Arrow IPC stream as schema, dictionary batches and record batches: where each value lies (Arrow format 1.5).
+// Why: one Kafka message is one stream; its columns are taken where they lie, so only positions are worked out here.
+// Invariant: every position handed out lies within the message; whatever the metadata claims is checked before it is believed.
+//
+//   a message of the stream               ends with a metadata length of 0, or where the bytes end
+//   offset size field
+//        0    4 FF FF FF FF (missing in streams before Arrow 0.15)
+//        4    4 metadata length, i32
+//        8    – metadata: a FlatBuffers Message, padded to 8 bytes
+//        –    – body: the buffers
+
+import {
+  int16Field,
+  int32Field,
+  int64Field,
+  rootTable,
+  stringField,
+  type Table,
+  tableField,
+  tablesField,
+  uint8Field,
+  vectorField,
+} from './arrow-flatbuffer.ts';
+
+export type ArrowType =
+  | { readonly kind: 'null' | 'bool' | 'utf8' | 'large_utf8' | 'utf8_view' | 'other' }
+  | { readonly kind: 'int'; readonly bytes: number; readonly signed: boolean }
+  | { readonly kind: 'float'; readonly bytes: number }
+  | { readonly kind: 'decimal'; readonly bytes: number; readonly scale: number }
+  /** `scale` decimals of a second. */
+  | { readonly kind: 'timestamp'; readonly scale: number }
+  | { readonly kind: 'date'; readonly bytes: number };
+
+export interface ArrowField {
+  readonly name: string;
+  /** Of the values; where there is a dictionary, of its entries. */
+  readonly type: ArrowType;
+  readonly dictionary: { readonly id: number; readonly index: ArrowType & { kind: 'int' } } | null;
+  /** Index of its node in a batch, and of its first buffer where no view before it has buffers of its own. */
+  readonly node: number;
+  readonly buffer: number;
+  /** Views before it: the batch says how many buffers each adds. */
+  readonly viewsBefore: number;
+}
+
+/** Bytes [start, end) of the message. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface ArrowBatch {
+  readonly rows: number;
+  readonly nodes: readonly { readonly length: number; readonly nulls: number }[];
+  readonly buffers: readonly Span[];
+  readonly variadicCounts: readonly number[];
+}
+
+export type ArrowMessage =
+  | { readonly kind: 'schema'; readonly metadata: Uint8Array }
+  | { readonly kind: 'dictionary'; readonly id: number; readonly delta: boolean; readonly batch: ArrowBatch }
+  | { readonly kind: 'batch'; readonly batch: ArrowBatch };
+
+/** What makes a stream undecodable, in words. */
+export class ArrowFault extends Error {
+  override readonly name = 'ArrowFault';
+}
+
+const CONTINUATION = 0xffffffff;
+const FIELDS_MAX = 4096;
+const DEPTH_MAX = 32;
+const FILE_MAGIC = 0x4f525241; // 'ARRO'
+
+/** The messages of the stream in bytes[start, end) of `view`. @throws ArrowFault, RangeError. */
+export function* arrowMessages(view: DataView, start: number, end: number): Generator<ArrowMessage> {
+  let p = start;
+  let batches = 0;
+  while (p + 4 <= end) {
+    let length = view.getUint32(p, true);
+    p += 4;
+    if (length === CONTINUATION) {
+      if (p + 4 > end) throw new ArrowFault('the stream ends within a message');
+      length = view.getUint32(p, true);
+      p += 4;
+    } else if (length === FILE_MAGIC)
+      throw new ArrowFault('this is the Arrow file format: send the stream format');
+    if (length === 0) return;
+    if (length > end - p) throw new ArrowFault('the stream ends within a message');
+    const metadata = new DataView(view.buffer, view.byteOffset + p, length);
+    p += length;
+    const message = rootTable(metadata);
+    const bodyBytes = int64Field(message, 3, 0);
+    if (bodyBytes < 0 || bodyBytes > end - p) throw new ArrowFault('the stream ends within a body');
+    const body = { start: p, end: p + bodyBytes };
+    p += bodyBytes;
+    const header = tableField(message, 2);
+    if (header === null) throw new ArrowFault('a message without a header');
+    const kind = uint8Field(message, 1, 0);
+    if (kind === 1) {
+      yield { kind: 'schema', metadata: new Uint8Array(metadata.buffer, metadata.byteOffset, length) };
+    } else if (kind === 2) {
+      const data = tableField(header, 1);
+      if (data === null) throw new ArrowFault('a dictionary without data');
+      yield {
+        kind: 'dictionary',
+        id: int64Field(header, 0, 0),
+        delta: uint8Field(header, 2, 0) !== 0,
+        batch: batchOf(data, body),
+      };
+    } else if (kind === 3) {
+      batches++;
+      yield { kind: 'batch', batch: batchOf(header, body) };
+    } else throw new ArrowFault(`a message of kind ${kind} is neither schema, dictionary nor record batch`);
+  }
+  // The end need not be marked, so a stream that was cut between two messages shows only when nothing came at all.
+  if (p !== end || batches === 0) throw new ArrowFault('the stream ends too early');
+}
+
+function batchOf(table: Table, body: Span): ArrowBatch {
+  const { view } = table;
+  const compression = tableField(table, 3);
+  if (compression !== null) {
+    const codec = uint8Field(compression, 0, 0) === 0 ? 'LZ4_FRAME' : 'ZSTD';
+    throw new ArrowFault(`its buffers are compressed (${codec}): let Kafka compress instead`);
+  }
+  const rows = int64Field(table, 0, 0);
+  if (rows < 0 || rows > 2 ** 31) throw new ArrowFault('a batch of an impossible length');
+  const nodes = vectorField(table, 1, 16);
+  const buffers = vectorField(table, 2, 16);
+  const variadic = vectorField(table, 4, 8);
+  const int64At = (at: number): number => Number(view.getBigInt64(at, true));
+  return {
+    rows,
+    nodes: Array.from({ length: nodes.length }, (_, i) => ({
+      length: int64At(nodes.at + i * 16),
+      nulls: int64At(nodes.at + i * 16 + 8),
+    })),
+    buffers: Array.from({ length: buffers.length }, (_, i) => {
+      const offset = int64At(buffers.at + i * 16);
+      const length = int64At(buffers.at + i * 16 + 8);
+      if (offset < 0 || length < 0 || offset + length > body.end - body.start)
+        throw new ArrowFault('a buffer passes the end of its body');
+      return { start: body.start + offset, end: body.start + offset + length };
+    }),
+    variadicCounts: Array.from({ length: variadic.length }, (_, i) => int64At(variadic.at + i * 8)),
+  };
+}
+
+/** The top-level fields of a schema message. @throws ArrowFault, RangeError. */
+export function arrowFields(metadata: Uint8Array): ArrowField[] {
+  const message = rootTable(new DataView(metadata.buffer, metadata.byteOffset, metadata.byteLength));
+  const schema = tableField(message, 2);
+  if (schema === null) throw new ArrowFault('a message without a header');
+  if (int16Field(schema, 0, 0) !== 0) throw new ArrowFault('its numbers are big-endian');
+  // Unions had a validity buffer before metadata version 5.
+  const place: Place = { node: 0, buffer: 0, views: 0, fields: 0, oldUnions: int16Field(message, 0, 0) < 4 };
+  return tablesField(schema, 1).map((field) => fieldOf(field, place, 0));
+}
+
+/** Where the next field's parts begin: nodes and buffers lie in the order of the fields, parents first. */
+interface Place {
+  node: number;
+  buffer: number;
+  views: number;
+  fields: number;
+  readonly oldUnions: boolean;
+}
+
+function fieldOf(field: Table, place: Place, depth: number): ArrowField {
+  // Tables may be shared, so that a few bytes claim a forest.
+  if (++place.fields > FIELDS_MAX) throw new ArrowFault(`more than ${FIELDS_MAX} fields`);
+  if (depth > DEPTH_MAX) throw new ArrowFault(`fields nested more than ${DEPTH_MAX} deep`);
+  const code = uint8Field(field, 2, 0);
+  const type = typeOf(code, tableField(field, 3));
+  const encoding = tableField(field, 4);
+  const dictionary =
+    encoding === null ? null : { id: int64Field(encoding, 0, 0), index: indexType(encoding) };
+  const isView = dictionary === null && (code === 23 || code === 24);
+  const own = dictionary === null ? bufferCount(code, tableField(field, 3), place.oldUnions) : 2;
+  const result: ArrowField = {
+    name: stringField(field, 0),
+    type,
+    dictionary,
+    node: place.node++,
+    buffer: place.buffer,
+    viewsBefore: place.views,
+  };
+  place.buffer += own;
+  if (isView) place.views++;
+  // A dictionary's children lie with the dictionary.
+  if (dictionary === null) for (const child of tablesField(field, 5)) fieldOf(child, place, depth + 1);
+  return result;
+}
+
+function typeOf(code: number, type: Table | null): ArrowType {
+  if (type === null) throw new ArrowFault('a field without a type');
+  switch (code) {
+    case 1:
+      return { kind: 'null' };
+    case 2:
+      return intType(type);
+    case 3:
+      return { kind: 'float', bytes: [2, 4, 8][int16Field(type, 0, 0)] ?? 0 };
+    case 5:
+      return { kind: 'utf8' };
+    case 6:
+      return { kind: 'bool' };
+    case 7:
+      return { kind: 'decimal', bytes: int32Field(type, 2, 128) >> 3, scale: int32Field(type, 1, 0) };
+    case 8:
+      return { kind: 'date', bytes: int16Field(type, 0, 1) === 0 ? 4 : 8 };
+    case 10: {
+      const unit = int16Field(type, 0, 0);
+      return unit >= 0 && unit <= 3 ? { kind: 'timestamp', scale: 3 * unit } : { kind: 'other' };
+    }
+    case 20:
+      return { kind: 'large_utf8' };
+    case 24:
+      return { kind: 'utf8_view' };
+    default:
+      return { kind: 'other' };
+  }
+}
+
+function intType(type: Table): ArrowType & { kind: 'int' } {
+  return { kind: 'int', bytes: int32Field(type, 0, 0) >> 3, signed: uint8Field(type, 1, 0) !== 0 };
+}
+
+/** Int32 when the encoding does not say. */
+function indexType(encoding: Table): ArrowType & { kind: 'int' } {
+  const type = tableField(encoding, 1);
+  return type === null ? { kind: 'int', bytes: 4, signed: true } : intType(type);
+}
+
+/** Buffers of a field itself, without its children's; a view has more, as many as its variadic count says. */
+function bufferCount(code: number, type: Table | null, oldUnions: boolean): number {
+  switch (code) {
+    case 1: // Null
+    case 22: // RunEndEncoded
+      return 0;
+    case 13: // Struct
+    case 16: // FixedSizeList
+      return 1;
+    case 14: // Union: sparse has type ids, dense offsets as well
+      return (type !== null && int16Field(type, 0, 0) === 1 ? 2 : 1) + (oldUnions ? 1 : 0);
+    case 4: // Binary
+    case 5: // Utf8
+    case 19: // LargeBinary
+    case 20: // LargeUtf8
+    case 25: // ListView
+    case 26: // LargeListView
+      return 3;
+    default:
+      return 2;
+  }
+}
