@@ -39,8 +39,6 @@ export interface FetcherListener {
 /** One partition's share of a response, in the queue or being read. */
 export interface Fetched {
   readonly batches: FetchedBatches;
-  /** Past the last whole batch. */
-  readonly offsetNext: number;
   /** Whether the broker owed this partition a whole batch. */
   readonly wasFirst: boolean;
   readonly flow: Flow;
@@ -57,7 +55,6 @@ interface Flow extends TopicPartition {
   /** Grows when what was asked for before is void. */
   epoch: number;
   isPaused: boolean;
-  isAsked: boolean;
   /** Consecutive answers with an error, or that could not be read. */
   troubles: number;
   /** Not asked for before then. */
@@ -238,7 +235,7 @@ export class Fetcher {
     let wakeAtMs = Number.POSITIVE_INFINITY;
     let isLeaderless = false;
     for (const flow of this.flows.values()) {
-      if (flow.isPaused || flow.isAsked) continue;
+      if (flow.isPaused) continue;
       const leader = this.parts.layout.leaderOf(flow.topic, flow.partition);
       const notBeforeMs = Math.max(flow.notBeforeMs, this.pausedUntilMs.get(leader) ?? 0);
       if (notBeforeMs > nowMs) wakeAtMs = Math.min(wakeAtMs, notBeforeMs);
@@ -261,7 +258,6 @@ export class Fetcher {
       .map((flow) => ({ flow, epoch: flow.epoch, offset: flow.fetchOffset }));
     const request = ++this.requests;
     this.asking.add(node);
-    for (const { flow } of asked) flow.isAsked = true;
     try {
       const answer = await wire.fetch(
         {
@@ -285,8 +281,8 @@ export class Fetcher {
           ({ flow }) => flow.topic === partition.topic && flow.partition === partition.partition,
         );
         const one = asked[index];
-        if (one !== undefined && one.flow.epoch === one.epoch)
-          this.receive(one.flow, one.epoch, partition, request, index === 0);
+        if (one !== undefined && one.flow.epoch === one.epoch && one.flow.fetchOffset === one.offset)
+          this.receive(one.flow, partition, request, index === 0);
       }
     } catch (cause) {
       if (this.closing.signal.aborted) return;
@@ -309,23 +305,17 @@ export class Fetcher {
       await this.learnLayout();
     } finally {
       this.asking.delete(node);
-      for (const { flow } of asked) flow.isAsked = false;
       this.pump();
     }
     if (this.queue.length > 0) this.listener.arrived();
   }
 
-  private receive(
-    flow: Flow,
-    epoch: number,
-    answer: PartitionAnswer,
-    request: number,
-    wasFirst: boolean,
-  ): void {
+  private receive(flow: Flow, answer: PartitionAnswer, request: number, wasFirst: boolean): void {
     if (answer.code !== KafkaCode.NONE) {
       this.refused(flow, answer.code);
       return;
     }
+    this.parts.layout.seen(flow.topic);
     if (answer.records.length === 0) {
       flow.troubles = 0;
       return;
@@ -340,7 +330,7 @@ export class Fetcher {
       endOffset: answer.lastStableOffset,
     };
     const offsetNext = offsetAfter(answer.records, flow.fetchOffset);
-    this.queue.push({ batches, offsetNext, wasFirst, flow, epoch });
+    this.queue.push({ batches, wasFirst, flow, epoch: flow.epoch });
     this.heldBytes += answer.records.length;
     flow.fetchOffset = offsetNext;
     // Without a whole batch it is for the reader to say why, before the same bytes are fetched again.
@@ -443,7 +433,6 @@ function newFlow(topic: string, partition: number): Flow {
     fetchOffset: -1,
     epoch: 0,
     isPaused: false,
-    isAsked: false,
     troubles: 0,
     notBeforeMs: 0,
     servedAt: 0,

@@ -110,7 +110,7 @@ export class RecordPositions {
       keyStart[row] = at;
       keyLength[row] = keyBytes;
       if (keyBytes > 0) at += keyBytes;
-      if (keyBytes < -1 || at >= recordEnd) throw new Error('a key runs past its record');
+      if (keyBytes < -1) throw new Error('a key has a negative length');
 
       raw = bytes[at++]!;
       if (raw > 0x7f) {
@@ -125,7 +125,8 @@ export class RecordPositions {
       valueStart[row] = at;
       valueLength[row] = valueBytes;
       if (valueBytes > 0) at += valueBytes;
-      if (valueBytes < -1 || at > recordEnd) throw new Error('a value runs past its record');
+      // A key that runs past its record brings its value there too.
+      if (valueBytes < -1 || at > recordEnd) throw new Error('a key or value runs past its record');
 
       offset[row] = offsetBase + offsetDelta;
       timestampMs[row] = timestampBase + timestampDelta;

@@ -218,7 +218,7 @@ export class KafkaSource implements TickSource {
         this.unreadable(fetched, asZeptoError(cause));
         return;
       }
-      // kafkajs's decoding is not done in one go, so it may be void by now.
+      // Since the last call it may have become void.
       if (!this.fetcher.isCurrent(fetched)) break;
       if (batch === null) {
         this.fetcher.done(fetched);
@@ -230,7 +230,6 @@ export class KafkaSource implements TickSource {
       } catch (cause) {
         this.fail(asZeptoError(cause));
       }
-      if (!this.fetcher.isCurrent(fetched)) break;
     }
     this.fetcher.giveBack(fetched);
   }

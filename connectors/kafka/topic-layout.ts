@@ -15,7 +15,8 @@ export class TopicLayout {
   private readonly clock: Clock;
   private known: ReadonlyMap<string, readonly PartitionLeader[]> = new Map();
   private asking: Promise<void> | null = null;
-  private missingSinceMs: number | null = null;
+  /** Since when each topic that is missing has been. */
+  private readonly missingSinceMs = new Map<string, number>();
 
   constructor(wire: MemberWire, topics: readonly string[], clock: Clock) {
     this.wire = wire;
@@ -36,6 +37,11 @@ export class TopicLayout {
     return this.known.get(topic)?.find((one) => one.partition === partition)?.leader ?? -1;
   }
 
+  /** The topic was fetched from, so it is there. */
+  seen(topic: string): void {
+    this.missingSinceMs.delete(topic);
+  }
+
   /** Changes when partitions are added to a topic. */
   fingerprint(): string {
     return this.topics.map((topic) => `${topic} ${this.known.get(topic)?.length ?? 0}`).join('\n');
@@ -43,14 +49,16 @@ export class TopicLayout {
 
   private async ask(): Promise<void> {
     const found = await this.wire.topics(this.topics);
+    const nowMs = this.clock.monotonicMs();
     const missing = this.topics.filter((topic) => !found.has(topic));
+    for (const topic of found.keys()) this.seen(topic);
     if (missing.length === 0) {
-      this.missingSinceMs = null;
       this.known = found;
       return;
     }
-    this.missingSinceMs ??= this.clock.monotonicMs();
-    const isFinal = this.clock.monotonicMs() - this.missingSinceMs >= MISSING_PATIENCE_MS;
+    const sinceMs = missing.map((topic) => this.missingSinceMs.get(topic) ?? nowMs);
+    for (const [at, topic] of missing.entries()) this.missingSinceMs.set(topic, sinceMs[at]!);
+    const isFinal = nowMs - Math.min(...sinceMs) >= MISSING_PATIENCE_MS;
     const [named, verb] = missing.length === 1 ? ['topic', 'does'] : ['topics', 'do'];
     throw new ZeptoError(
       'KAFKA_TOPIC_MISSING',

@@ -459,6 +459,23 @@ describe('bytes that are not right', () => {
       expect(corrupt(bytes)).toMatchObject({ code: 'RECORD_CORRUPT' });
   });
 
+  test('a length below −1, or beyond 32 bits, is refused where the rest would fit', () => {
+    const batchOf = (record: string): Buffer => {
+      const bytes = encodeBatch({
+        baseOffset: 0,
+        records: [{ offsetDelta: 0 }],
+        codec: { id: 0, compress: () => Buffer.from(record, 'hex') },
+      });
+      return bytes;
+    };
+    // Length 8, attributes, two deltas, no key, value "abc", no headers.
+    const good = '12000000' + '01' + '06616263' + '00';
+    expect(readAll(fetched(batchOf(good))).records).toMatchObject([{ key: null, value: 'abc' }]);
+    expect(corrupt(batchOf(good.replace('000001', '000003'))).message).toContain('negative');
+    // The length as 2^32 + 18.
+    expect(corrupt(batchOf('928080801000000001' + '06616263' + '00')).message).toContain('32 bits');
+  });
+
   test('offsets that do not increase are refused, within a batch and between batches', () => {
     const records = [
       { offsetDelta: 0, value: text('a') },
