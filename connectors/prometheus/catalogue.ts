@@ -89,6 +89,7 @@ export const reportedMetrics: readonly MetricDefinition[] = [
     'operation',
     'code',
   ]),
+  counter('zepto_tiering_failures_total', 'Removals of old local files that failed and are tried again.'),
   gauge('zepto_store_failing', '1 while the object store does not answer as it should.', ['store']),
   counter('zepto_http_requests_total', 'HTTP requests answered.', ['method', 'route', 'status']),
   histogram(

@@ -20,10 +20,11 @@ import { Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
 import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentOutputs } from '../format/segment.ts';
-import { systemClock } from '../kernel/clock.ts';
-import { ZeptoError } from '../kernel/errors.ts';
+import { systemClock, type Timer } from '../kernel/clock.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { SymbolDirectory, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
+import { expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
 import { EncodePool } from './encode-pool.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -41,6 +42,7 @@ export interface ShardStopped {
 }
 
 const CHECK_INTERVAL_MS = 200;
+const TIERING_INTERVAL_MS = 60_000;
 
 const { config, index, abilities } = workerData as ShardData;
 const port = parentPort!;
@@ -62,6 +64,7 @@ const encoders = hasFiles
     )
   : null;
 let shard: Shard | null = null;
+let tiering: Timer | null = null;
 const opened: { close(): Promise<void> }[] = [];
 
 async function start(): Promise<void> {
@@ -146,6 +149,25 @@ async function start(): Promise<void> {
     },
   });
   await shard.start();
+  if (coldTier?.deleteLocalAfterS3 === true && outputs.bin !== null && outputs.parquet !== null) {
+    const { baseDirectory } = outputs.bin;
+    const tier = { disk: localDisk, baseDirectory, group: group.id, ageMs: coldTier.ageHours * 3_600_000 };
+    tiering = clock.every(TIERING_INTERVAL_MS, () => void expire(tier));
+  }
+}
+
+/** Best effort: what could not be removed is tried again next time. */
+async function expire(tier: LocalTier): Promise<void> {
+  try {
+    for (const partition of shard?.stats().partitions ?? [])
+      await expireLocal(tier, partition, partition.committed, clock.nowMs());
+  } catch (cause) {
+    metrics.count('zepto_tiering_failures_total', {}, 1);
+    logger.warn(
+      { error: asZeptoError(cause).message },
+      'old local files could not be removed, trying again later',
+    );
+  }
 }
 
 async function openDirectory(cluster: Cluster): Promise<SymbolDirectory> {
@@ -167,6 +189,7 @@ async function hasPlans({ topic, partition }: TopicPartition): Promise<boolean> 
 }
 
 async function stop(options: { readonly drain: boolean }): Promise<void> {
+  tiering?.cancel();
   await shard?.stop(options);
   await encoders?.close();
   schemas?.close();

@@ -1,0 +1,83 @@
+// What: which local folders go once their rows stand on S3, and which must stay.
+// Why: a folder removed too early is a row that nobody can read until the next seal of nothing.
+// Invariant: only folders of committed plans, old enough, with a Parquet twin, are removed.
+
+import { expect, it } from 'vitest';
+import { planManifestKey } from '../../src/format/layout.ts';
+import { encodeManifest } from '../../src/format/manifest.ts';
+import type { SegmentFile } from '../../src/format/segment.ts';
+import { expireLocal } from '../../src/store/tiering.ts';
+import { memoryVolume } from '../support/memory-disk.ts';
+
+const HOUR_MS = 3_600_000;
+const plan = { group: 'g', topic: 't', partition: 0, incarnation: 0, hourLast: Infinity, offsetNext: 10 };
+
+function file(kind: 'bin' | 'parquet', hour: number): SegmentFile {
+  const path = kind === 'bin' ? `1/${BigInt(hour) * 3_600_000_000_000n}` : `hdb/1-${hour}.parquet`;
+  const time = String(BigInt(hour) * 3_600_000_000_000n);
+  const common = { table: 'trades', symbol: 1, hour, rows: 1, bytes: 9, crc32c: '00000000' };
+  return { kind, path, ...common, timestampMin: time, timestampMax: time };
+}
+
+async function volume(files: readonly SegmentFile[]) {
+  const disk = memoryVolume();
+  const mounted = disk.mount();
+  await mounted.makeDirectory('/hdb/_plans/g/t/0');
+  for (const { kind, path } of files) {
+    if (kind !== 'bin') continue;
+    await mounted.makeDirectory(`/hdb/${path}`);
+    await mounted.writeFile(`/hdb/${path}/price.bin`, [new Uint8Array(9)], false);
+  }
+  const rows = files.filter(({ kind }) => kind === files[0]!.kind).length;
+  const manifest = encodeManifest({
+    plan,
+    table: 'trades',
+    previousOffsetNext: 0,
+    committedBefore: { offset: 0, staircase: [] },
+    committedAfter: { offset: 10, staircase: [] },
+    counts: {
+      records: rows,
+      rowsDecoded: rows,
+      tombstones: 0,
+      deadLettered: 0,
+      rowsSealed: rows,
+      rowsUnsealed: 0,
+    },
+    deadLetters: [],
+    files,
+  });
+  await mounted.writeFile(`/hdb/${planManifestKey('', plan)}`, [manifest], false);
+  const tier = { disk: mounted, baseDirectory: '/hdb', group: 'g', ageMs: 24 * HOUR_MS };
+  const expire = (committed: number, nowMs: number): Promise<number> =>
+    expireLocal(tier, { topic: 't', partition: 0 }, committed, nowMs);
+  return { expire, paths: () => [...disk.files().keys()].sort() };
+}
+
+const both = [file('bin', 100), file('bin', 120), file('parquet', 100), file('parquet', 120)];
+
+it('removes an hour that is past its age and stands on S3, and keeps a younger one', async () => {
+  const { expire, paths } = await volume(both);
+  expect(await expire(10, (101 + 24) * HOUR_MS - 1)).toBe(0);
+  expect(await expire(10, (101 + 24) * HOUR_MS)).toBe(1);
+  expect(paths()).toEqual([
+    `/hdb/1/${120n * 3_600_000_000_000n}/price.bin`,
+    `/hdb/${planManifestKey('', plan)}`,
+  ]);
+});
+
+it('removes the local manifest when nothing is left of its plan', async () => {
+  const { expire, paths } = await volume(both);
+  expect(await expire(10, 1000 * HOUR_MS)).toBe(2);
+  expect(paths()).toEqual([]);
+});
+
+it('leaves plans above the committed offset alone', async () => {
+  const { expire } = await volume(both);
+  expect(await expire(9, 1000 * HOUR_MS)).toBe(0);
+});
+
+it('leaves folders alone that have no Parquet twin', async () => {
+  const { expire, paths } = await volume([file('bin', 100), file('bin', 120)]);
+  expect(await expire(10, 1000 * HOUR_MS)).toBe(0);
+  expect(paths()).toHaveLength(3);
+});
