@@ -4,6 +4,8 @@
 
 import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
+import { reportToStderr } from '../../services/errors.ts';
+import { installVersityGw } from '../../services/install.ts';
 import type { SaslListener, TlsListener } from '../../services/kafka-security.ts';
 import type { S3Connection } from '../../services/s3.ts';
 import { startServices } from '../../services/up.ts';
@@ -25,7 +27,11 @@ declare module 'vitest' {
 }
 
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const services = await startServices({ kafka: { listeners: ['sasl', 'ssl'] } });
+  const [services] = await Promise.all([
+    startServices({ kafka: { listeners: ['sasl', 'ssl'] } }),
+    // Tests start S3 servers with policies themselves; to compile one takes longer than a test should wait.
+    installVersityGw(reportToStderr),
+  ]);
   project.provide('services', {
     brokers: services.kafka.brokers,
     sasl: services.kafka.sasl!,
