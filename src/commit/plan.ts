@@ -33,8 +33,10 @@ export interface SealPolicy {
   readonly bytesMax: number;
   /** An hour closes when the watermark is past its end by this much. */
   readonly allowedLatenessMs: number;
-  /** Bounds on how far the position may run ahead of the committed offset, in records and in time since the last commit that moved it. */
+  /** Bounds on how far the position may run ahead of the committed offset, in records, in bytes
+   * taken in since the last commit that moved it, and in time since then. */
   readonly holdBackRecords: number;
+  readonly holdBackBytes: number;
   readonly holdBackMs: number;
 }
 
@@ -46,6 +48,8 @@ export interface PartitionView {
   readonly rows: number;
   readonly bytes: number;
   readonly deadLetters: number;
+  /** Bytes of records taken in since the committed offset last moved. */
+  readonly bytesAhead: number;
   readonly hours: readonly number[];
   /** Highest event time taken in, ms since 1970 UTC; null when none. */
   readonly watermarkMs: number | null;
@@ -83,6 +87,7 @@ export function choosePlan(
   if (request !== null) return everything(request);
   if (view.metadataChars >= METADATA_CHARS_FULL) return everything('metadata');
   if (exceeds(view.position - view.committed, policy.holdBackRecords)) return everything('hold-back');
+  if (exceeds(view.bytesAhead, policy.holdBackBytes)) return everything('hold-back');
   if (exceeds(nowMs - view.committedMovedAtMs, policy.holdBackMs)) return everything('hold-back');
   if (exceeds(view.rows, policy.rowsMax)) return everything('rows');
   if (exceeds(view.bytes, policy.bytesMax)) return everything('bytes');

@@ -101,6 +101,7 @@ export class PartitionRun {
   private sealedAtMs = 0;
   private lastRowAtMs = 0;
   private committedMovedAtMs = 0;
+  private bytesAhead = 0;
   private plan: Promise<void> | null = null;
   /** What the plan under way may have committed without this side knowing yet. */
   private inTransit: readonly CommitRecord[] = [];
@@ -252,6 +253,7 @@ export class PartitionRun {
       rows: this.hot.rows,
       bytes: this.hot.bytes + this.deadLetterBytesHeld,
       deadLetters: this.deadLetters.length,
+      bytesAhead: this.bytesAhead,
       hours: this.hot.hours,
       watermarkMs: this.watermarkMs,
       hourClosedLast: this.hourClosedLast,
@@ -305,7 +307,9 @@ export class PartitionRun {
     this.advanceWatermark(rows.rows);
     if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
     ports.metrics.count('zepto_kafka_messages_consumed_total', this.labels, to - from);
-    ports.metrics.count('zepto_kafka_bytes_consumed_total', this.labels, bytesOf(batch, from, to));
+    const bytes = bytesOf(batch, from, to);
+    this.bytesAhead += bytes;
+    ports.metrics.count('zepto_kafka_bytes_consumed_total', this.labels, bytes);
     ports.metrics.count('zepto_ticks_ingested_total', this.labels, appended);
   }
 
@@ -408,7 +412,10 @@ export class PartitionRun {
         announced,
         { ...this.guardedLog, writer: ports.writer, clock: ports.clock, logger: ports.logger },
         (record) => {
-          if (record.committed > this.record.committed) this.committedMovedAtMs = ports.clock.nowMs();
+          if (record.committed > this.record.committed) {
+            this.committedMovedAtMs = ports.clock.nowMs();
+            this.bytesAhead = 0;
+          }
           this.record = record;
         },
         this.abort.signal,

@@ -14,6 +14,7 @@ import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import { RowBuffer } from '../columns/batch.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import type { SealPolicy } from '../commit/plan.ts';
+import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
 import { createPlanWriter } from '../engine/plan-writer.ts';
 import { Shard, type ShardStats } from '../engine/shard.ts';
@@ -22,7 +23,7 @@ import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
-import type { SymbolDirectory, TopicPartition } from '../ports.ts';
+import type { OffsetStore, SymbolDirectory, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
@@ -79,6 +80,7 @@ async function start(): Promise<void> {
     deadLetterTopicName: (topic) => `${topic}${kafka.deadLetterSuffix}`,
   });
   opened.push(directory, offsets);
+  await refuseShortRetention(offsets);
   const assigner = new SymbolAssigner(symbols, directory, clock, logger);
   const writer =
     encoders === null
@@ -170,6 +172,13 @@ async function expire(tier: LocalTier): Promise<void> {
   }
 }
 
+async function refuseShortRetention(offsets: OffsetStore): Promise<void> {
+  for (const { topic } of config.tables) {
+    const problem = retentionProblem(topic, await offsets.retention(topic), sealPolicy(config));
+    if (problem !== null) throw new ZeptoError('CONFIG_INVALID', 'stop', problem, { context: { topic } });
+  }
+}
+
 async function openDirectory(cluster: Cluster): Promise<SymbolDirectory> {
   const { file, topic, countMax } = config.symbols;
   if (file !== null) return openSymbolFile(file);
@@ -253,6 +262,7 @@ function sealPolicy({ seal, storage, memory }: Config): SealPolicy {
     bytesMax: seal.bytesMax,
     allowedLatenessMs: isWindow ? memory.hotWindowMs : seal.allowedLatenessMs,
     holdBackRecords: seal.holdBackRecordsMax,
+    holdBackBytes: seal.holdBackBytesMax,
     holdBackMs: seal.holdBackMsMax,
   };
 }

@@ -147,7 +147,7 @@ describe('exactly once', () => {
     ['rows', ['--seal-rows', '1000']],
     ['bytes', ['--seal-bytes', '1MiB']],
     ['memory', ['--memory-budget', '16MiB']],
-    ['hold-back', ['--hold-back-records', '2000']],
+    ['hold-back', ['--hold-back-max-records', '2000']],
     ['demand', []],
     ['shutdown', []],
   ];

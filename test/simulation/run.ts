@@ -125,6 +125,7 @@ function randomPolicy({ chance }: World): SealPolicy {
     bytesMax: chance.pick([0, 200_000]),
     allowedLatenessMs: chance.pick([0, 60_000]),
     holdBackRecords: chance.pick([0, 60, 400]),
+    holdBackBytes: 0,
     holdBackMs: chance.pick([0, 2000]),
   };
 }

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { encodeMetadata } from '../../src/commit/metadata.ts';
 import { choosePlan, type PartitionView, type SealPolicy } from '../../src/commit/plan.ts';
 import { recover } from '../../src/commit/recover.ts';
+import { retentionProblem } from '../../src/commit/retention.ts';
 
 const HOUR = 3_600_000;
 const policy: SealPolicy = {
@@ -16,6 +17,7 @@ const policy: SealPolicy = {
   bytesMax: 0,
   allowedLatenessMs: 60_000,
   holdBackRecords: 0,
+  holdBackBytes: 0,
   holdBackMs: 0,
 };
 const view: PartitionView = {
@@ -25,6 +27,7 @@ const view: PartitionView = {
   rows: 600,
   bytes: 65_536,
   deadLetters: 0,
+  bytesAhead: 5000,
   hours: [10, 11],
   watermarkMs: 11 * HOUR + 30_000,
   hourClosedLast: Number.NEGATIVE_INFINITY,
@@ -66,6 +69,7 @@ describe('choosePlan', () => {
     ['bytes', { ...policy, bytesMax: 65_536 }, {}],
     ['hold-back', { ...policy, holdBackRecords: 600 }, {}],
     ['hold-back', { ...policy, holdBackMs: 1000 }, {}],
+    ['hold-back', { ...policy, holdBackBytes: 5000 }, {}],
     ['metadata', policy, { metadataChars: 2048 }],
   ] as const)('seals everything for %s', (trigger, with_, change) => {
     expect(choosePlan({ ...view, ...change }, with_, null, now)).toEqual({ trigger, step: all });
@@ -97,6 +101,23 @@ describe('choosePlan for a window in memory', () => {
 
   it('lets go of the oldest hour under memory pressure', () => {
     expect(choosePlan(view, window, 'memory', now)?.step).toEqual({ hourLast: 10, offsetNext: 1000 });
+  });
+});
+
+describe('retentionProblem', () => {
+  const kept = { ms: 10 * HOUR, compacted: false };
+
+  it('passes a topic that keeps records longer than rows can wait', () => {
+    expect(retentionProblem('t', kept, { ...policy, holdBackMs: 3 * HOUR })).toBeNull();
+    expect(retentionProblem('t', { ...kept, ms: null }, policy)).toBeNull();
+  });
+
+  it('names the numbers and the setting where rows could wait longer than the topic keeps them', () => {
+    expect(retentionProblem('t', kept, { ...policy, holdBackMs: 12 * HOUR })).toMatch(
+      /10 h.*12 h \(--hold-back-max-time\)/,
+    );
+    expect(retentionProblem('t', kept, policy)).toMatch(/for ever/);
+    expect(retentionProblem('t', { ...kept, compacted: true }, policy)).toMatch(/compacted/);
   });
 });
 
