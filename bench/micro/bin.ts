@@ -1,8 +1,17 @@
 // What: `.bin` segments of 1 M ticks written and read, beside plain files and LZ4 of the same bytes in the same run.
 // Why: the format should cost little more than the disk and the compressor under it.
-// Invariant: every measured answer is checked; figures are medians; what is timed ends with the data in the page cache (no fsync).
+// Invariant: every measured answer is checked; figures are medians; data ends in the page cache, or on the disk where a case says so.
 
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fdatasyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compressSync, uncompressSync } from 'lz4-napi';
@@ -67,6 +76,8 @@ async function runOn(segment: SegmentSource, clock: string, rounds: number, fold
 
   const plain: Measured<string> = { ms: [] };
   const raw: Measured<SegmentFile> = { ms: [] };
+  const plainSynced: Measured<string> = { ms: [] };
+  const rawSynced: Measured<SegmentFile> = { ms: [] };
   const lz4: Measured<SegmentFile> = { ms: [] };
   const block: Measured<Buffer[]> = { ms: [] };
   const plainRead: Measured<Buffer[]> = { ms: [] };
@@ -74,14 +85,16 @@ async function runOn(segment: SegmentSource, clock: string, rounds: number, fold
   const unblock: Measured<Buffer[]> = { ms: [] };
   const lz4Read: Measured<ColumnArray[]> = { ms: [] };
   const keep = join(folder, `keep-${clock}`);
-  writePlain(keep, columns);
+  writePlain(keep, columns, false);
   const rawKept = await writeBin(join(keep, 'raw'), segment, 'none');
   const lz4Kept = await writeBin(join(keep, 'lz4'), segment, 'lz4');
   const away = (): void => rmSync(join(folder, 'new'), { recursive: true, force: true });
   // Interleaved, so that what else the machine does meets all of them alike; and each writer finds the same free memory.
   for (let round = 0; round < rounds; round++) {
-    await measure(plain, () => writePlain(join(folder, 'new'), columns), away);
+    await measure(plain, () => writePlain(join(folder, 'new'), columns, false), away);
     await measure(raw, () => writeBin(join(folder, 'new'), segment, 'none'), away);
+    await measure(plainSynced, () => writePlain(join(folder, 'new'), columns, true), away);
+    await measure(rawSynced, () => writeBin(join(folder, 'new'), segment, 'none', true), away);
     await measure(block, () => columns.map((column) => compressSync(Buffer.from(column.buffer))));
     await measure(lz4, () => writeBin(join(folder, 'new'), segment, 'lz4'), away);
     await measure(plainRead, () => columns.map((_, i) => readFileSync(join(keep, String(i)))));
@@ -98,6 +111,9 @@ async function runOn(segment: SegmentSource, clock: string, rounds: number, fold
   const expanded = { ms: median(unblock.ms), of: 'lz4-napi uncompress' };
   report('plain-write', wrote.ms, null);
   report('bin-write-raw', median(raw.ms), wrote, { bytes: raw.last!.bytes });
+  const wroteSynced = { ms: median(plainSynced.ms), of: 'fs.writeSync, fs.fdatasyncSync' };
+  report('plain-write-synced', wroteSynced.ms, null);
+  report('bin-write-raw-synced', median(rawSynced.ms), wroteSynced);
   report('lz4-compress', squeezed.ms, null);
   report('bin-write-lz4', median(lz4.ms), squeezed, {
     bytes: lz4.last!.bytes,
@@ -126,11 +142,12 @@ async function measure<Answer>(
 }
 
 /** One file per column, as `.bin` has it. */
-function writePlain(folder: string, columns: readonly Uint8Array[]): string {
+function writePlain(folder: string, columns: readonly Uint8Array[], sync: boolean): string {
   mkdirSync(folder, { recursive: true });
   for (const [i, column] of columns.entries()) {
     const file = openSync(join(folder, String(i)), 'w');
     assert(writeSync(file, column) === column.length, 'a plain write takes all bytes');
+    if (sync) fdatasyncSync(file);
     closeSync(file);
   }
   return folder;
@@ -141,12 +158,13 @@ async function writeBin(
   folder: string,
   segment: SegmentSource,
   compression: 'none' | 'lz4',
+  sync = false,
 ): Promise<SegmentFile> {
   const job: EncodeJob = {
     plan: { group: 'bench', topic: 'ticks', partition: 0, incarnation: 0, hourLast: HOUR, offsetNext: 1 },
     table,
     segments: [segment],
-    outputs: { bin: { baseDirectory: folder, compression, sync: false }, parquet: null },
+    outputs: { bin: { baseDirectory: folder, compression, sync }, parquet: null },
     strings: new Map(),
   };
   return (await writeSegments(job, localDisk, null, 1, signal))[0]!;
