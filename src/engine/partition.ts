@@ -24,6 +24,7 @@ import {
 import { type RecoverOptions, recover } from '../commit/recover.ts';
 import { hourCovered, offsetPlanned, type Step } from '../commit/staircase.ts';
 import type { SegmentFile } from '../format/segment.ts';
+import { assert } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type {
@@ -226,11 +227,10 @@ export class PartitionRun {
     while (from < batch.count) {
       const stop = this.pendingStep;
       const to = stop === null ? batch.count : lowerBound(batch.offset, batch.count, stop.offsetNext);
-      if (to > from) {
-        await this.takeRange(batch, from, to);
-        if (this.abort.signal.aborted) return;
-      }
-      this.position = to < batch.count ? batch.offset[to]! : batch.offsetNext;
+      const next = to < batch.count ? batch.offset[to]! : batch.offsetNext;
+      if (to > from) await this.takeRange(batch, from, to, next);
+      else this.position = next;
+      if (this.abort.signal.aborted) return;
       this.runPendingIfReached();
       from = to;
     }
@@ -288,7 +288,8 @@ export class PartitionRun {
     return answer;
   }
 
-  private async takeRange(batch: RecordBatch, from: number, to: number): Promise<void> {
+  /** Rows and position change in one go, with no await between: a plan cut there would hold rows above its offset. */
+  private async takeRange(batch: RecordBatch, from: number, to: number, next: number): Promise<void> {
     const { ports } = this;
     const { rows } = ports;
     rows.clear();
@@ -302,6 +303,7 @@ export class PartitionRun {
     const { staircase } = this.record;
     const covered = isReplay ? (offset: number): number => hourCovered(staircase, offset) : null;
     const appended = this.hot.append(rows, this.hours, covered);
+    this.position = next;
     this.countTaken(batch, from, to, rows);
     this.keepDeadLetters(rows);
     this.advanceWatermark(rows.rows);
@@ -356,6 +358,7 @@ export class PartitionRun {
 
   private startPlan(choice: Choice): Promise<void> {
     const { step } = choice;
+    assert(this.hot.offsetNext <= step.offsetNext, 'a plan holds no row at or above its offset');
     const frozen = this.hot.freeze(step.hourLast);
     const deadLetters = this.deadLetters;
     const bytes = this.deadLetterBytesHeld;

@@ -42,6 +42,8 @@ export interface HourRows {
 export class HotPartition {
   readonly table: TableSchema;
   readonly stored: readonly ColumnSchema[];
+  /** Past the offset of the newest row appended. */
+  offsetNext = 0;
   private readonly pool: SlabPool;
   private readonly active = new Map<number, HourRows>();
   private readonly flushing: HourRows[] = [];
@@ -118,6 +120,7 @@ export class HotPartition {
       hour.rows++;
       taken++;
     }
+    if (count > 0) this.offsetNext = rows.offset[count - 1]! + 1;
     let start = 0;
     for (const target of touched) {
       target.incomingStart = start;
