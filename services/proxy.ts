@@ -2,6 +2,7 @@
 // Why: a network fails in the middle of a response, and only a test that does the same shows what a client makes of it.
 // Invariant: bytes that pass are unchanged and in order; a stalled side holds the sender back by TCP itself.
 
+import { setMaxListeners } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './ports.ts';
@@ -57,12 +58,14 @@ export async function startProxy(options: {
   const links = new Set<Link>();
   const bytes = { toServer: 0, toClient: 0 };
   let mode: ProxyMode = { kind: 'pass' };
-  const wakers: (() => void)[] = [];
+  let modeEnd = newModeEnd();
   let cuts = 0;
   // When the last byte admitted so far leaves at the mode's rate.
   const busyUntilMs = { toServer: 0, toClient: 0 };
 
-  const modeChange = (): Promise<void> => new Promise((resolve) => wakers.push(resolve));
+  /** Resolves after so long, or as soon as the mode changes. */
+  const pause = (ms: number): Promise<void> =>
+    sleep(ms, undefined, { signal: modeEnd.signal, ref: false }).catch(() => {});
 
   /** How many of `wanted` bytes may pass now: waits while there are none, 0 when the connection has ended. */
   async function admit(link: Link, direction: Direction, wanted: number): Promise<number> {
@@ -70,12 +73,12 @@ export async function startProxy(options: {
       const now = mode;
       const concerned = !('direction' in now) || now.direction === undefined || now.direction === direction;
       if (now.kind === 'stall' && concerned) {
-        await modeChange();
+        await pause(TIMER_MAX_MS);
       } else if (now.kind === 'trickle' && concerned) {
         const slice = Math.min(wanted, Math.max(1, Math.floor(now.bytesPerSecond / 20)));
         const startMs = Math.max(performance.now(), busyUntilMs[direction]);
         busyUntilMs[direction] = startMs + (slice / now.bytesPerSecond) * 1000;
-        await Promise.race([sleep(busyUntilMs[direction] - performance.now()), modeChange()]);
+        await pause(busyUntilMs[direction] - performance.now());
         if (mode === now) return slice;
       } else if (now.kind === 'cut' && direction === (now.direction ?? 'toClient')) {
         const slice = Math.min(wanted, link.bytesLeft);
@@ -152,7 +155,8 @@ export async function startProxy(options: {
         if (next.kind === 'reset' || next.kind === 'answer') link.client.resetAndDestroy();
         if (next.kind === 'cut') link.bytesLeft = next.afterBytes;
       }
-      for (const wake of wakers.splice(0)) wake();
+      modeEnd.abort();
+      modeEnd = newModeEnd();
     },
     get openConnections() {
       return links.size;
@@ -167,6 +171,15 @@ export async function startProxy(options: {
     },
   };
   return proxy;
+}
+
+const TIMER_MAX_MS = 2 ** 31 - 1;
+
+/** As many connections as like wait on it. */
+function newModeEnd(): AbortController {
+  const controller = new AbortController();
+  setMaxListeners(0, controller.signal);
+  return controller;
 }
 
 /** Ends the connection; with FIN, the bytes sent before arrive for sure, as the socket is read until the client closes. */

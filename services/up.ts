@@ -56,6 +56,7 @@ export async function startServices<Name extends ServiceName = ServiceName>(
     const opened = await openServices(dir, names, options);
     const stop = (): Promise<void> => {
       stopped ??= removeServers(dir, () => {}).then(async () => {
+        await opened.byName.kafka?.proxied?.proxy.close();
         await rm(dir, { recursive: true, force: true });
         guard.release();
       });
