@@ -231,7 +231,7 @@ function authenticationAdvice(text: string, connection: KafkaConnection, broker:
     return `${broker} does not offer --kafka-sasl-mechanism ${sasl.mechanism}: choose one that its listener has enabled`;
   if (sasl.mechanism === 'oauthbearer')
     return `${broker} refused the bearer token: check --kafka-sasl-token-file or --kafka-sasl-token-url, and the issuer and audience that the broker expects`;
-  return `${broker} refused user "${sasl.username}" by ${sasl.mechanism}: check --kafka-sasl-username and --kafka-sasl-password`;
+  return `${broker} refused user "${sasl.username}" by ${sasl.mechanism}: check --kafka-sasl-username and --kafka-sasl-password-file (or ZEPTO_KAFKA_SASL_PASSWORD)`;
 }
 
 /** Codes of Node's TLS layer that no repeat will heal. */

@@ -132,7 +132,7 @@ async function requestToken(
     throw new ZeptoError(
       'KAFKA_AUTH',
       'stop',
-      `${where} answered ${status}: check --kafka-sasl-username (client id), --kafka-sasl-password (client secret) and --kafka-sasl-token-scope`,
+      `${where} answered ${status}: check --kafka-sasl-username (client id), --kafka-sasl-password-file or ZEPTO_KAFKA_SASL_PASSWORD (client secret) and --kafka-sasl-token-scope`,
     );
   const answer = parsed(text);
   if (typeof answer?.access_token !== 'string' || answer.access_token === '')
