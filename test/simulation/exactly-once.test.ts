@@ -17,7 +17,7 @@ describe('exactly once under crashes, zombies, lost answers and rebalances', () 
     expect((await simulate(seed)).violations).toEqual([]);
   });
 
-  it('holds for 200 seeds', async () => {
+  it('holds for 200 seeds', { timeout: 300_000 }, async () => {
     let plans = 0;
     for (let seed = 1; seed <= 200; seed++) {
       const outcome = await simulate(seed);

@@ -5,17 +5,21 @@
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { SymbolTable } from '../../src/columns/symbols.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
-import type { PlanWork, PlanWriter } from '../../src/commit/execute.ts';
+import type { PlanWriter } from '../../src/commit/execute.ts';
 import type { SealPolicy } from '../../src/commit/plan.ts';
-import { offsetPlanned } from '../../src/commit/staircase.ts';
+import { createPlanWriter } from '../../src/engine/plan-writer.ts';
 import { Shard } from '../../src/engine/shard.ts';
 import { SymbolAssigner } from '../../src/engine/symbols.ts';
-import { planHash } from '../../src/format/layout.ts';
-import type { SegmentFile } from '../../src/format/segment.ts';
-import { ZeptoError } from '../../src/kernel/errors.ts';
+import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
+import { planHash, planManifestsOf } from '../../src/format/layout.ts';
+import type { EncodeJob, SegmentFile, SegmentSource } from '../../src/format/segment.ts';
+import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
 import type {
   CommitLog,
+  CommittedOffset,
+  Disk,
   Logger,
+  ObjectStore,
   OffsetStore,
   RowDecoder,
   SymbolDirectory,
@@ -26,7 +30,8 @@ import { ProcessClock } from './scheduler.ts';
 import { SimulatedSource } from './source.ts';
 import type { World } from './world.ts';
 
-const HOUR_NS = 3_600_000_000_000n;
+/** The group of every member. */
+export const GROUP = 'g';
 
 export const simulatedTable: TableSchema = {
   name: 'trades',
@@ -82,7 +87,7 @@ export class Member {
       },
       partitionParts: () => ({
         ...common,
-        group: 'g',
+        group: GROUP,
         source: table,
         offsets: this.offsets(),
         writer: this.writer(),
@@ -91,8 +96,10 @@ export class Member {
         rows,
         policy,
         recovery: { autoOffsetReset: 'earliest', onDataLoss: 'stop' },
-        hasPlans: async (partition) =>
-          [...world.manifests.keys()].some((key) => key.startsWith(`${partition.partition}/`)),
+        hasPlans: async ({ topic, partition }) =>
+          [...world.manifests.keys()].some((key) =>
+            key.startsWith(planManifestsOf('', GROUP, topic, partition)),
+          ),
         sealed: () => {},
       }),
     });
@@ -133,80 +140,96 @@ export class Member {
 
   private commitLog(partition: number): CommitLog {
     const { world, clock } = this;
+    const target = world.partitions[partition]!;
+    const owner = {};
     let epoch = -1;
+    /** A commit whose outcome is open: only its own epoch may be given up, nobody else's. */
+    let isUnsettled = false;
     let chain: Promise<unknown> = Promise.resolve();
     const inTurn = <T>(run: () => Promise<T>): Promise<T> => {
       const result = chain.then(run);
       chain = result.catch(() => {});
       return result;
     };
+    const takeOver = (): { epoch: number; committed: CommittedOffset | null } => {
+      if (isUnsettled && target.owner !== owner)
+        throw new ZeptoError('FENCED', 'rejoin', 'another owner took over meanwhile');
+      target.owner = owner;
+      target.epoch++;
+      return { epoch: target.epoch, committed: target.committed };
+    };
     return {
       fence: () =>
-        inTurn(() =>
-          world.call(
-            clock,
-            () => {
-              const target = world.partitions[partition]!;
-              target.epoch++;
-              epoch = target.epoch;
-              return target.committed;
-            },
-            () => new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'lost'),
-          ),
-        ),
+        inTurn(async () => {
+          const lost = (): ZeptoError => new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'lost');
+          const taken = await world.call(clock, takeOver, lost);
+          epoch = taken.epoch;
+          isUnsettled = false;
+          return taken.committed;
+        }),
       commit: (offset, metadata, deadLetters) =>
-        inTurn(() => {
+        inTurn(async () => {
           const mine = epoch;
-          return world.call(
-            clock,
-            () => world.commit(partition, mine, { offset, metadata }, deadLetters),
-            () => new ZeptoError('COMMIT_UNKNOWN', 'retry', 'lost'),
-          );
+          try {
+            await world.call(
+              clock,
+              () => world.commit(partition, mine, { offset, metadata }, deadLetters),
+              () => new ZeptoError('COMMIT_UNKNOWN', 'retry', 'lost'),
+            );
+          } catch (error) {
+            isUnsettled = asZeptoError(error).code === 'COMMIT_UNKNOWN';
+            throw error;
+          }
         }),
       close: async () => {},
     };
   }
 
+  /** The real writer; segments and manifests end up in the world, each put able to fail. */
   private writer(): PlanWriter {
-    return {
-      write: async (work, signal) => {
+    const { world } = this;
+    const lost = (): ZeptoError => new ZeptoError('STORE_UNAVAILABLE', 'retry', 'lost');
+    const store: Pick<ObjectStore, 'put'> = {
+      put: (key, body) =>
+        world.call(this.clock, () => world.putManifest(key, Buffer.from(body).toString('utf8')), lost),
+    };
+    return createPlanWriter({
+      outputs: {
+        bin: null,
+        parquet: {
+          codec: 'NONE',
+          timestampType: 'ns',
+          layout: 'hive',
+          flatEpoch: 's',
+          prefix: '',
+          rowGroupRowsMax: 1,
+        },
+      },
+      prefix: '',
+      store: store as ObjectStore,
+      disk: {} as Disk,
+      names: [],
+      clock: this.clock,
+      logger: tracing(world, this.name),
+      metrics: unmeasured,
+      run: async (job, signal) => {
         const files: SegmentFile[] = [];
-        for (const segment of work.segments) {
-          const ids = segment.chunks.flatMap((chunk) => [...(chunk.columns[1] as BigInt64Array)].map(Number));
-          const key = `${segment.symbol}-${segment.hour}-${planHash(work.identity)}`;
-          await this.put(() => this.world.putFile({ key, ids, content: ids.join(',') }), signal);
-          files.push({
-            kind: 'parquet',
-            table: work.table.name,
-            symbol: segment.symbol,
-            hour: segment.hour,
-            path: key,
-            rows: segment.rows,
-            bytes: 0,
-            crc32c: '00000000',
-            timestampMin: '0',
-            timestampMax: '0',
-          });
+        for (const segment of job.segments) {
+          signal.throwIfAborted();
+          const rows = rowsOf(segment);
+          const file = segmentFile(job, segment, rows);
+          const { symbol, hour } = segment;
+          const stored = { key: file.path, symbol, hour, ids: rows.ids, times: rows.times };
+          await world.call(
+            this.clock,
+            () => world.putFile({ ...stored, content: contentOf(rows) }),
+            () => world.chance.pick([lost(), new ZeptoError('STORE_DENIED', 'stop', 'not now')]),
+          );
+          files.push(file);
         }
-        const manifest = manifestOf(work);
-        const key = `${work.identity.partition}/${work.identity.offsetNext}-${planHash(work.identity)}`;
-        await this.put(() => this.world.putManifest(key, manifest), signal);
         return files;
       },
-    };
-  }
-
-  /** As an object store does it: until it is acknowledged. */
-  private async put(effect: () => unknown, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted();
-      try {
-        await this.world.call(this.clock, effect, () => new ZeptoError('STORE_UNAVAILABLE', 'retry', 'lost'));
-        return;
-      } catch {
-        await this.clock.sleep(20, signal);
-      }
-    }
+    });
   }
 
   private decoder(symbols: SymbolTable): RowDecoder {
@@ -224,7 +247,8 @@ export class Member {
             continue;
           }
           const row = rows.rows++;
-          (rows.columns[0]!.values as BigInt64Array)[row] = BigInt(record.hour) * HOUR_NS + BigInt(record.id);
+          const kafkaTimeNs = BigInt(records.timestampMs[i]!) * 1_000_000n;
+          (rows.columns[0]!.values as BigInt64Array)[row] = record.timeNs ?? kafkaTimeNs;
           (rows.columns[1]!.values as Uint32Array)[row] = symbols.codeOfName(record.symbol);
           (rows.columns[2]!.values as BigInt64Array)[row] = BigInt(record.id);
           rows.offset[row] = record.offset;
@@ -263,15 +287,31 @@ export class Member {
   }
 }
 
-function manifestOf(work: PlanWork): string {
-  return JSON.stringify({
-    hourLast: String(work.identity.hourLast),
-    offsetNext: work.identity.offsetNext,
-    previous: offsetPlanned(work.before.staircase, work.before.committed),
-    committedBefore: work.before.committed,
-    committedAfter: work.after.committed,
-    rows: work.segments.reduce((sum, { rows }) => sum + rows, 0),
-    counts: work.counts,
-    deadLetters: work.deadLetters.map(({ offset }) => offset),
-  });
+interface Rows {
+  readonly ids: readonly number[];
+  readonly times: readonly bigint[];
+}
+
+const rowsOf = ({ chunks }: SegmentSource): Rows => ({
+  times: chunks.flatMap((chunk) => [...(chunk.columns[0] as BigInt64Array)]),
+  ids: chunks.flatMap((chunk) => [...(chunk.columns[1] as BigInt64Array)].map(Number)),
+});
+
+const contentOf = ({ ids, times }: Rows): string => ids.map((id, row) => `${id}@${times[row]}`).join(',');
+
+function segmentFile(job: EncodeJob, segment: SegmentSource, rows: Rows): SegmentFile {
+  const bytes = Buffer.from(contentOf(rows));
+  const times = rows.times.toSorted((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  return {
+    kind: 'parquet',
+    table: job.table.name,
+    symbol: segment.symbol,
+    hour: segment.hour,
+    path: `${segment.symbol}-${segment.hour}-${planHash(job.plan)}`,
+    rows: segment.rows,
+    bytes: bytes.length,
+    crc32c: crc32cText(crc32cOf([bytes])),
+    timestampMin: String(times[0]),
+    timestampMax: String(times.at(-1)),
+  };
 }

@@ -5,11 +5,14 @@
 import { decodeMetadata } from '../../src/commit/metadata.ts';
 import type { SealPolicy } from '../../src/commit/plan.ts';
 import { hourCovered } from '../../src/commit/staircase.ts';
-import { Member } from './member.ts';
+import { planManifestsOf } from '../../src/format/layout.ts';
+import { parseManifest } from '../../src/format/manifest.ts';
+import { GROUP, Member } from './member.ts';
 import type { LogRecord } from './world.ts';
 import { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
+const HOUR_NS = 3_600_000_000_000n;
 const START_HOUR = 480_000;
 
 export interface Outcome {
@@ -96,12 +99,12 @@ export async function simulate(
   world.faults = { lostCalls: 0, latencyMs: 5 };
   for (const member of [...members]) kill(member);
   join();
-  await scheduler.runUntil(endMs + 60_000, () => {});
+  await scheduler.runUntil(endMs + 10_000, () => {});
   const last = members[0]!;
   void last.shard.flush();
-  await scheduler.runUntil(endMs + 90_000, () => {});
+  await scheduler.runUntil(endMs + 15_000, () => {});
   void last.shard.stop({ drain: true });
-  await scheduler.runUntil(endMs + 120_000, () => {});
+  await scheduler.runUntil(endMs + 20_000, () => {});
   if (last.stoppedWith !== null) world.violation(`the last member stopped: ${last.stoppedWith.message}`);
   checkWorld(world);
   checkComplete(world);
@@ -109,7 +112,7 @@ export async function simulate(
   return {
     seed,
     violations: world.violations,
-    records: world.nextId,
+    records: world.published.length,
     files: world.files.size,
     plans: world.manifests.size,
     kills,
@@ -133,15 +136,14 @@ function randomPolicy({ chance }: World): SealPolicy {
 function randomRecord({ chance, scheduler }: World): Omit<LogRecord, 'offset' | 'id'> {
   const kind = chance.happens(0.05) ? 'undecodable' : chance.happens(0.03) ? 'tombstone' : 'row';
   // Hours before the present, so that they close; a few late ones, a few in the future.
-  const hour = START_HOUR - 3 + Math.floor((scheduler.nowMs - START_HOUR * HOUR_MS) / 2000);
+  const current = START_HOUR - 3 + Math.floor((scheduler.nowMs - START_HOUR * HOUR_MS) / 2000);
   const late = chance.happens(0.2) ? -chance.below(4) : 0;
   const future = chance.happens(0.01) ? 1000 : 0;
-  return {
-    kind,
-    symbol: `S${chance.below(4)}`,
-    hour: hour + late + future,
-    timestampMs: scheduler.nowMs,
-  };
+  const isTimed = chance.happens(0.95);
+  const timestampMs = scheduler.nowMs - chance.below(1000);
+  const hour = isTimed ? current + late + future : Math.floor(timestampMs / HOUR_MS);
+  const timeNs = isTimed ? BigInt(hour) * HOUR_NS + BigInt(chance.below(1_000_000)) : null;
+  return { kind, symbol: `S${chance.below(4)}`, hour, timeNs, timestampMs };
 }
 
 /** Holds at every moment: no row or dead letter twice; what the committed record covers stands exactly once. */
@@ -194,33 +196,41 @@ function checkComplete(world: World): void {
     world.violation(`${undecodable.length} undecodable records, ${letters} dead letters`);
 }
 
-/** The manifests of each partition form one chain: no gap, no overlap, counts that add up. */
+/** The manifests of each partition form one chain: no gap, no overlap, counts that add up, and every file is named once. */
 function checkManifests(world: World): void {
+  const named = new Set<string>();
   world.partitions.forEach((partition, index) => {
+    const folder = planManifestsOf('', GROUP, world.topic, index);
     const chain = [...world.manifests]
-      .filter(([key]) => key.startsWith(`${index}/`))
-      .map(([, content]) => JSON.parse(content))
-      .sort((a, b) => a.offsetNext - b.offsetNext || a.committedAfter - b.committedAfter);
-    let unsealed = 0;
-    chain.forEach((plan, i) => {
-      const before = i === 0 ? plan.previous : chain[i - 1].offsetNext;
-      if (plan.previous !== before)
-        world.violation(`plan ${index}/${plan.offsetNext} follows ${plan.previous}, expected ${before}`);
-      const records = partition.records.filter(
-        ({ offset }) => offset >= plan.previous && offset < plan.offsetNext,
+      .filter(([key]) => key.startsWith(folder))
+      .map(([key, content]) => parseManifest(Buffer.from(content), key))
+      .sort(
+        (a, b) => a.plan.offsetNext - b.plan.offsetNext || a.committedAfter.offset - b.committedAfter.offset,
       );
-      if (records.length !== plan.counts.records)
-        world.violation(
-          `plan ${index}/${plan.offsetNext} counts ${plan.counts.records} records of ${records.length}`,
-        );
-      const accounted = plan.counts.rowsDecoded + plan.deadLetters.length + plan.counts.tombstones;
-      if (accounted !== records.length)
-        world.violation(
-          `plan ${index}/${plan.offsetNext} accounts for ${accounted} of ${records.length} records`,
-        );
-      if (unsealed + plan.counts.rowsDecoded !== plan.rows + plan.counts.rowsUnsealed)
-        world.violation(`plan ${index}/${plan.offsetNext}: rows do not add up`);
-      unsealed = plan.counts.rowsUnsealed;
+    let unsealed = 0;
+    chain.forEach(({ plan, previousOffsetNext, counts, files }, i) => {
+      const name = `plan ${index}/${plan.offsetNext}`;
+      const before = i === 0 ? previousOffsetNext : chain[i - 1]!.plan.offsetNext;
+      if (previousOffsetNext !== before)
+        world.violation(`${name} follows ${previousOffsetNext}, expected ${before}`);
+      const records = partition.records.filter(
+        ({ offset }) => offset >= previousOffsetNext && offset < plan.offsetNext,
+      ).length;
+      if (records !== counts.records)
+        world.violation(`${name} counts ${counts.records} records of ${records}`);
+      const accounted = counts.rowsDecoded + counts.deadLettered + counts.tombstones;
+      if (accounted !== records) world.violation(`${name} accounts for ${accounted} of ${records} records`);
+      if (unsealed + counts.rowsDecoded !== counts.rowsSealed + counts.rowsUnsealed)
+        world.violation(`${name}: rows do not add up`);
+      unsealed = counts.rowsUnsealed;
+      for (const { path, rows } of files) {
+        if (world.files.get(path)?.ids.length !== rows)
+          world.violation(`${name}: ${path} has not ${rows} rows`);
+        if (named.has(path)) world.violation(`${path} is named twice`);
+        named.add(path);
+      }
     });
   });
+  for (const key of world.files.keys())
+    if (!named.has(key)) world.violation(`${key} stands and no plan names it`);
 }

@@ -10,7 +10,7 @@ import {
   topicPartitionKey,
 } from '../../src/ports.ts';
 import type { ProcessClock } from './scheduler.ts';
-import type { World } from './world.ts';
+import type { LogRecord, World } from './world.ts';
 
 export class SimulatedSource implements TickSource {
   private listener: SourceListener | null = null;
@@ -85,8 +85,8 @@ export class SimulatedSource implements TickSource {
 
   private fetch(partition: number, position: number): RecordBatch | null {
     const { records, end } = this.world.partitions[partition]!;
-    let first = records.findIndex(({ offset }) => offset >= position);
-    if (first < 0) return null;
+    let first = firstAtOrAbove(records, position);
+    if (first === records.length) return null;
     const count = Math.min(1 + this.world.chance.below(25), records.length - first);
     const taken = records.slice(first, first + count);
     const offsetLast = taken[taken.length - 1]!.offset;
@@ -109,4 +109,15 @@ export class SimulatedSource implements TickSource {
   private inTurn(run: () => Promise<void>): void {
     this.chain = this.chain.then(run).catch(() => {});
   }
+}
+
+function firstAtOrAbove(records: readonly LogRecord[], position: number): number {
+  let low = 0;
+  let high = records.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (records[middle]!.offset < position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

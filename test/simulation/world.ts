@@ -2,6 +2,7 @@
 // Why: the real commit, recovery, shard and hot store run against it, with every I/O able to fail, hang or be the last.
 // Invariant: an effect happens at once or not at all; whether the caller learns of it is a separate matter.
 
+import { parseManifest } from '../../src/format/manifest.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { CommittedOffset, DeadLetter } from '../../src/ports.ts';
 import { Chance, type ProcessClock, Scheduler } from './scheduler.ts';
@@ -11,7 +12,10 @@ export interface LogRecord {
   readonly id: number;
   readonly kind: 'row' | 'undecodable' | 'tombstone';
   readonly symbol: string;
+  /** Of its event time, or of its Kafka time when it carries none. */
   readonly hour: number;
+  readonly timeNs: bigint | null;
+  /** Kafka's own. */
   readonly timestampMs: number;
 }
 
@@ -20,13 +24,18 @@ export interface WorldPartition {
   /** Next offset that a producer gets. */
   end: number;
   epoch: number;
+  /** The commit log that fenced last. */
+  owner: object | null;
   committed: CommittedOffset | null;
   readonly deadLetters: DeadLetter[];
 }
 
 export interface StoredFile {
   readonly key: string;
+  readonly symbol: number;
+  readonly hour: number;
   readonly ids: readonly number[];
+  readonly times: readonly bigint[];
   /** What a reader would find, in full: two writers of one key must agree on it. */
   readonly content: string;
 }
@@ -48,7 +57,8 @@ export class World {
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
   faults: Faults;
-  nextId = 0;
+  /** Every record published, by id. */
+  readonly published: LogRecord[] = [];
   /** Told what happens, line by line; for looking at one seed. */
   readonly trace: ((line: string) => void) | null;
 
@@ -62,6 +72,7 @@ export class World {
       records: [],
       end: this.chance.below(1000),
       epoch: 0,
+      owner: null,
       committed: null,
       deadLetters: [],
     }));
@@ -106,10 +117,13 @@ export class World {
   publish(partition: number, record: Omit<LogRecord, 'offset' | 'id'>): void {
     const target = this.partitions[partition]!;
     if (this.chance.happens(0.1)) target.end += 1 + this.chance.below(3);
-    target.records.push({ ...record, offset: target.end++, id: this.nextId++ });
+    const made = { ...record, offset: target.end++, id: this.published.length };
+    target.records.push(made);
+    this.published.push(made);
   }
 
   putFile(file: StoredFile): 'created' | 'exists' {
+    this.checkRows(file);
     const known = this.files.get(file.key);
     if (known !== undefined && known.content !== file.content)
       this.violation(`${file.key} was written with ${known.content}, now with ${file.content}`);
@@ -119,11 +133,27 @@ export class World {
     return 'created';
   }
 
-  putManifest(key: string, content: string): void {
+  putManifest(key: string, content: string): 'created' | 'exists' {
+    for (const { path } of parseManifest(Buffer.from(content), key).files)
+      if (!this.files.has(path)) this.violation(`manifest ${key} names ${path}, which does not stand`);
     const known = this.manifests.get(key);
     if (known !== undefined && known !== content)
       this.violation(`manifest ${key} was ${known}, now ${content}`);
     this.manifests.set(key, content);
+    return known === undefined ? 'created' : 'exists';
+  }
+
+  /** Each row is the one that was published, in the file of its symbol and hour. */
+  private checkRows(file: StoredFile): void {
+    file.ids.forEach((id, row) => {
+      const { symbol, hour, timeNs, timestampMs } = this.published[id]!;
+      if (file.symbol !== this.symbols.indexOf(symbol))
+        this.violation(`${file.key}: row ${id} is of symbol ${symbol}, id ${this.symbols.indexOf(symbol)}`);
+      if (file.hour !== hour) this.violation(`${file.key}: row ${id} is of hour ${hour}`);
+      const time = timeNs ?? BigInt(timestampMs) * 1_000_000n;
+      if (file.times[row] !== time)
+        this.violation(`${file.key}: row ${id} has time ${file.times[row]}, not ${time}`);
+    });
   }
 
   commit(
