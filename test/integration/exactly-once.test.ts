@@ -155,7 +155,7 @@ describe('exactly once', () => {
     const here = await scene('local', 1);
     const member = here.start(...(trigger === 'hour-closed' ? [] : never), ...flags);
     await member.ready();
-    await here.ledger.start({ total: trigger === 'memory' ? 500_000 : 12_000 });
+    await here.ledger.start({ total: { memory: 500_000, bytes: 60_000 }[trigger] ?? 12_000 });
     if (trigger === 'demand') {
       await sleep(1_000);
       await member.flush();
