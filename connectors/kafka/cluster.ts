@@ -74,6 +74,8 @@ const UNKNOWN_TOPIC_PATIENCE_MS = 2_000;
 /** A broker that could not be reached is not tried again before: everybody who needs it shares the one attempt. */
 const RECONNECT_PAUSE_MS = 200;
 
+const SAY_AWAY_PAUSE_MS = 10_000;
+
 /** Long polls have a connection of their own. */
 type Lane = 'requests' | 'waiting';
 
@@ -93,6 +95,7 @@ export function openCluster(
   const topics = new Map<string, Promise<ClusterLayout['topics'][number]>>();
   let bootstrapNext = Math.floor(clock.random() * connection.brokers.length);
   let closed = false;
+  let saidAwayAtMs = Number.NEGATIVE_INFINITY;
 
   // -- connections ---------------------------------------------------------------------------------------
 
@@ -252,6 +255,17 @@ export function openCluster(
     }
   }
 
+  /** Whoever waits for Kafka says so, but not each of them each time. */
+  function sayAway(failure: ZeptoError): void {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - saidAwayAtMs < SAY_AWAY_PAUSE_MS) return;
+    saidAwayAtMs = nowMs;
+    logger.warn(
+      { code: failure.code, error: failure.message },
+      'Kafka does not answer yet, trying again with back-off',
+    );
+  }
+
   async function ask<Answer>(
     target: Target,
     request: KafkaRequest<Answer>,
@@ -274,6 +288,7 @@ export function openCluster(
       const passedMs = clock.monotonicMs() - startMs;
       const mayBeNew = failure.code === 'KAFKA_TOPIC_MISSING' && passedMs < UNKNOWN_TOPIC_PATIENCE_MS;
       if (closed || passedMs >= patienceMs || (failure.action !== 'retry' && !mayBeNew)) throw failure;
+      if (failure.code === 'KAFKA_UNREACHABLE') sayAway(failure);
       await clock.sleep(backoffMs(attempt, 5, 500, clock), signal).catch(() => {
         throw failure;
       });

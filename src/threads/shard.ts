@@ -71,7 +71,6 @@ const opened: { close(): Promise<void> }[] = [];
 async function start(): Promise<void> {
   const connection = kafka;
   const cluster = openCluster(connection, logger, clock);
-  const directory = await openDirectory(cluster);
   const offsets = openOffsetStore({
     cluster,
     group: group.id,
@@ -79,7 +78,10 @@ async function start(): Promise<void> {
     logger,
     deadLetterTopicName: (topic) => `${topic}${kafka.deadLetterSuffix}`,
   });
-  opened.push(directory, offsets);
+  // Before anything that may fail: an open connection keeps the thread, and so the process, from ending.
+  opened.push(offsets);
+  const directory = await openDirectory(cluster);
+  opened.unshift(directory);
   await refuseShortRetention(offsets);
   const assigner = new SymbolAssigner(symbols, directory, clock, logger);
   const writer =

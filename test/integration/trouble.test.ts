@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Services, startServices } from '../../services/up.ts';
 import { type HttpFaultProxy, s3Error, startHttpFaultProxy } from '../support/http-fault-proxy.ts';
 import { killMembers, type MemberProcess } from '../support/member.ts';
@@ -40,6 +40,7 @@ describe('a broker', () => {
   beforeAll(async () => {
     own = await startServices({ with: ['kafka'], report: () => {} });
   });
+  beforeEach(() => own.kafka.start());
   afterAll(() => own?.stop());
 
   it('that is down when the member starts is waited for, and said', async () => {
@@ -211,13 +212,22 @@ describe('offsets', () => {
   it('with metadata of a newer version are refused and left alone', async () => {
     const scene = await openScene({ home, brokers, s3: null, partitions: 1 });
     const { topic } = scene;
-    await scene.ledger.start({ total: 100 });
+    await scene.ledger.start({ total: 1_000 });
+    await settle(scene, scene.start());
     const metadata = 'zepto9 of a later release';
     await commitWith(metadata, '42', topic);
 
     const said = await refused(scene.start(), 30_000);
     expect(said).toMatch(/written by a newer version \(format 9, this build reads format 1\): upgrade/);
     expect(await committed(topic)).toEqual([{ partition: 0, offset: '42', metadata }]);
+    await expectEachOnce(scene);
+  });
+
+  it('whose symbol topic has gone are refused: a new one would give the ids to other names', async () => {
+    const scene = await openScene({ home, brokers, s3: null, partitions: 1 });
+    await commitWith('zepto1 …', '0', scene.topic);
+    const said = await refused(scene.start(), 30_000);
+    expect(said).toMatch(/symbol topic \S+ does not exist.*--symbols-topic or restore the topic/);
   });
 
   it.each(['deleted', 'reset'] as const)(

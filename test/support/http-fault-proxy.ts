@@ -40,6 +40,8 @@ export interface HttpFaultProxy {
   /** `http://127.0.0.1:port` */
   readonly url: string;
   readonly seen: readonly SeenRequest[];
+  /** Status of each answer that the server gave. */
+  readonly answers: readonly number[];
   /** Opened to the proxy so far. */
   readonly connections: number;
   /** Requests that are not over. */
@@ -54,6 +56,7 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   const agent = new http.Agent({ keepAlive: true });
   const sockets = new Set<Duplex>();
   const seen: SeenRequest[] = [];
+  const answers: number[] = [];
   let inFlight = 0;
   let connections = 0;
   let choose: (request: SeenRequest) => RequestFault = () => ({ kind: 'pass' });
@@ -61,6 +64,7 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   function pass(request: http.IncomingMessage, answer: http.ServerResponse, fault: RequestFault): void {
     const { method, url, headers } = request;
     const onward = http.request({ agent, host: hostname, port, method, path: url, headers }, (answered) => {
+      answers.push(answered.statusCode!);
       if (fault.kind === 'drop-answer') {
         answered.resume().on('close', () => answer.destroy());
         return;
@@ -119,6 +123,7 @@ export async function startHttpFaultProxy(target: string): Promise<HttpFaultProx
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    answers,
     get connections() {
       return connections;
     },
