@@ -16,6 +16,10 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
   ['src/format/', ['src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   ['src/store/', ['src/store/', 'src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   ['src/commit/', ['src/commit/', 'src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
+  [
+    'src/verify/',
+    ['src/verify/', 'src/format/', 'src/commit/', 'src/columns/', 'src/kernel/', 'src/ports.ts'],
+  ],
   ['src/sql/', ['src/sql/', 'src/columns/', 'src/kernel/']],
   ['src/views/', ['src/views/', 'src/sql/', 'src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   [

@@ -152,7 +152,7 @@ export class Member {
       return result;
     };
     const takeOver = (): { epoch: number; committed: CommittedOffset | null } => {
-      if (isUnsettled && target.owner !== owner)
+      if (isUnsettled && world.fenceTellsOfOthers && target.owner !== owner)
         throw new ZeptoError('FENCED', 'rejoin', 'another owner took over meanwhile');
       target.owner = owner;
       target.epoch++;

@@ -56,6 +56,8 @@ export class World {
   readonly symbols: string[] = [];
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
+  /** Whether fencing after an unknown commit fails when another owner took over; else the record alone tells. */
+  readonly fenceTellsOfOthers: boolean;
   faults: Faults;
   /** Every record published, by id. */
   readonly published: LogRecord[] = [];
@@ -67,6 +69,7 @@ export class World {
     this.chance = new Chance(seed);
     this.scheduler = new Scheduler(startMs);
     this.hasConditionalWrites = this.chance.happens(0.7);
+    this.fenceTellsOfOthers = this.chance.happens(0.7);
     this.faults = { lostCalls: 0.03, latencyMs: 40 };
     this.partitions = Array.from({ length: partitions }, () => ({
       records: [],
