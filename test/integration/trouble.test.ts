@@ -50,7 +50,6 @@ describe('a broker', () => {
     await member.logged(new RegExp(`nothing listens at ${own.kafka.brokers}: check --brokers`), 30_000);
     await sleep(1_000);
     expect(member.log.length, 'lines logged while waiting').toBeLessThan(30);
-    expect((await member.get('/ready')).status).toBe(503);
     await own.kafka.start();
     await member.ready();
     await scene.ledger.start({ total: 5_000 });
@@ -61,18 +60,14 @@ describe('a broker', () => {
     const scene = await openScene({ home, brokers: own.kafka.brokers, s3: null, partitions: 2 });
     const member = scene.start('--seal-interval', '300ms');
     await member.ready();
-    void scene.ledger.start({ perSecond: 3_000 });
+    const flowing = scene.ledger.start({ total: 10_000 });
     await member.logged(/"message":"plan committed"/);
+    // The producer's own retries are not what is tested: it pauses, the member's plans do not.
+    await flowing;
     await own.kafka.kill();
-    await sleep(500);
+    await member.logged(/"code":"KAFKA_UNREACHABLE"/);
     await own.kafka.start();
-    const producedBefore = scene.ledger.produced;
-    await member.until(
-      () => (scene.ledger.produced > producedBefore + 3_000 ? true : undefined),
-      'ticks to flow again',
-      30_000,
-    );
-    await scene.ledger.stop();
+    await scene.ledger.start({ total: 20_000 });
     await settle(scene, member);
   });
 });
