@@ -12,8 +12,10 @@ import type { Sums } from './ticks.ts';
 export async function binSums(base: string): Promise<Sums> {
   let rows = 0;
   let volume = 0n;
+  const symbolRows: number[] = [];
   for (const symbol of await readdir(base)) {
     if (!/^\d+$/.test(symbol)) continue;
+    const rowsBefore = rows;
     for (const hour of await readdir(join(base, symbol))) {
       const segment = await openSegment(join(base, symbol, hour), localDisk);
       assert(segment !== null, `${symbol}/${hour} is a segment`);
@@ -21,6 +23,7 @@ export async function binSums(base: string): Promise<Sums> {
       rows += values.length;
       for (const value of values as BigInt64Array) volume += value;
     }
+    symbolRows.push(rows - rowsBefore);
   }
-  return { rows, volume: Number(volume) };
+  return { rows, volume: Number(volume), symbolRows: symbolRows.sort((a, b) => a - b) };
 }

@@ -13,7 +13,7 @@ import { binSums } from './bin-sums.ts';
 import { type Consumed, javaConsumerPerformance, kafkajsEachBatch } from './consumers.ts';
 import { Member } from './member.ts';
 import { publish } from './publish.ts';
-import { RECORDS_MAX, startSchemaRegistry, sums, type TickFormat } from './ticks.ts';
+import { checkSums, RECORDS_MAX, startSchemaRegistry, type TickFormat } from './ticks.ts';
 
 const PARTITIONS = 4;
 const TIMEOUT_MS = 180_000;
@@ -133,11 +133,7 @@ async function ingest(
     await member.flush();
     await member.until((state) => state.rowsHot === 0, 'rows sealed', TIMEOUT_MS);
     const found = await binSums(hdb);
-    const expected = sums(topic.records);
-    assert(
-      found.rows === expected.rows && found.volume === expected.volume,
-      `${group} holds ${JSON.stringify(found)} instead of ${JSON.stringify(expected)}`,
-    );
+    checkSums(group, found, topic.records);
     const cpuSeconds = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
     return {
       rowsPerSecond: topic.records / seconds,

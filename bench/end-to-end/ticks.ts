@@ -1,10 +1,11 @@
 // What: the data set of the end-to-end benchmarks: one hour of trades of 50 symbols, in each format.
 // Why: the same ticks in every format and for every peer make their figures comparable.
-// Invariant: tick i is the same in every run and format; `sums` says what a reader must find.
+// Invariant: tick i is the same in every run and format; `checkSums` knows what a reader must find.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { assert } from '../../src/kernel/assert.ts';
 
 export type TickFormat = 'json' | 'binary' | 'avro';
 
@@ -26,13 +27,27 @@ export interface TickWriter {
 export interface Sums {
   readonly rows: number;
   readonly volume: number;
+  /** Rows of each symbol, fewest first: ids differ from run to run. */
+  readonly symbolRows: readonly number[];
 }
 
-/** Volume of the first `records` ticks, exact. */
-export function sums(records: number): Sums {
+/** What the topic holds, and so must the reader. @throws when it does not. */
+export function checkSums(who: string, found: Sums, records: number): void {
+  const text = ({ rows, volume, symbolRows }: Sums): string => JSON.stringify({ rows, volume, symbolRows });
+  const expected = text(sums(records));
+  assert(text(found) === expected, `${who} holds ${text(found)} instead of ${expected}`);
+}
+
+/** Of the first `records` ticks, exact. */
+function sums(records: number): Sums {
   let volume = 0;
-  for (let i = 0; i < records; i++) volume += volumeOf(mixed(i));
-  return { rows: records, volume };
+  const symbolRows = new Int32Array(SYMBOLS);
+  for (let i = 0; i < records; i++) {
+    const hash = mixed(i);
+    volume += volumeOf(hash);
+    symbolRows[hash % SYMBOLS]!++;
+  }
+  return { rows: records, volume, symbolRows: [...symbolRows.filter((rows) => rows > 0).sort()] };
 }
 
 /** Ticks 0, 1, 2 …; `symbol()` before each `write()`. */
