@@ -13,7 +13,7 @@ import type { LoadedConfig } from './config/load.ts';
 import { Engine } from './engine/engine.ts';
 import type { EngineView } from './http-port.ts';
 import { systemClock } from './kernel/clock.ts';
-import { asZeptoError, ZeptoError } from './kernel/errors.ts';
+import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
 import type { Logger } from './ports.ts';
 import { ShardThread } from './threads/shard-thread.ts';
 import { openObjectStore, type StoreAbilities } from './threads/stores.ts';
@@ -121,16 +121,14 @@ export async function demo(args: readonly string[]): Promise<number> {
   return runDemo(args, start);
 }
 
-export async function verify(): Promise<number> {
-  throw notYet('verify');
+export async function verify(args: readonly string[]): Promise<number> {
+  const { runVerify } = await import('./commands/verify.ts');
+  return runVerify(args);
 }
 
-export async function inspect(): Promise<number> {
-  throw notYet('inspect');
-}
-
-function notYet(command: string): ZeptoError {
-  return new ZeptoError('CONFIG_INVALID', 'stop', `zepto ${command} is not part of this version`);
+export async function inspect(args: readonly string[]): Promise<number> {
+  const { runInspect } = await import('./commands/inspect.ts');
+  return runInspect(args);
 }
 
 /** The first signal that asks for an end; a second one ends at once. */

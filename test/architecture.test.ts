@@ -58,6 +58,7 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
   ['src/cli/', ['src/cli/', 'src/config/', 'src/kernel/']],
   ['src/main.ts', ['src/', 'connectors/', 'demo/']],
   ['src/threads/', ['src/', 'connectors/']],
+  ['src/commands/', ['src/', 'connectors/']],
   ['src/bin/', ['src/bin/', 'src/main.ts', 'src/cli.ts', 'src/config/', 'src/kernel/']],
   ['connectors/', ['src/ports.ts', 'src/http-port.ts', 'src/columns/', 'src/kernel/']],
   ['services/', ['services/', 'src/kernel/']],

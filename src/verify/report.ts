@@ -3,6 +3,7 @@
 // Invariant: every problem is counted; of very many only the first ones are kept.
 
 export type ProblemKind =
+  | 'nothing'
   | 'manifest-unreadable'
   | 'manifest-misplaced'
   | 'gap'

@@ -57,6 +57,12 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   }
   keys.sort();
   progress(`${keys.length} manifests`);
+  if (keys.length === 0)
+    findings.problem(
+      'nothing',
+      prefix,
+      'no manifest of a plan stands here: is it the right prefix, folder, group?',
+    );
   await inventory.addTable(ROOT_TABLE, signal);
   await readManifests(keys, work);
   for (const chain of work.chains.values()) {

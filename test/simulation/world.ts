@@ -70,7 +70,7 @@ export class World {
     this.scheduler = new Scheduler(startMs);
     this.hasConditionalWrites = this.chance.happens(0.7);
     this.fenceTellsOfOthers = this.chance.happens(0.7);
-    this.faults = { lostCalls: 0.03, latencyMs: 40 };
+    this.faults = { lostCalls: this.chance.pick([0.02, 0.05, 0.15]), latencyMs: 40 };
     this.partitions = Array.from({ length: partitions }, () => ({
       records: [],
       end: this.chance.below(1000),

@@ -266,7 +266,9 @@ describe('verify', () => {
     expect(kinds(await check(bucket))).toContain('manifest-misplaced');
   });
 
-  it('looks at one group when asked to', async () => {
-    expect((await check(bucket, { group: 'another' })).partitions).toEqual([]);
+  it('looks at one group when asked to, and does not call nothing sound', async () => {
+    expect((await check(bucket, { group: 'g' })).isSound).toBe(true);
+    expect(kinds(await check(bucket, { group: 'another' }))).toEqual(['nothing']);
+    expect(kinds(await check(bucket, { prefix: 'tick' }))).toEqual(['nothing']);
   });
 });
