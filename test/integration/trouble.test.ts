@@ -232,7 +232,7 @@ describe('offsets', () => {
       const { topic } = scene;
       await scene.ledger.start({ total: 2_000 });
       const member = scene.start();
-      await sealAll(member);
+      await sealAll(member, scene.ledger);
       expect(await member.drain()).toBe(0);
       const admin = kafka.admin();
       await admin.connect();

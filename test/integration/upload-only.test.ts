@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest';
 import type { S3Connection } from '../../services/s3.ts';
 import { type Services, startServices } from '../../services/up.ts';
@@ -87,13 +87,13 @@ it('the policy is enforced: the same credential can neither read nor write elsew
   const client = s3Client(uploader);
   const { bucket: Bucket } = uploader;
   const root = s3Client(versity.s3.connection);
-  const { Contents } = await root.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }));
+  const Key = 'scene-there/x';
+  await root.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }));
   root.destroy();
-  const { Key } = Contents![0]!;
   const denied = { $metadata: { httpStatusCode: 403 } };
   await expect(client.send(new GetObjectCommand({ Bucket, Key }))).rejects.toMatchObject(denied);
-  await expect(client.send(new PutObjectCommand({ Bucket, Key: 'elsewhere/x', Body: 'x' }))).rejects.toThrow(
-    /Access Denied/i,
-  );
+  await expect(
+    client.send(new PutObjectCommand({ Bucket, Key: 'elsewhere/x', Body: 'x' })),
+  ).rejects.toMatchObject(denied);
   client.destroy();
 });

@@ -78,19 +78,21 @@ export async function settle(
   scene: Scene,
   member: MemberProcess = scene.start('--seal-interval', '1s'),
 ): Promise<void> {
-  await sealAll(member);
+  await sealAll(member, scene.ledger);
   expect(await member.drain(), member.tail()).toBe(0);
   await expectEachOnce(scene);
 }
 
-/** Resolves when the member owns partitions and no row of them waits in memory. */
-export async function sealAll(member: MemberProcess): Promise<void> {
+/** Resolves when the member has taken in every record of the ledger and no row waits in memory. */
+export async function sealAll(member: MemberProcess, ledger: Ledger): Promise<void> {
   await member.ready(90_000);
   await member.until(
     async () => {
       const partitions = await member.partitions();
+      // What the member knows of the end may be old; the ledger's topic has no gaps, so positions add up to its records.
+      const taken = partitions.reduce((sum, one) => sum + one.position, 0);
       const isDone =
-        partitions.length > 0 &&
+        taken === ledger.produced + ledger.undecodable &&
         partitions.every((one) => one.lag === 0 && one.rows_hot === 0 && one.state === 'ACTIVE');
       if (!isDone) await member.flush();
       return isDone ? true : undefined;
