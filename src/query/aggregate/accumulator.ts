@@ -1,0 +1,30 @@
+// What: what every aggregate is: a state per group that takes rows, takes other states, and gives values.
+// Why: GROUP BY, SAMPLE BY, WINDOW JOIN and window frames differ in which rows belong together, not in what is done with them.
+// Invariant: adding rows in pieces and merging gives what adding all of them gives.
+
+import type { Vector } from '../vector.ts';
+
+export interface Accumulator {
+  /** Makes room for groups [0, groups); new ones are empty. */
+  grow(groups: number): void;
+  /** Adds row i of the arguments to group ids[i], i < rows; an id below 0 is no group. Rows come in storage order. */
+  add(args: readonly Vector[], ids: Int32Array, rows: number): void;
+  /** Adds what group `from` holds to group `into`; its rows come after those of `into`. `from` stays as it is. */
+  merge(into: number, from: number): void;
+  /** Empties a group. */
+  reset(group: number): void;
+  /** Values of groups [0, groups). */
+  finish(groups: number): Vector;
+}
+
+/** A larger copy when it is too small for `length`; what is new is 0. */
+export function roomFor<T extends Float64Array | Int32Array | Uint8Array | Uint32Array | BigInt64Array>(
+  array: T,
+  length: number,
+): T {
+  if (array.length >= length) return array;
+  const capacity = Math.max(8, length, array.length * 2);
+  const larger = new (array.constructor as new (size: number) => T)(capacity);
+  (larger as Uint8Array).set(array as Uint8Array);
+  return larger;
+}

@@ -1,0 +1,82 @@
+// What: sums of integers, one per group, exact at any size.
+// Why: a double adds integers exactly up to 2^53; only what lies beyond is carried in a BigInt.
+// Invariant: sums[group] + carry = the sum; |sums[group]| ≤ 2^52 between additions, so that a narrow value can be added exactly.
+
+import { bigintAt, type IntegerVector, NARROW_MAX } from '../vector.ts';
+import { roomFor } from './accumulator.ts';
+
+export class ExactSums {
+  private sums = new Float64Array(0);
+  private readonly carries = new Map<number, bigint>();
+
+  grow(groups: number): void {
+    this.sums = roomFor(this.sums, groups);
+  }
+
+  /** `value` is a whole number of at most NARROW_MAX. */
+  add(group: number, value: number): void {
+    const sum = this.sums[group]! + value;
+    this.sums[group] = sum;
+    if (sum > NARROW_MAX || sum < -NARROW_MAX) this.carry(group);
+  }
+
+  addBigint(group: number, value: bigint): void {
+    this.carries.set(group, (this.carries.get(group) ?? 0n) + value);
+  }
+
+  /** left[row] × right[row], exactly. */
+  addProduct(group: number, left: number, right: number): void {
+    const product = left * right;
+    if (product <= NARROW_MAX && product >= -NARROW_MAX) this.add(group, product);
+    else this.addBigint(group, BigInt(left) * BigInt(right));
+  }
+
+  /** Adds the values that are not NULL, and counts them. */
+  addAll(vector: IntegerVector, ids: Int32Array, rows: number, counts: Float64Array): void {
+    if (vector.kind === 'int' && vector.base === 0n) {
+      const { values } = vector;
+      for (let i = 0; i < rows; i++) {
+        const group = ids[i]!;
+        const value = values[i]!;
+        if (group < 0 || Number.isNaN(value)) continue;
+        this.add(group, value);
+        counts[group]!++;
+      }
+      return;
+    }
+    for (let i = 0; i < rows; i++) {
+      const group = ids[i]!;
+      if (group < 0) continue;
+      const value = bigintAt(vector, i);
+      if (value === null) continue;
+      this.addBigint(group, value);
+      counts[group]!++;
+    }
+  }
+
+  merge(into: number, from: number): void {
+    this.add(into, this.sums[from]!);
+    const carry = this.carries.get(from);
+    if (carry !== undefined) this.addBigint(into, carry);
+  }
+
+  reset(group: number): void {
+    this.sums[group] = 0;
+    this.carries.delete(group);
+  }
+
+  total(group: number): bigint {
+    return (this.carries.get(group) ?? 0n) + BigInt(this.sums[group]!);
+  }
+
+  /** The nearest double. */
+  approximate(group: number): number {
+    const carry = this.carries.get(group);
+    return carry === undefined ? this.sums[group]! : Number(carry + BigInt(this.sums[group]!));
+  }
+
+  private carry(group: number): void {
+    this.addBigint(group, BigInt(this.sums[group]!));
+    this.sums[group] = 0;
+  }
+}

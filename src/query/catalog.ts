@@ -1,0 +1,32 @@
+// What: a snapshot as the analysis sees it: tables with their columns and event times.
+// Why: names are checked against exactly the tables that will be read.
+// Invariant: columns stand in declared order, so that their indexes are those of the table's schema.
+
+import type { TableFunction, TableName } from '../sql/ast.ts';
+import type { Catalog, OutputColumn, SourceTable } from '../sql/scope.ts';
+import { typeOfColumn } from '../sql/types.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** `files`: columns of each duckdb('path') of the query, by path. */
+export function catalogOf(
+  tables: Snapshot['tables'],
+  files: ReadonlyMap<string, readonly OutputColumn[]>,
+): Catalog {
+  return {
+    table({ schema, name }: TableName): SourceTable | undefined {
+      if (schema !== null && schema !== 'default') return undefined;
+      const table = tables.get(name)?.schema;
+      if (table === undefined) return undefined;
+      return {
+        columns: table.columns.map((column) => ({ name: column.name, type: typeOfColumn(column) })),
+        timestamp: table.columns[table.timestampColumn]!.name,
+      };
+    },
+    tableFunction({ args }: TableFunction): SourceTable | undefined {
+      const path = args[0];
+      const columns = path?.kind === 'string' ? files.get(path.value) : undefined;
+      return columns && { columns, timestamp: null };
+    },
+    tableNames: () => tables.keys(),
+  };
+}

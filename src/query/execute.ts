@@ -1,0 +1,151 @@
+// What: a parsed query over a snapshot → its result, block by block.
+// Why: the one way in: HTTP, views and tests run queries through it.
+// Invariant: the snapshot is released exactly when the result has been read, closed or has failed.
+
+import { ZeptoError } from '../kernel/errors.ts';
+import { analyzeQuery } from '../sql/analyze.ts';
+import type { Query, Statement } from '../sql/ast.ts';
+import type { OutputColumn } from '../sql/scope.ts';
+import { sourcesOf } from '../sql/sources.ts';
+import { type DataType, decimal, STRING, typesByName } from '../sql/types.ts';
+import { Columns, type Flow } from './block.ts';
+import { catalogOf } from './catalog.ts';
+import { explainPlan } from './explain.ts';
+import { planQuery, type QueryPlan } from './plan.ts';
+import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
+import { resultBlock } from './result-block.ts';
+import { type ExecuteOptions, Run } from './run.ts';
+import type { Snapshot } from './snapshot.ts';
+import { runSubqueries } from './subqueries.ts';
+import { textVector } from './vector.ts';
+
+export type { ExecuteOptions } from './run.ts';
+
+/**
+ * Plans the statement and begins to run it. SELECT and EXPLAIN of one; other statements are not queries.
+ * @throws ZeptoError SQL_NAME, SQL_TYPE, SQL_UNSUPPORTED before a row is read; the snapshot is released then too.
+ */
+export async function execute(
+  statement: Statement,
+  snapshot: Snapshot,
+  options: ExecuteOptions,
+): Promise<ResultSet> {
+  const stats = emptyStats();
+  const run = new Run(snapshot, options, stats);
+  try {
+    const explained = statement.kind === 'explain' ? statement.statement : statement;
+    if (explained.kind !== 'select')
+      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `${explained.kind} is not a query`, {
+        context: { position: explained.at },
+      });
+    const { plan, columns } = await planned(explained.query, snapshot, run);
+    if (statement.kind !== 'explain') return resultOf(columns, flowOf(plan, run), run);
+    return resultOf(
+      [{ name: 'plan', type: STRING }],
+      explained.kind === 'select' ? explainFlow(plan, run, statement.analyze) : flowOf(plan, run),
+      run,
+    );
+  } catch (error) {
+    run.end();
+    throw error;
+  }
+}
+
+async function planned(
+  query: Query,
+  snapshot: Snapshot,
+  run: Run,
+): Promise<{ plan: QueryPlan; columns: readonly OutputColumn[] }> {
+  const files = new Map<string, readonly OutputColumn[]>();
+  for (const source of sourcesOf(query)) {
+    const path = source.kind === 'table-function' ? source.args[0] : undefined;
+    if (path?.kind !== 'string' || files.has(path.value)) continue;
+    files.set(path.value, await fileColumns(path.value, run));
+  }
+  const analysis = analyzeQuery(query, catalogOf(snapshot.tables, files));
+  return { plan: planQuery(query, analysis, snapshot.tables), columns: analysis.columns };
+}
+
+async function fileColumns(path: string, run: Run): Promise<OutputColumn[]> {
+  const { analytic } = run.options;
+  if (analytic === undefined || analytic === null)
+    throw new ZeptoError(
+      'SQL_UNSUPPORTED',
+      'stop',
+      `duckdb('${path}') needs the analytic engine, which is off`,
+    );
+  const columns = await analytic.describe(path, run.signal);
+  return columns.map(({ name, type }) => ({ name, type: dataType(type) }));
+}
+
+function dataType(text: string): DataType {
+  const match = /^DECIMAL\((\d+), *(\d+)\)$/.exec(text);
+  if (match !== null) return decimal(Number(match[1]), Number(match[2]));
+  return typesByName.get(text) ?? STRING;
+}
+
+function* flowOf(plan: QueryPlan, run: Run): Flow {
+  yield* runSubqueries(plan.subqueries, run);
+  yield* plan.root.open(run);
+}
+
+function* explainFlow(plan: QueryPlan, run: Run, analyze: boolean): Flow {
+  if (analyze) for (const item of flowOf(plan, run)) if (item instanceof Promise) yield item;
+  const lines = explainPlan(plan, analyze ? run.stats : null);
+  const codes = Uint32Array.from(lines, (line) => run.texts.codeOf(line));
+  yield new Columns(lines.length, [textVector(codes)]);
+}
+
+function resultOf(columns: readonly OutputColumn[], flow: Flow, run: Run): ResultSet {
+  let isOpen = true;
+  const close = (): void => {
+    if (!isOpen) return;
+    isOpen = false;
+    flow.return();
+    run.end();
+  };
+  const next = async (): Promise<ResultBlock | null> => {
+    if (!isOpen) return null;
+    try {
+      for (;;) {
+        const item = flow.next();
+        if (item.done === true) {
+          close();
+          return null;
+        }
+        if (item.value instanceof Promise) {
+          await item.value;
+          if (!isOpen) return null;
+          continue;
+        }
+        const block = resultBlock(item.value, columns.length, run.texts);
+        run.stats.rowsReturned += block.rows;
+        const { rowsMax } = run.options.limits;
+        if (run.stats.rowsReturned > rowsMax)
+          throw new ZeptoError(
+            'LIMIT_EXCEEDED',
+            'stop',
+            `the result has more than ${rowsMax} rows (limit rowsMax): add a LIMIT`,
+            { context: { limit: 'rowsMax', rowsMax } },
+          );
+        return block;
+      }
+    } catch (error) {
+      close();
+      throw error;
+    }
+  };
+  return {
+    columns,
+    stats: run.stats,
+    next,
+    close,
+    async *[Symbol.asyncIterator]() {
+      try {
+        for (let block = await next(); block !== null; block = await next()) yield block;
+      } finally {
+        close();
+      }
+    },
+  };
+}

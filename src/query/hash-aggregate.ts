@@ -1,0 +1,118 @@
+// What: GROUP BY: rows to groups by their keys, groups to one row each.
+// Why: every grouping that no kernel takes comes here: any keys, any aggregates, any input.
+// Invariant: groups come in the order in which their first rows did; without keys there is one group, even of no rows.
+
+import type { Call, Expression } from '../sql/ast.ts';
+import { printExpression } from '../sql/print-expression.ts';
+import type { SqlType } from '../sql/types.ts';
+import { type Aggregate, makeAggregate } from './aggregate/make.ts';
+import { Columns, each, type Flow, type Operator } from './block.ts';
+import { compile } from './expression/compile.ts';
+import { coerced } from './expression/compiled.ts';
+import { decodeTuples, encodeTuples, KeyTable, tupleWords } from './keys.ts';
+import type { Binding } from './rows.ts';
+import { scopeOf } from './rows.ts';
+import type { Run } from './run.ts';
+import { Scratch } from './scratch.ts';
+import { BLOCK_ROWS, kindOf, tailOf, type Vector } from './vector.ts';
+
+/** What a group's states take, roughly, per aggregate. */
+const STATE_BYTES = 32;
+
+export interface AggregateSpec {
+  readonly keys: readonly Expression[];
+  /** By key, where it is not the aggregate's own. */
+  readonly bindings: readonly Binding[];
+  readonly calls: readonly Call[];
+  /** Event time of the input, for first and last; null: the order of rows. */
+  readonly time: Expression | null;
+}
+
+/** Columns: the keys, then the calls. */
+export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Binding): Operator {
+  const typeOf = (e: Expression): SqlType => storable(binding.types.get(e)!);
+  return {
+    types: [...spec.keys.map(typeOf), ...spec.calls.map(typeOf)],
+    label: spec.keys.length === 0 ? 'Aggregate' : 'Group',
+    details: [
+      ...(spec.keys.length === 0 ? [] : [`by ${spec.keys.map(printExpression).join(', ')}`]),
+      spec.calls.map(printExpression).join(', ') || 'no aggregate',
+    ],
+    inputs: [input],
+    *open(run) {
+      const groups = new Groups(spec, binding, run);
+      yield* each(input.open(run), (block) => groups.take(block));
+      yield* groups.rows();
+    },
+  };
+}
+
+/** A key that is an untyped NULL is kept as an integer. */
+export const storable = (type: SqlType): SqlType => (type.name === 'NULL' ? { name: 'INT64' } : type);
+
+class Groups {
+  private readonly run: Run;
+  private readonly keyTypes: readonly SqlType[];
+  private readonly keys;
+  private readonly aggregates: readonly Aggregate[];
+  private readonly table: KeyTable;
+  private readonly words = new Scratch();
+  private readonly ids = new Scratch();
+  private groups = 0;
+
+  constructor(spec: AggregateSpec, binding: Binding, run: Run) {
+    const scope = scopeOf(run, binding);
+    this.run = run;
+    this.keyTypes = spec.keys.map((key) => storable(binding.types.get(key)!));
+    this.keys = spec.keys.map((key, i) =>
+      coerced(compile(key, scopeOf(run, spec.bindings[i] ?? binding)), this.keyTypes[i]!, key.at),
+    );
+    const time = spec.time === null ? null : compile(spec.time, scope);
+    this.aggregates = spec.calls.map((call) => makeAggregate(call, scope, time));
+    this.table = new KeyTable(tupleWords(this.keyTypes.map(kindOf)), run.budget);
+    if (spec.keys.length === 0) this.grow(1);
+  }
+
+  take(block: Parameters<Aggregate['take']>[0]): void {
+    const { rows } = block;
+    const ids = this.ids.integers(rows);
+    if (this.keys.length === 0) ids.fill(0, 0, rows);
+    else {
+      const words = this.words.integers(rows * this.table.width);
+      encodeTuples(
+        this.keys.map((key) => key.evaluate(block)),
+        rows,
+        words,
+      );
+      this.table.numbersOf(words, rows, ids);
+      this.grow(this.table.count);
+    }
+    for (const aggregate of this.aggregates) aggregate.take(block, ids);
+  }
+
+  *rows(): Flow {
+    const { groups, table } = this;
+    let at = 0;
+    const vectors: Vector[] = this.keyTypes.map((type) => {
+      const kind = kindOf(type);
+      const vector = decodeTuples(table.words, groups, at, table.width, kind);
+      at += tupleWords([kind]);
+      return vector;
+    });
+    for (const { state } of this.aggregates) vectors.push(state.finish(groups));
+    for (let from = 0; from < groups; from += BLOCK_ROWS) {
+      this.run.check();
+      yield new Columns(
+        Math.min(BLOCK_ROWS, groups - from),
+        vectors.map((vector) => tailOf(vector, from)),
+      );
+    }
+  }
+
+  private grow(groups: number): void {
+    if (groups <= this.groups) return;
+    this.run.budget.reserve((groups - this.groups) * STATE_BYTES * this.aggregates.length);
+    this.groups = groups;
+    for (const { state } of this.aggregates) state.grow(groups);
+  }
+}

@@ -1,0 +1,107 @@
+// What: the right side of a join: its rows kept, grouped by their keys, within a key by time or as they came.
+// Why: every join asks "which rows have this key?", and the tick joins "which of them are around this time?".
+// Invariant: a row with a NULL among its keys is in no group, and a key with a NULL finds none.
+
+import type { SqlType } from '../../sql/types.ts';
+import { type Block, each, type Flow, type Operator } from '../block.ts';
+import type { Compiled } from '../expression/compiled.ts';
+import { KeptColumn, KeptRows } from '../kept-column.ts';
+import { encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import { vectorsOf } from '../rows.ts';
+import type { Run } from '../run.ts';
+import { Scratch } from '../scratch.ts';
+import { orderOf } from '../sort.ts';
+import { intVector, isNullAt, kindOf, type Vector } from '../vector.ts';
+
+export class KeptSide {
+  /** All rows, in the order in which they came. */
+  readonly rows: KeptRows;
+  vectors: readonly Vector[] = [];
+  /** Row numbers, group after group. */
+  order: Int32Array = new Int32Array(0);
+  /** Where each group's rows begin in `order`; one entry more than there are groups. */
+  starts: Int32Array = new Int32Array(1);
+  /** Times of all rows, when there is a time. */
+  readonly times: KeptColumn;
+  private readonly run: Run;
+  private readonly table: KeyTable;
+  private readonly groups: KeptColumn;
+  private readonly words = new Scratch();
+  private readonly ids = new Scratch();
+
+  /** `timeType`: null when rows keep the order in which they came. */
+  constructor(types: readonly SqlType[], keyTypes: readonly SqlType[], timeType: SqlType | null, run: Run) {
+    this.run = run;
+    this.rows = new KeptRows(types.map(kindOf), run.budget);
+    this.table = new KeyTable(tupleWords(keyTypes.map(kindOf)), run.budget);
+    this.groups = new KeptColumn('int', run.budget);
+    this.times = new KeptColumn(timeType === null ? 'int' : kindOf(timeType), run.budget);
+  }
+
+  /** Reads the whole input. `time`: within a group, rows are ordered by it; rows without one are in no group. */
+  *load(input: Operator, keys: readonly Compiled[], time: Compiled | null): Flow {
+    const width = input.types.length;
+    const groupOf = new Scratch();
+    yield* each(input.open(this.run), (block) => {
+      const ids = this.numbers(block, keys, true);
+      const instants = time?.evaluate(block) ?? null;
+      const groups = groupOf.floats(block.rows);
+      for (let i = 0; i < block.rows; i++) {
+        const isOut = ids[i]! < 0 || (instants !== null && isNullAt(instants, i));
+        groups[i] = isOut ? -1 : ids[i]!;
+      }
+      this.groups.append(intVector(groups), 0, block.rows);
+      if (instants !== null) this.times.append(instants, 0, block.rows);
+      this.rows.append(vectorsOf(block, width), 0, block.rows);
+    });
+    this.arrange(time === null ? null : this.times);
+  }
+
+  /** Group of each row's key, −1 none. */
+  find(block: Block, keys: readonly Compiled[]): Int32Array {
+    return this.numbers(block, keys, false);
+  }
+
+  release(): void {
+    this.rows.release();
+    this.groups.release();
+    this.times.release();
+    this.table.release();
+  }
+
+  private numbers(block: Block, keys: readonly Compiled[], add: boolean): Int32Array {
+    const { rows } = block;
+    const ids = this.ids.integers(rows);
+    const words = this.words.integers(rows * this.table.width);
+    const vectors = keys.map((key) => key.evaluate(block));
+    encodeTuples(vectors, rows, words);
+    if (add) this.table.numbersOf(words, rows, ids);
+    else this.table.findAll(words, rows, ids);
+    for (const vector of vectors) for (let i = 0; i < rows; i++) if (isNullAt(vector, i)) ids[i] = -1;
+    return ids;
+  }
+
+  private arrange(times: KeptColumn | null): void {
+    const { rows } = this.rows;
+    this.vectors = this.rows.vectors();
+    const groups = this.groups.vector();
+    const keys = [{ slot: 0, descending: false, nullsFirst: false }];
+    const vectors = [groups];
+    if (times !== null) {
+      keys.push({ slot: 1, descending: false, nullsFirst: false });
+      vectors.push(times.vector());
+    }
+    this.run.budget.reserve(rows * 4 + this.table.count * 4);
+    this.order = orderOf(vectors, keys, rows, this.run);
+    const starts = new Int32Array(this.table.count + 1);
+    const values = groups.values as Float64Array;
+    let at = 0;
+    while (at < rows && values[this.order[at]!]! < 0) at++;
+    for (let group = 0; group < this.table.count; group++) {
+      starts[group] = at;
+      while (at < rows && values[this.order[at]!] === group) at++;
+    }
+    starts[this.table.count] = at;
+    this.starts = starts;
+  }
+}

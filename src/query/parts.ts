@@ -1,0 +1,205 @@
+// What: which parts of a table a query reads, in which order, and their columns.
+// Why: pruning by symbol and hour is where most of a query's time is saved.
+// Invariant: parts come by symbol, then hour, then partition, then as the snapshot has them: offset order within a partition.
+
+import { join } from 'node:path';
+import {
+  type ColumnArray,
+  ColumnType,
+  columnTypeNames,
+  NANOS_PER_HOUR,
+  NULL_CODE,
+  storedColumns,
+  type TableSchema,
+} from '../columns/types.ts';
+import { openSegment } from '../format/read-segment.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { ForeignRun } from './analytic.ts';
+import type { TimeBounds } from './conditions.ts';
+import type { Run } from './run.ts';
+import type { AnyPart, ColdPart, TableSnapshot, WarmPart } from './snapshot.ts';
+
+/** Rows whose columns are at hand, by their index in `storedColumns`; a column that the part lacks is undefined: all NULL. */
+export interface Piece {
+  readonly rows: number;
+  readonly columns: readonly (ColumnArray | undefined)[];
+}
+
+const bySymbol = new WeakMap<TableSnapshot, ReadonlyMap<number, readonly AnyPart[]>>();
+
+/** The table's parts by symbol; made once for each snapshot. */
+export function partsBySymbol(table: TableSnapshot): ReadonlyMap<number, readonly AnyPart[]> {
+  const known = bySymbol.get(table);
+  if (known !== undefined) return known;
+  const groups = new Map<number, AnyPart[]>();
+  for (const part of table.parts) {
+    const group = groups.get(part.symbol);
+    if (group === undefined) groups.set(part.symbol, [part]);
+    else group.push(part);
+  }
+  const ordered = new Map<number, readonly AnyPart[]>();
+  for (const symbol of [...groups.keys()].sort((a, b) => a - b))
+    ordered.set(
+      symbol,
+      groups.get(symbol)!.sort((a, b) => a.hour - b.hour || a.partition - b.partition),
+    );
+  bySymbol.set(table, ordered);
+  return ordered;
+}
+
+export const hourStart = (part: AnyPart): bigint => BigInt(part.hour) * NANOS_PER_HOUR;
+
+/** Whether no row, some rows or all rows of the part can be within the bounds. */
+export function coverage(part: AnyPart, { min, max }: TimeBounds): 'none' | 'some' | 'all' {
+  const first = part.timestampMin ?? hourStart(part);
+  const last = part.timestampMax ?? hourStart(part) + NANOS_PER_HOUR - 1n;
+  if (last < min || first > max) return 'none';
+  return first >= min && last <= max ? 'all' : 'some';
+}
+
+/** Parts of the chosen symbols with rows within the bounds. `wanted` is asked once for each symbol. */
+export function prunedParts(
+  table: TableSnapshot,
+  time: TimeBounds,
+  hint: ReadonlySet<number> | null,
+  wanted: (symbol: number) => boolean,
+  run: Run,
+): AnyPart[] {
+  const groups = partsBySymbol(table);
+  const chosen: AnyPart[] = [];
+  const symbols = hint === null ? groups.keys() : [...hint].sort((a, b) => a - b);
+  for (const symbol of symbols) {
+    const group = groups.get(symbol);
+    if (group === undefined || !wanted(symbol)) continue;
+    for (const part of group) if (coverage(part, time) !== 'none') chosen.push(part);
+  }
+  run.stats.partsRead += chosen.length;
+  run.stats.partsPruned += table.parts.length - chosen.length;
+  for (const { tier } of chosen) run.stats.tiers[tier]++;
+  return chosen;
+}
+
+/** The part's rows, piece by piece. `stored`: indexes into storedColumns of the columns that are needed. */
+export function* piecesOf(
+  part: AnyPart,
+  schema: TableSchema,
+  stored: readonly number[],
+  time: TimeBounds,
+  run: Run,
+): Generator<Piece | Promise<unknown>, void, undefined> {
+  // How many rows there are is known without reading any.
+  if (stored.length === 0) yield { rows: part.rows, columns: [] };
+  else if (part.tier === 'hot') yield* part.runs;
+  else if (part.tier === 'warm') {
+    const opened: { piece?: Piece } = {};
+    yield readWarm(part, schema, stored, run).then((piece) => {
+      opened.piece = piece;
+    });
+    yield opened.piece!;
+  } else yield* readCold(part, schema, stored, time, run);
+}
+
+async function readWarm(
+  part: WarmPart,
+  schema: TableSchema,
+  stored: readonly number[],
+  run: Run,
+): Promise<Piece> {
+  const { disk } = run.options;
+  if (disk === undefined)
+    throw new ZeptoError('INTERNAL', 'stop', 'a query over local files was given no disk');
+  const segment = await openSegment(part.folder, disk);
+  if (segment === null)
+    throw new ZeptoError('FORMAT_INVALID', 'stop', `segment ${part.folder} is gone`, {
+      context: { folder: part.folder },
+    });
+  const columns: (ColumnArray | undefined)[] = [];
+  const declared = storedColumns(schema);
+  const present = new Set(segment.columnNames);
+  await Promise.all(
+    stored.map(async (index) => {
+      const { name, type } = declared[index]!;
+      // A column that was added after the segment was sealed.
+      if (!present.has(name)) return;
+      const data = await segment.column(name);
+      if (data.type !== type && !isCompatible(data.type, type))
+        throw new ZeptoError(
+          'FORMAT_INVALID',
+          'stop',
+          `${join(part.folder, name)} holds ${columnTypeNames[data.type]}, the table says ${columnTypeNames[type]}`,
+        );
+      columns[index] = data.values;
+    }),
+  );
+  return { rows: part.rows, columns };
+}
+
+/** The original wrote timestamps as plain integers. */
+const isCompatible = (found: ColumnType, wanted: ColumnType): boolean =>
+  found === ColumnType.INT64 && wanted === ColumnType.TIMESTAMP_NS;
+
+function* readCold(
+  part: ColdPart,
+  schema: TableSchema,
+  stored: readonly number[],
+  time: TimeBounds,
+  run: Run,
+): Generator<Piece | Promise<unknown>, void, undefined> {
+  const declared = storedColumns(schema);
+  const columns = stored.map((index) => declared[index]!);
+  const timeColumn = schema.columns[schema.timestampColumn]!.name;
+  const engine = requireAnalytic(run, `the Parquet object ${part.key}`);
+  const runs = engine.readParquet({ keys: [part.key], columns, timeColumn, time }, run.signal);
+  for (const piece of drained(runs)) {
+    if (piece instanceof Promise) yield piece;
+    else {
+      const arrays: (ColumnArray | undefined)[] = [];
+      stored.forEach((index, i) => {
+        arrays[index] = storedValues(piece.columns[i]!, piece.rows, run);
+      });
+      yield { rows: piece.rows, columns: arrays };
+    }
+  }
+}
+
+/** An async iteration as a flow. */
+export function* drained<T extends object>(
+  source: AsyncIterable<T>,
+): Generator<T | Promise<unknown>, void, undefined> {
+  const iterator = source[Symbol.asyncIterator]();
+  const latest: { result: IteratorResult<T> | null } = { result: null };
+  try {
+    for (;;) {
+      yield iterator.next().then((result) => {
+        latest.result = result;
+      });
+      const { result } = latest;
+      if (result === null || result.done === true) return;
+      yield result.value;
+    }
+  } finally {
+    // The reader may have stopped early; what it left open is closed, without waiting for it.
+    iterator.return?.().catch(() => undefined);
+  }
+}
+
+export function storedValues(values: ForeignRun['columns'][number], rows: number, run: Run): ColumnArray {
+  if (!Array.isArray(values)) return values as ColumnArray;
+  const codes = new Uint32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const text = values[row] as string | null;
+    codes[row] = text === null ? NULL_CODE : run.texts.codeOf(text);
+  }
+  return codes;
+}
+
+/** @throws ZeptoError SQL_UNSUPPORTED naming the switch, when the engine is off. */
+export function requireAnalytic(run: Run, what: string): NonNullable<Run['options']['analytic']> {
+  const { analytic } = run.options;
+  if (analytic !== undefined && analytic !== null) return analytic;
+  throw new ZeptoError(
+    'SQL_UNSUPPORTED',
+    'stop',
+    `${what} needs the analytic engine, which is off (--duckdb)`,
+  );
+}

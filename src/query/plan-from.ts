@@ -1,0 +1,325 @@
+// What: FROM → the operator of its rows, with the conditions that can be decided below a join put there.
+// Why: a scan prunes by time and symbol only if it is told of them.
+// Invariant: a condition goes below a join only where it cannot change which rows the join makes.
+
+import { ZeptoError } from '../kernel/errors.ts';
+import type {
+  Call,
+  ColumnReference,
+  Expression,
+  Join,
+  TableExpression,
+  TableFunction,
+  TableReference,
+  TableSource,
+} from '../sql/ast.ts';
+import { nodeError } from '../sql/errors.ts';
+import type { Place } from '../sql/scope.ts';
+import type { SqlType } from '../sql/types.ts';
+import { walk } from '../sql/walk.ts';
+import type { Operator } from './block.ts';
+import { type ColumnRole, sortConditions } from './conditions.ts';
+import { coerced, slot } from './expression/compiled.ts';
+import { foreignScan } from './foreign-scan.ts';
+import { asofJoin } from './join/asof-join.ts';
+import { hashJoin } from './join/hash-join.ts';
+import { unionJoin } from './join/union-join.ts';
+import { windowJoin } from './join/window-join.ts';
+import type { Planner } from './plan.ts';
+import { type Binding, filter } from './rows.ts';
+import { tableScan } from './table-scan.ts';
+
+export interface FoundSlot {
+  readonly slot: number;
+  readonly type: SqlType;
+}
+
+export interface FromPlan {
+  readonly operator: Operator;
+  slotOf(place: Place): FoundSlot | null;
+  /** Conditions that are still to be asked. */
+  readonly filters: readonly Expression[];
+  /** Slot of an aggregate that a WINDOW JOIN has computed. */
+  aggregateSlot(call: Call): number | null;
+}
+
+/** What the rest of the query does with the rows. */
+export interface FromUses {
+  readonly expressions: readonly Expression[];
+  /** Aggregates over the right side of a WINDOW JOIN. */
+  readonly windowCalls: readonly Call[];
+}
+
+/** Slots by source and column. */
+type Slots = ReadonlyMap<TableSource, ReadonlyMap<number, FoundSlot>>;
+
+interface Side {
+  readonly operator: Operator;
+  readonly slots: Slots;
+  readonly filters: readonly Expression[];
+}
+
+type Needed = ReadonlyMap<TableSource, ReadonlySet<number>>;
+
+export function planFrom(
+  planner: Planner,
+  from: TableExpression,
+  conditions: readonly Expression[],
+  uses: FromUses,
+): FromPlan {
+  const needed = neededColumns(planner, from, uses.expressions);
+  const aggregates = new Map<Call, number>();
+  const { operator, slots, filters } = planTable(
+    planner,
+    from,
+    conditions,
+    needed,
+    uses.windowCalls,
+    aggregates,
+  );
+  return {
+    operator,
+    filters,
+    slotOf: ({ source, index }) => slots.get(source)?.get(index) ?? null,
+    aggregateSlot: (call) => {
+      for (const [known, at] of aggregates) if (planner.same(known, call)) return at;
+      return null;
+    },
+  };
+}
+
+function neededColumns(planner: Planner, from: TableExpression, expressions: readonly Expression[]): Needed {
+  const needed = new Map<TableSource, Set<number>>();
+  const add = (e: Expression): void =>
+    walk(e, (part) => {
+      if (part.kind !== 'column') return true;
+      const reference = planner.reference(part);
+      for (const { source, index } of reference.kind === 'source' ? reference.column.places : []) {
+        const columns = needed.get(source) ?? new Set();
+        needed.set(source, columns.add(index));
+      }
+      return true;
+    });
+  for (const e of expressions) add(e);
+  for (let table = from; table.kind === 'join'; table = table.left)
+    for (const e of expressionsOf(planner, table)) add(e);
+  return needed;
+}
+
+function expressionsOf(planner: Planner, join: Join): Expression[] {
+  const { equalities, asof, window, residual } = planner.analysis.joins.get(join)!;
+  const found = [...residual];
+  for (const pair of asof === null ? equalities : [...equalities, asof]) found.push(pair.left, pair.right);
+  if (window !== null) found.push(window.time, window.low, window.high);
+  return found;
+}
+
+function planTable(
+  planner: Planner,
+  table: TableExpression,
+  conditions: readonly Expression[],
+  needed: Needed,
+  windowCalls: readonly Call[],
+  aggregates: Map<Call, number>,
+): Side {
+  switch (table.kind) {
+    case 'join':
+      return planJoin(planner, table, conditions, needed, windowCalls, aggregates);
+    case 'derived':
+      return wholeSource(table, planner.query(table.query), conditions);
+    case 'table-function':
+      return wholeSource(table, foreignTable(planner, table), conditions);
+    case 'table': {
+      const common = planner.analysis.commonTables.get(table);
+      if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
+      return planScan(planner, table, conditions, needed);
+    }
+  }
+}
+
+/** A source whose operator gives all of its columns in order. */
+function wholeSource(source: TableSource, operator: Operator, conditions: readonly Expression[]): Side {
+  const slots = new Map(operator.types.map((type, index) => [index, { slot: index, type }]));
+  return { operator, slots: new Map([[source, slots]]), filters: conditions };
+}
+
+function foreignTable(planner: Planner, table: TableFunction): Operator {
+  const path = table.args[0]!;
+  if (path.kind !== 'string')
+    throw nodeError('SQL_UNSUPPORTED', path.at, 'the path of duckdb() is a literal');
+  const { columns } = planner.analysis.sources.get(table)!;
+  return foreignScan(path.value, columns);
+}
+
+function planScan(
+  planner: Planner,
+  table: TableReference,
+  conditions: readonly Expression[],
+  needed: Needed,
+): Side {
+  const { name } = table.table;
+  const snapshot = planner.tables.get(name);
+  if (snapshot === undefined) throw new ZeptoError('SQL_NAME', 'stop', `unknown table ${name}`);
+  const { schema } = snapshot;
+  const roleOf = (column: ColumnReference): ColumnRole => {
+    const reference = planner.reference(column);
+    if (reference.kind !== 'source') return 'other';
+    const { index } = reference.column.places[0]!;
+    if (index === schema.timestampColumn) return 'time';
+    return index === schema.symbolColumn ? 'symbol' : 'other';
+  };
+  const sorted = sortConditions(conditions, planner.types, roleOf);
+  const columns = [...(needed.get(table) ?? [])].sort((a, b) => a - b);
+  const scan = tableScan({
+    name,
+    schema,
+    columns,
+    conditions: sorted,
+    sampleRatio: table.sampleRatio,
+    isSymbol: (e) => e.kind === 'column' && roleOf(e) === 'symbol',
+    types: planner.types,
+  });
+  const slots = new Map(columns.map((column, at) => [column, { slot: at, type: scan.types[at]! }]));
+  const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [] };
+  return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
+}
+
+/** Columns of a side, by the slots of its operator. */
+function bindingOf(planner: Planner, side: Side): Binding {
+  return planner.binding((e) => {
+    if (e.kind !== 'column') return null;
+    const reference = planner.reference(e);
+    if (reference.kind !== 'source') return null;
+    const { source, index } = reference.column.places[0]!;
+    const found = side.slots.get(source)?.get(index);
+    return found === undefined ? null : coerced(slot(found.slot, found.type), planner.types.get(e)!, e.at);
+  });
+}
+
+/** Left slots, then right ones. */
+function bothSlots(left: Side, right: Side): Slots {
+  const width = left.operator.types.length;
+  const slots = new Map(left.slots);
+  for (const [source, columns] of right.slots)
+    slots.set(
+      source,
+      new Map([...columns].map(([index, found]) => [index, { ...found, slot: found.slot + width }])),
+    );
+  return slots;
+}
+
+const filtersLeft: ReadonlySet<Join['join']> = new Set([
+  'INNER',
+  'LEFT',
+  'CROSS',
+  'ASOF',
+  'ASOF LEFT',
+  'AJ0',
+  'AJ0 LEFT',
+  'WINDOW',
+  'PLUS',
+]);
+const filtersRight: ReadonlySet<Join['join']> = new Set(['INNER', 'RIGHT', 'CROSS']);
+
+function planJoin(
+  planner: Planner,
+  join: Join,
+  conditions: readonly Expression[],
+  needed: Needed,
+  windowCalls: readonly Call[],
+  aggregates: Map<Call, number>,
+): Side {
+  for (const e of expressionsOf(planner, join)) planner.prepare(e);
+  const toLeft: Expression[] = [];
+  const toRight: Expression[] = [];
+  const rest: Expression[] = [];
+  for (const condition of conditions) {
+    const side = sideOf(planner, condition, join.right);
+    if (side === 'left' && filtersLeft.has(join.join)) toLeft.push(condition);
+    else if (side === 'right' && filtersRight.has(join.join)) toRight.push(condition);
+    else rest.push(condition);
+  }
+  const left = applied(planner, planTable(planner, join.left, toLeft, needed, [], aggregates));
+  const right = applied(planner, planTable(planner, join.right, toRight, needed, [], aggregates));
+  const slots = bothSlots(left, right);
+  const operator = joined(planner, join, left, right, slots, windowCalls);
+  windowCalls.forEach((call, i) => {
+    aggregates.set(call, left.operator.types.length + i);
+  });
+  return { operator, slots, filters: rest };
+}
+
+function applied(planner: Planner, side: Side): Side {
+  return { ...side, operator: filter(side.operator, side.filters, bindingOf(planner, side)), filters: [] };
+}
+
+/** Which side a condition is about; `both` also when it names a column that is merged of both. */
+function sideOf(planner: Planner, condition: Expression, right: TableSource): 'left' | 'right' | 'both' {
+  let left = false;
+  let ofRight = false;
+  walk(condition, (part) => {
+    const reference = part.kind === 'column' ? planner.reference(part) : undefined;
+    if (reference?.kind === 'source') {
+      for (const { source } of reference.column.places) {
+        if (source === right) ofRight = true;
+        else left = true;
+      }
+      if (reference.column.places.length > 1) left = ofRight = true;
+    }
+    return true;
+  });
+  if (left === ofRight) return 'both';
+  return left ? 'left' : 'right';
+}
+
+function joined(
+  planner: Planner,
+  join: Join,
+  left: Side,
+  right: Side,
+  slots: Slots,
+  windowCalls: readonly Call[],
+): Operator {
+  const { equalities, asof, window, residual } = planner.analysis.joins.get(join)!;
+  const both: Side = { operator: left.operator, slots, filters: [] };
+  const bindings = {
+    left: bindingOf(planner, left),
+    right: bindingOf(planner, right),
+    both: bindingOf(planner, both),
+  };
+  switch (join.join) {
+    case 'ASOF':
+    case 'ASOF LEFT':
+    case 'AJ0':
+    case 'AJ0 LEFT':
+      return asofJoin(
+        left.operator,
+        right.operator,
+        {
+          label: join.join,
+          keepsLeft: join.join.endsWith('LEFT'),
+          keys: equalities,
+          time: asof!,
+          strict: asof!.strict,
+          toleranceNs: join.toleranceNs,
+        },
+        bindings,
+      );
+    case 'WINDOW':
+      return windowJoin(
+        left.operator,
+        right.operator,
+        { keys: equalities, ...window!, calls: windowCalls },
+        bindings,
+      );
+    case 'UNION':
+      return unionJoin(left.operator, right.operator);
+    default:
+      return hashJoin(
+        left.operator,
+        right.operator,
+        { kind: join.join, keys: equalities, residual },
+        bindings,
+      );
+  }
+}

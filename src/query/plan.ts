@@ -1,0 +1,445 @@
+// What: analysed query → operators.
+// Why: the order of the steps of a SELECT is decided here, and nowhere else.
+// Invariant: a plan holds no rows and no open files: it can be opened any number of times, over any snapshot of the same tables.
+
+import { ZeptoError } from '../kernel/errors.ts';
+import type { OutputItem, QueryAnalysis, Reference, SelectAnalysis } from '../sql/analysis.ts';
+import { sameColumn } from '../sql/analyze-select.ts';
+import type {
+  Call,
+  ColumnReference,
+  CommonTable,
+  Exists,
+  Expression,
+  InQuery,
+  Query,
+  QueryBody,
+  RowCount,
+  ScalarQuery,
+  Select,
+} from '../sql/ast.ts';
+import { nodeError } from '../sql/errors.ts';
+import { type ScopeColumn, samePlaces } from '../sql/scope.ts';
+import { isAggregateCall, isWindowCall } from '../sql/type-call.ts';
+import { commonType } from '../sql/type-rules.ts';
+import { INT64, NULL, type SqlType, TIMESTAMP } from '../sql/types.ts';
+import { conjuncts, sameExpression, some, walk } from '../sql/walk.ts';
+import type { Operator } from './block.ts';
+import { comparisonType } from './expression/compare.ts';
+import { compile } from './expression/compile.ts';
+import { coerced, constant, type Scope, slot } from './expression/compiled.ts';
+import { compileCoalesce } from './expression/logic.ts';
+import { filled } from './fill.ts';
+import { hashAggregate, storable } from './hash-aggregate.ts';
+import { latestOn } from './latest.ts';
+import { type FromPlan, planFrom } from './plan-from.ts';
+import { type Binding, distinct, dropColumns, filter, limited, oneRow, project, retyped } from './rows.ts';
+import { combined, shared, values } from './set-operations.ts';
+import type { Snapshot } from './snapshot.ts';
+import { sorted } from './sort.ts';
+import { windowed } from './window.ts';
+
+export interface Subquery {
+  readonly node: ScalarQuery | Exists | InQuery;
+  readonly operator: Operator;
+  /** Of its value; after IN, the type in which it is compared. */
+  readonly type: SqlType;
+}
+
+export interface QueryPlan {
+  readonly root: Operator;
+  /** Run before the root, in this order. */
+  readonly subqueries: readonly Subquery[];
+}
+
+export function planQuery(query: Query, analysis: QueryAnalysis, tables: Snapshot['tables']): QueryPlan {
+  const planner = new Planner(analysis, tables);
+  const root = planner.query(query);
+  return { root, subqueries: planner.subqueries };
+}
+
+export class Planner {
+  readonly analysis: QueryAnalysis;
+  readonly tables: Snapshot['tables'];
+  readonly subqueries: Subquery[] = [];
+  /** Those of the analysis, and of nodes made here. */
+  readonly types: Map<Expression, SqlType>;
+  private readonly references: Map<ColumnReference, Reference>;
+  private readonly commonOperators = new Map<CommonTable, Operator>();
+  private readonly commonUses = new Map<CommonTable, number>();
+
+  constructor(analysis: QueryAnalysis, tables: Snapshot['tables']) {
+    this.analysis = analysis;
+    this.tables = tables;
+    this.types = new Map(analysis.types);
+    this.references = new Map(analysis.references);
+    for (const definition of analysis.commonTables.values())
+      this.commonUses.set(definition, (this.commonUses.get(definition) ?? 0) + 1);
+  }
+
+  query(query: Query): Operator {
+    const keys = this.analysis.orders.get(query)!;
+    const outputs = this.analysis.outputs.get(query)!;
+    const hidden = keys.flatMap((key) => (key.kind === 'expression' ? [key.expression] : []));
+    let plan: Operator;
+    if (query.body.kind === 'select') plan = this.select(query.body, hidden);
+    else {
+      plan = this.body(query.body);
+      if (hidden.length > 0) plan = this.withHidden(plan, outputs.length, hidden);
+    }
+    const limit = rowCount(query.limit, Number.POSITIVE_INFINITY);
+    const offset = rowCount(query.offset, 0);
+    if (keys.length > 0) {
+      let next = outputs.length;
+      const sortKeys = keys.map((key, i) => ({
+        slot: key.kind === 'output' ? key.index : next++,
+        descending: query.orderBy[i]!.descending,
+        nullsFirst: query.orderBy[i]!.nullsFirst,
+      }));
+      plan = sorted(plan, sortKeys, limit + offset);
+      if (hidden.length > 0) plan = dropColumns(plan, outputs.length);
+    }
+    return limited(plan, limit, offset);
+  }
+
+  /** A table of WITH: computed once when it is read more than once. */
+  commonTable(definition: CommonTable): Operator {
+    const known = this.commonOperators.get(definition);
+    if (known !== undefined) return known;
+    const plan = this.query(definition.query);
+    const made = this.commonUses.get(definition)! > 1 ? shared(plan) : plan;
+    this.commonOperators.set(definition, made);
+    return made;
+  }
+
+  reference(column: ColumnReference): Reference {
+    return this.references.get(column)!;
+  }
+
+  /** Plans the subqueries in an expression, so that they run before its rows. */
+  prepare(e: Expression): void {
+    walk(e, (node) => {
+      if (node.kind === 'scalar-query' || node.kind === 'exists' || node.kind === 'in-query') {
+        const plan = this.query(node.query);
+        const operator = node.kind === 'exists' ? limited(plan, 1, 0) : plan;
+        const { type } = this.analysis.outputs.get(node.query)![0]!;
+        const compared = node.kind === 'in-query' ? this.types.get(node.operand)! : type;
+        this.subqueries.push({ node, operator, type: comparisonType(compared, type) });
+      }
+      return true;
+    });
+  }
+
+  private body(body: QueryBody): Operator {
+    switch (body.kind) {
+      case 'select':
+        return this.select(body, []);
+      case 'query':
+        return this.query(body);
+      case 'values': {
+        for (const row of body.rows) for (const e of row) this.prepare(e);
+        const types = body.rows[0]!.map((_, i) =>
+          storable(this.commonTypeOf(body.rows.map((row) => row[i]!))),
+        );
+        return values(body, types, { types: this.types, resolve: () => null });
+      }
+      case 'set-operation': {
+        const operands = body.operands.map((operand) => this.body(operand));
+        const types = operands[0]!.types.map((_, i) => commonTypeOf(operands.map((o) => o.types[i]!)));
+        return combined(
+          body,
+          operands.map((operand) => retyped(operand, types, body.at)),
+        );
+      }
+    }
+  }
+
+  private commonTypeOf(expressions: readonly Expression[]): SqlType {
+    return commonTypeOf(expressions.map((e) => this.types.get(e)!));
+  }
+
+  private withHidden(input: Operator, outputs: number, hidden: readonly Expression[]): Operator {
+    for (const e of hidden) this.prepare(e);
+    const columns = Array.from({ length: outputs }, (_, index) => {
+      const expression: ColumnReference = { kind: 'column', at: 0, table: null, name: '' };
+      this.references.set(expression, { kind: 'item', index });
+      this.types.set(expression, input.types[index]!);
+      return expression;
+    });
+    const binding = this.binding((e) => {
+      const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+      return reference?.kind === 'item' ? slot(reference.index, input.types[reference.index]!) : null;
+    });
+    return project(input, this.projected([...columns, ...hidden]), binding);
+  }
+
+  binding(resolve: Scope['resolve']): Binding {
+    return { types: this.types, resolve };
+  }
+
+  private projected(expressions: readonly Expression[]): { expression: Expression; type: SqlType }[] {
+    return expressions.map((expression) => ({ expression, type: storable(this.types.get(expression)!) }));
+  }
+
+  private select(select: Select, hidden: readonly Expression[]): Operator {
+    const analysis = this.analysis.selects.get(select)!;
+    const outputs = [...analysis.items.map((item) => item.expression), ...hidden];
+    const expressions = [...outputs, ...analysis.groupKeys];
+    if (select.where !== null) expressions.push(select.where);
+    if (select.having !== null) expressions.push(select.having);
+    if (select.latestOn !== null) expressions.push(select.latestOn.column, ...select.latestOn.partitionBy);
+    for (const e of expressions) this.prepare(e);
+    const time = this.eventTime(analysis, expressions);
+    if (time !== null) expressions.push(time);
+    const calls = this.aggregatesIn([...outputs, ...(select.having === null ? [] : [select.having])]);
+    const from: FromPlan =
+      select.from === null
+        ? {
+            operator: oneRow,
+            slotOf: () => null,
+            filters: conjuncts(select.where),
+            aggregateSlot: () => null,
+          }
+        : planFrom(this, select.from, conjuncts(select.where), {
+            expressions,
+            windowCalls: analysis.grouping === 'window-join' ? calls : [],
+          });
+    const base = this.sourceBinding(from, analysis.items);
+    let plan = filter(from.operator, from.filters, base);
+    if (select.latestOn !== null)
+      plan = latestOn(plan, select.latestOn.column, select.latestOn.partitionBy, base);
+    let binding = base;
+    if (analysis.grouping === 'groups') {
+      plan = hashAggregate(plan, { keys: analysis.groupKeys, calls, time, bindings: [] }, base);
+      binding = this.groupBinding(analysis, calls, null);
+      if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
+    } else if (analysis.grouping === 'samples') {
+      [plan, binding] = this.samples(select, analysis, calls, time, plan, base, hidden);
+    }
+    if (analysis.grouping !== 'samples') {
+      const rowTime = analysis.grouping === 'rows' ? time : null;
+      [plan, binding] = this.windows(plan, binding, outputs, analysis.items, rowTime);
+    }
+    plan = project(plan, this.projected(outputs), binding);
+    return select.distinct ? distinct(plan) : plan;
+  }
+
+  /** Event time that first, last and arg_… go by: that of the first table; over a subquery there is none. */
+  private eventTime(analysis: SelectAnalysis, expressions: readonly Expression[]): Expression | null {
+    const source = analysis.scope.sources[0];
+    const needed = expressions.some((e) =>
+      some(e, (part) => part.kind === 'call' && goesByTime.has(part.name)),
+    );
+    if (!needed || source === undefined || source.timestamp === null) return null;
+    if (analysis.scope.windowSource !== null) return null;
+    if (source.source.kind !== 'table' || this.analysis.commonTables.has(source.source)) return null;
+    const column = source.columns.find(({ name }) => name === source.timestamp);
+    return column === undefined ? null : this.columnNode(column);
+  }
+
+  private columnNode(column: ScopeColumn): ColumnReference {
+    const node: ColumnReference = { kind: 'column', at: 0, table: null, name: column.name };
+    this.references.set(node, { kind: 'source', column });
+    this.types.set(node, column.type);
+    return node;
+  }
+
+  /** Columns of FROM, and items by their names. */
+  private sourceBinding(from: FromPlan, items: readonly OutputItem[]): Binding {
+    return this.binding((e, scope) => {
+      if (isAggregateCall(e)) {
+        const index = from.aggregateSlot(e);
+        return index === null ? null : slot(index, storable(this.types.get(e)!));
+      }
+      if (e.kind !== 'column') return null;
+      const reference = this.references.get(e)!;
+      if (reference.kind === 'item') return compile(items[reference.index]!.expression, scope);
+      return columnOf(reference.column, from, scope, e.at);
+    });
+  }
+
+  private groupBinding(
+    analysis: SelectAnalysis,
+    calls: readonly Call[],
+    keys: readonly Expression[] | null,
+    timeSlot: number | null = null,
+  ): Binding {
+    const groupKeys = keys ?? analysis.groupKeys;
+    const first = timeSlot === null ? 0 : 1;
+    return this.binding((e, scope) => {
+      const type = storable(this.types.get(e)!);
+      if (isAggregateCall(e)) {
+        const index = calls.findIndex((call) => this.same(call, e));
+        return slot(first + groupKeys.length + index, type);
+      }
+      const key = groupKeys.findIndex((candidate) => this.same(candidate, e));
+      if (key >= 0) return slot(first + key, type);
+      if (e.kind !== 'column') return null;
+      const reference = this.references.get(e)!;
+      if (reference.kind === 'item') return compile(analysis.items[reference.index]!.expression, scope);
+      return this.isSampleTime(e, analysis) ? slot(timeSlot!, TIMESTAMP) : null;
+    });
+  }
+
+  private isSampleTime(e: Expression, { timeColumn }: SelectAnalysis): boolean {
+    if (e.kind !== 'column' || timeColumn === null) return false;
+    const reference = this.references.get(e)!;
+    return reference.kind === 'source' && samePlaces(reference.column, timeColumn);
+  }
+
+  /** Whether two expressions are the same, however their columns are qualified. */
+  same(left: Expression, right: Expression): boolean {
+    return sameExpression(left, right, (l, r) => sameColumn(l, r, { references: this.references } as never));
+  }
+
+  /** Distinct aggregate calls. Items that are named have theirs found in the items. */
+  private aggregatesIn(expressions: readonly Expression[]): Call[] {
+    const calls: Call[] = [];
+    for (const expression of expressions)
+      walk(expression, (e) => {
+        if (!isAggregateCall(e)) return true;
+        if (!calls.some((call) => this.same(call, e))) calls.push(e);
+        return false;
+      });
+    return calls;
+  }
+
+  /** Adds a column for each window call in the expressions. */
+  private windows(
+    input: Operator,
+    binding: Binding,
+    expressions: readonly Expression[],
+    items: readonly OutputItem[],
+    time: Expression | null,
+  ): [Operator, Binding] {
+    const calls: Call[] = [];
+    const collect = (expression: Expression): void =>
+      walk(expression, (e) => {
+        if (isWindowCall(e)) {
+          if (!calls.some((call) => this.same(call, e))) calls.push(e);
+          return false;
+        }
+        const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+        if (reference?.kind === 'item') collect(items[reference.index]!.expression);
+        return true;
+      });
+    for (const e of expressions) collect(e);
+    if (calls.length === 0) return [input, binding];
+    const first = input.types.length;
+    const resolve: Scope['resolve'] = (e, scope) => {
+      if (!isWindowCall(e)) return binding.resolve(e, scope);
+      const index = calls.findIndex((call) => this.same(call, e));
+      return index < 0 ? null : slot(first + index, storable(this.types.get(e)!));
+    };
+    return [windowed(input, calls, binding, time), this.binding(resolve)];
+  }
+
+  /** SAMPLE BY: groups by bucket and keys, HAVING, windows, FILL; what comes out is bound to the buckets. */
+  private samples(
+    select: Select,
+    analysis: SelectAnalysis,
+    calls: readonly Call[],
+    time: Expression | null,
+    input: Operator,
+    base: Binding,
+    hidden: readonly Expression[],
+  ): [Operator, Binding] {
+    const { everyNs, fill, at } = select.sampleBy!;
+    const bucket: Call = {
+      kind: 'call',
+      at,
+      name: 'xbar',
+      args: [this.columnNode(analysis.timeColumn!), { kind: 'integer', at, value: everyNs }],
+      star: false,
+      distinct: false,
+      filter: null,
+      over: null,
+    };
+    this.types.set(bucket, TIMESTAMP);
+    this.types.set(bucket.args[1]!, INT64);
+    // An item made of nothing but the bucket is no key of its own.
+    const keys = analysis.groupKeys.filter((key) => !this.usesOnlyTime(key, analysis));
+    const ofBucket = this.binding((e, scope) =>
+      this.isSampleTime(e, analysis)
+        ? compile(bucket, { ...scope, resolve: base.resolve })
+        : base.resolve(e, scope),
+    );
+    let plan = hashAggregate(
+      input,
+      { keys: [bucket, ...keys], calls, time, bindings: [base, ...keys.map(() => ofBucket)] },
+      base,
+    );
+    let binding = this.groupBinding(analysis, calls, keys, 0);
+    if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
+    const outputs = [...analysis.items.map((item) => item.expression), ...hidden];
+    [plan, binding] = this.windows(plan, binding, outputs, analysis.items, null);
+    plan = sorted(plan, [{ slot: 0, descending: false, nullsFirst: false }]);
+    if (fill.length === 0 || fill.every(({ kind }) => kind === 'none')) return [plan, binding];
+    const measured = outputs.filter((e) => some(e, isAggregateCall) || some(e, isWindowCall));
+    const columns = [this.columnNode(analysis.timeColumn!), ...keys, ...measured];
+    plan = filled(
+      project(plan, this.projected(columns), binding),
+      1 + keys.length,
+      everyNs,
+      measured.map((_, i) => (fill.length === 1 ? fill[0]! : (fill[i] ?? null))),
+    );
+    const filledBinding = this.binding((e, scope) => {
+      const index = columns.findIndex((column, i) => (i === 0 ? false : this.same(column, e)));
+      if (index >= 0) return slot(index, storable(this.types.get(e)!));
+      if (this.isSampleTime(e, analysis)) return slot(0, TIMESTAMP);
+      const reference = e.kind === 'column' ? this.references.get(e)! : null;
+      return reference?.kind === 'item' ? compile(analysis.items[reference.index]!.expression, scope) : null;
+    });
+    return [plan, filledBinding];
+  }
+
+  private usesOnlyTime(e: Expression, analysis: SelectAnalysis): boolean {
+    return !some(e, (part) => part.kind === 'column' && !this.isSampleTime(part, analysis));
+  }
+}
+
+const goesByTime: ReadonlySet<string> = new Set(['first', 'open', 'last', 'close', 'arg_min', 'arg_max']);
+
+/** A column of a scope out of the slots of its places. */
+function columnOf(column: ScopeColumn, from: FromPlan, scope: Scope, at: number): ReturnType<typeof slot> {
+  const parts = column.places.map((place) => {
+    const found = from.slotOf(place);
+    if (found === null) throw new ZeptoError('INTERNAL', 'stop', `column ${column.name} was not read`);
+    return slot(found.slot, found.type);
+  });
+  const [first, second] = parts;
+  if (parts.length === 1) return coerced(first!, storable(column.type), at);
+  if (column.combine === 'first') return compileCoalesce(parts, column.type, at);
+  return sumOf(first!, second!, column.type, scope, at);
+}
+
+/** PLUS JOIN: a missing right side adds nothing. */
+function sumOf(
+  left: ReturnType<typeof slot>,
+  right: ReturnType<typeof slot>,
+  type: SqlType,
+  scope: Scope,
+  at: number,
+): ReturnType<typeof slot> {
+  const zero = coerced(constant(INT64, 0n), type, at);
+  const addend = compileCoalesce([coerced(right, type, at), zero], type, at);
+  const [l, r] = [{ kind: 'null', at } as Expression, { kind: 'null', at } as Expression];
+  const sum: Expression = { kind: 'binary', at, operator: '+', left: l, right: r };
+  return compile(sum, {
+    run: scope.run,
+    types: new Map([[sum, type]]),
+    resolve: (e) => (e === l ? coerced(left, type, at) : e === r ? addend : null),
+  });
+}
+
+function rowCount(count: RowCount | null, otherwise: number): number {
+  if (count === null) return otherwise;
+  if (count.kind === 'parameter')
+    throw nodeError('SQL_TYPE', count.at, `the parameter {${count.name}} has no value`);
+  return Number(count.value);
+}
+
+/** The analysis found that there is one. */
+function commonTypeOf(types: readonly SqlType[]): SqlType {
+  return storable(types.reduce((common, type) => commonType(common, type)!, NULL as SqlType));
+}

@@ -1,0 +1,110 @@
+// What: a block of the plan's last operator → a block of the result.
+// Why: vectors are written again for the next block; what is handed out must stay.
+// Invariant: the result shares no memory with the query.
+
+import { NULL_BOOL, NULL_CODE, NULL_INT64 } from '../columns/types.ts';
+import type { Block } from './block.ts';
+import type { ResultBlock, ResultValues } from './result.ts';
+import type { Texts } from './texts.ts';
+import type { Vector } from './vector.ts';
+
+export function resultBlock(block: Block, width: number, texts: Texts): ResultBlock {
+  const columns: ResultValues[] = [];
+  for (let slot = 0; slot < width; slot++) columns.push(resultValues(block.column(slot), block.rows, texts));
+  return { rows: block.rows, columns };
+}
+
+function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues {
+  switch (vector.kind) {
+    case 'int':
+      return vector.base === 0n
+        ? plainIntegers(vector.values, rows)
+        : basedIntegers(vector.values, vector.base, rows);
+    case 'wide': {
+      const values = vector.values.slice(0, rows);
+      const nulls = nullsOf(rows, (row) => values[row] === NULL_INT64);
+      if (nulls !== null) for (let row = 0; row < rows; row++) if (nulls[row] === 1) values[row] = 0n;
+      return { kind: 'int', values, nulls };
+    }
+    case 'float': {
+      const values = vector.values.slice(0, rows);
+      return { kind: 'float', values, nulls: clearNaNs(values) };
+    }
+    case 'bool': {
+      const values = vector.values.slice(0, rows);
+      const nulls = nullsOf(rows, (row) => values[row] === NULL_BOOL);
+      if (nulls !== null) for (let row = 0; row < rows; row++) if (nulls[row] === 1) values[row] = 0;
+      return { kind: 'bool', values, nulls };
+    }
+    case 'text':
+      return textValues(vector.values, rows, texts);
+  }
+}
+
+function plainIntegers(from: Float64Array, rows: number): ResultValues {
+  const values = from.slice(0, rows);
+  return { kind: 'int', values, nulls: clearNaNs(values) };
+}
+
+/** base + values, written by halves: a BigInt per row would cost more than the query. */
+function basedIntegers(from: Float64Array, base: bigint, rows: number): ResultValues {
+  const values = new BigInt64Array(rows);
+  const halves = new Int32Array(values.buffer);
+  const low = Number(BigInt.asUintN(32, base));
+  const high = Number(BigInt.asIntN(64, base) >> 32n);
+  const nulls = nullsOf(rows, (row) => Number.isNaN(from[row]!));
+  for (let row = 0; row < rows; row++) {
+    const value = from[row]!;
+    if (Number.isNaN(value)) continue;
+    const sum = value + low;
+    halves[2 * row] = sum | 0;
+    halves[2 * row + 1] = (Math.floor(sum / 2 ** 32) + high) | 0;
+  }
+  return { kind: 'int', values, nulls };
+}
+
+/** NULLs of the values, which become 0. */
+function clearNaNs(values: Float64Array): Uint8Array | null {
+  const nulls = nullsOf(values.length, (row) => Number.isNaN(values[row]!));
+  if (nulls !== null) for (let row = 0; row < nulls.length; row++) if (nulls[row] === 1) values[row] = 0;
+  return nulls;
+}
+
+function nullsOf(rows: number, isNull: (row: number) => boolean): Uint8Array | null {
+  let nulls: Uint8Array | null = null;
+  for (let row = 0; row < rows; row++) {
+    if (!isNull(row)) continue;
+    nulls ??= new Uint8Array(rows);
+    nulls[row] = 1;
+  }
+  return nulls;
+}
+
+function textValues(from: Uint32Array, rows: number, texts: Texts): ResultValues {
+  const codes = new Uint32Array(rows);
+  const list: string[] = [];
+  const known = new Map<number, number>();
+  let nulls: Uint8Array | null = null;
+  let last = NULL_CODE;
+  let lastCode = 0;
+  for (let row = 0; row < rows; row++) {
+    const code = from[row]!;
+    if (code === NULL_CODE) {
+      nulls ??= new Uint8Array(rows);
+      nulls[row] = 1;
+      continue;
+    }
+    // Neighbours mostly are of one symbol.
+    if (code !== last) {
+      last = code;
+      const found = known.get(code);
+      if (found === undefined) {
+        lastCode = list.length;
+        known.set(code, lastCode);
+        list.push(texts.textOf(code));
+      } else lastCode = found;
+    }
+    codes[row] = lastCode;
+  }
+  return { kind: 'text', codes, texts: list, nulls };
+}

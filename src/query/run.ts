@@ -1,0 +1,109 @@
+// What: what one execution of a query shares: its snapshot, its texts, its bounds and what it has read so far.
+// Why: every operator counts against one budget and stops at one flag, so that a query is bounded as a whole.
+// Invariant: memory that an operator keeps from block to block is reserved before it is allocated.
+
+import { ZeptoError } from '../kernel/errors.ts';
+import type { Disk } from '../ports.ts';
+import type { AnalyticEngine } from './analytic.ts';
+import type { PartCache } from './part-cache.ts';
+import type { QueryStats } from './result.ts';
+import type { QueryLimits, Snapshot } from './snapshot.ts';
+import { Texts } from './texts.ts';
+
+/** Bytes that hash tables, sorts, kept rows and texts of a query hold. */
+export class Budget {
+  private readonly bytesMax: number;
+  private used = 0;
+  private most = 0;
+
+  constructor(bytesMax: number) {
+    this.bytesMax = bytesMax;
+  }
+
+  /** @throws ZeptoError LIMIT_EXCEEDED */
+  reserve(bytes: number): void {
+    this.used += bytes;
+    if (this.used > this.most) this.most = this.used;
+    if (this.used <= this.bytesMax) return;
+    throw new ZeptoError(
+      'LIMIT_EXCEEDED',
+      'stop',
+      `the query needs more than ${this.bytesMax} bytes of memory (limit bytesMax): narrow it by time or symbol, or add a LIMIT`,
+      { context: { limit: 'bytesMax', bytesMax: this.bytesMax } },
+    );
+  }
+
+  release(bytes: number): void {
+    this.used -= bytes;
+  }
+
+  /** Highest use so far. */
+  get peakBytes(): number {
+    return this.most;
+  }
+}
+
+export interface ExecuteOptions {
+  readonly limits: QueryLimits;
+  /** When the query began, ns since 1970 UTC: now() in all its rows. */
+  readonly nowNs: bigint;
+  /** For the timeout: milliseconds, origin arbitrary. */
+  readonly monotonicMs: () => number;
+  /** Over shared memory; a value other than 0 at [0] stops the query within a block. */
+  readonly cancel?: Int32Array;
+  /** Reads warm parts. Without it a query that needs one is refused. */
+  readonly disk?: Disk;
+  /** Reads cold parts and duckdb('…'). Null or absent: switched off. */
+  readonly analytic?: AnalyticEngine | null;
+  /** What is known of parts from earlier queries of this thread. */
+  readonly cache?: PartCache;
+  readonly version?: string;
+}
+
+/** What is put before a query's rows are read: values of scalar subqueries, sets of IN, by AST node. */
+export type Prepared = Map<object, unknown>;
+
+export class Run {
+  readonly snapshot: Snapshot;
+  readonly options: ExecuteOptions;
+  readonly budget: Budget;
+  readonly texts: Texts;
+  readonly stats: QueryStats;
+  readonly prepared: Prepared = new Map();
+  private readonly abort = new AbortController();
+  private readonly startedMs: number;
+
+  constructor(snapshot: Snapshot, options: ExecuteOptions, stats: QueryStats) {
+    this.snapshot = snapshot;
+    this.options = options;
+    this.budget = new Budget(options.limits.bytesMax);
+    this.texts = new Texts(snapshot.names, this.budget);
+    this.stats = stats;
+    this.startedMs = options.monotonicMs();
+  }
+
+  /** Aborted when the query ends, for what it waits for. */
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  /** Idempotent. */
+  end(): void {
+    this.abort.abort();
+    this.snapshot.release();
+  }
+
+  /** To be called once per block. @throws ZeptoError CANCELLED, LIMIT_EXCEEDED */
+  check(): void {
+    const { cancel, limits, monotonicMs } = this.options;
+    if (cancel !== undefined && Atomics.load(cancel, 0) !== 0)
+      throw new ZeptoError('CANCELLED', 'stop', 'the query was cancelled');
+    if (monotonicMs() - this.startedMs > limits.timeoutMs)
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'stop',
+        `the query took longer than ${limits.timeoutMs} ms (limit timeoutMs)`,
+        { context: { limit: 'timeoutMs', timeoutMs: limits.timeoutMs } },
+      );
+  }
+}

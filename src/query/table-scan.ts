@@ -1,0 +1,258 @@
+// What: a table's rows as blocks: pruned by symbol and time, cut to the time bounds, one tier after the other.
+// Why: memory, local files and Parquet look the same from here on.
+// Invariant: exactly the rows that fulfil the time and symbol conditions come out, each once, in the order of its part.
+
+import {
+  type ColumnArray,
+  type ColumnType,
+  NULL_CODE,
+  storedColumns,
+  type TableSchema,
+} from '../columns/types.ts';
+import type { Expression } from '../sql/ast.ts';
+import { printExpression } from '../sql/print-expression.ts';
+import { type SqlType, typeOfColumn } from '../sql/types.ts';
+import { type Block, type Flow, type Operator, Selection } from './block.ts';
+import { type Conditions, symbolHint, type TimeBounds, timeBounds } from './conditions.ts';
+import { compile } from './expression/compile.ts';
+import { constantValue, type Scope } from './expression/compiled.ts';
+import { coverage, hourStart, type Piece, piecesOf, prunedParts } from './parts.ts';
+import { readColumn } from './read-column.ts';
+import type { Run } from './run.ts';
+import { Scratch } from './scratch.ts';
+import type { AnyPart } from './snapshot.ts';
+import { BLOCK_ROWS, constantVector, kindOf, type TextVector, textVector, type Vector } from './vector.ts';
+
+export interface TableScanSpec {
+  readonly name: string;
+  readonly schema: TableSchema;
+  /** By slot: index into the table's columns. */
+  readonly columns: readonly number[];
+  readonly conditions: Conditions;
+  /** Share of rows to read, or null. */
+  readonly sampleRatio: number | null;
+  /** Whether an expression is the table's symbol column. */
+  readonly isSymbol: (e: Expression) => boolean;
+  readonly types: ReadonlyMap<Expression, SqlType>;
+}
+
+export function tableScan(spec: TableScanSpec): Operator {
+  const { schema, columns, conditions } = spec;
+  return {
+    types: columns.map((index) => typeOfColumn(schema.columns[index]!)),
+    label: `Scan ${spec.name}`,
+    details: [
+      `columns: ${columns.map((index) => schema.columns[index]!.name).join(', ') || 'none'}`,
+      ...conditions.times.map(({ operator, value }) => `time ${operator} ${printExpression(value)}`),
+      ...conditions.symbols.map((e) => `symbol: ${printExpression(e)}`),
+      ...(spec.sampleRatio === null ? [] : [`sample: ${spec.sampleRatio}`]),
+    ],
+    inputs: [],
+    open: (run) => scan(spec, run),
+  };
+}
+
+/** The parts to read and the time bounds, now that constants have their values. */
+export function choose(spec: TableScanSpec, run: Run): { parts: AnyPart[]; time: TimeBounds } {
+  const table = run.snapshot.tables.get(spec.name)!;
+  const one = textVector(new Uint32Array(1));
+  const oneSymbol: Block = { rows: 1, column: () => one };
+  const scope: Scope = {
+    run,
+    types: spec.types,
+    resolve: (e) =>
+      spec.isSymbol(e) ? { type: { name: 'SYMBOL' }, isConstant: false, evaluate: (b) => b.column(0) } : null,
+  };
+  const time = timeBounds(spec.conditions.times, scope);
+  const tests = spec.conditions.symbols.map((e) => compile(e, scope));
+  const hint = symbolHint(spec.conditions.symbols, spec.isSymbol, (e) => codeOf(e, spec, scope));
+  const wanted = (symbol: number): boolean => {
+    one.values[0] = symbol;
+    return tests.every((test) => (test.evaluate(oneSymbol) as { values: Uint8Array }).values[0] === 1);
+  };
+  return { parts: prunedParts(table, time, hint, wanted, run), time };
+}
+
+/** The id that a constant beside a symbol stands for. */
+function codeOf(e: Expression, spec: TableScanSpec, scope: Scope): number | null {
+  if (e.kind !== 'string' && e.kind !== 'integer') return null;
+  if (e.kind === 'string' && spec.types.get(e)?.name !== 'STRING') return null;
+  const value = constantValue(compile(e, scope));
+  const code = Number(value);
+  return code >= 0 && code < NULL_CODE ? code : null;
+}
+
+function* scan(spec: TableScanSpec, run: Run): Flow {
+  const { schema } = spec;
+  const { parts, time } = choose(spec, run);
+  const stored = storedColumns(schema);
+  const storedOf = (column: number): number => stored.indexOf(schema.columns[column]!);
+  const needed = spec.columns.filter((column) => column !== schema.symbolColumn).map(storedOf);
+  const timeIndex = storedOf(schema.timestampColumn);
+  const block = new ScanBlock(spec, needed);
+  const cutter = new Cutter(time);
+  for (const part of parts) {
+    const isCut = coverage(part, time) === 'some';
+    const needsTime = isCut || spec.sampleRatio !== null;
+    const columns = needsTime && !needed.includes(timeIndex) ? [...needed, timeIndex] : needed;
+    block.setPart(part);
+    for (const piece of piecesOf(part, schema, columns, time, run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        continue;
+      }
+      const times = piece.columns[timeIndex] as BigInt64Array | undefined;
+      const [first, last, exact] = isCut
+        ? cutter.range(times!, piece.rows, part.isSorted)
+        : [0, piece.rows, true];
+      run.stats.rowsScanned += last - first;
+      for (let from = first; from < last; from += BLOCK_ROWS) {
+        run.check();
+        const rows = Math.min(BLOCK_ROWS, last - from);
+        block.setRows(piece, from, rows);
+        if (exact && spec.sampleRatio === null) yield block;
+        else {
+          const chosen = cutter.choose(block, times!, from, rows, exact, spec.sampleRatio, part);
+          if (chosen !== null) yield chosen;
+        }
+      }
+    }
+  }
+}
+
+/** Finds the rows of a piece that are within the time bounds. */
+class Cutter {
+  private readonly time: TimeBounds;
+  private readonly scratch = new Scratch();
+  private readonly selection = new Selection();
+
+  constructor(time: TimeBounds) {
+    this.time = time;
+  }
+
+  /** Rows to look at, and whether all of them are within the bounds. */
+  range(times: BigInt64Array, rows: number, isSorted: boolean): [number, number, boolean] {
+    if (!isSorted && !isAscending(times, rows)) return [0, rows, false];
+    const first = lowerBound(times, rows, this.time.min);
+    return [first, lowerBound(times, rows, this.time.max + 1n), true];
+  }
+
+  /** Rows of the block within the bounds and the sample; null when there are none. */
+  choose(
+    block: Block,
+    times: BigInt64Array,
+    from: number,
+    rows: number,
+    exact: boolean,
+    sampleRatio: number | null,
+    part: AnyPart,
+  ): Block | null {
+    const chosen = this.scratch.integers(rows);
+    const { min, max } = this.time;
+    const halves = new Int32Array(times.buffer, times.byteOffset + from * 8, rows * 2);
+    const threshold = sampleRatio === null ? 0 : sampleRatio * 2 ** 32;
+    let count = 0;
+    for (let i = 0; i < rows; i++) {
+      if (!exact) {
+        const time = times[from + i]!;
+        if (time < min || time > max) continue;
+      }
+      if (sampleRatio !== null && placeHash(halves[2 * i]!, halves[2 * i + 1]!, part.symbol) >= threshold)
+        continue;
+      chosen[count++] = i;
+    }
+    if (count === 0) return null;
+    return count === rows ? block : this.selection.set(block, chosen, count);
+  }
+}
+
+/** The same for a row in whatever tier it is: of its event time and symbol. */
+function placeHash(low: number, high: number, symbol: number): number {
+  let hash = Math.imul(low ^ 0x2f7a9c35, 0x9e3779b1);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ high, 0x85ebca77);
+  hash = Math.imul(hash ^ (hash >>> 13) ^ symbol, 0xc2b2ae3d);
+  return (hash ^ (hash >>> 16)) >>> 0;
+}
+
+/** Positive int64s are ordered as the doubles of the same bits; others count as not ascending. */
+export function isAscending(times: BigInt64Array, rows: number): boolean {
+  const doubles = new Float64Array(times.buffer, times.byteOffset, rows);
+  let last = Number.MIN_VALUE;
+  for (let i = 0; i < rows; i++) {
+    const next = doubles[i]!;
+    if (!(next >= last)) return false;
+    last = next;
+  }
+  return true;
+}
+
+/** Index of the first time ≥ `time` among the first `rows`, which ascend. */
+export function lowerBound(times: BigInt64Array, rows: number, time: bigint): number {
+  let low = 0;
+  let high = rows;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (times[middle]! < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Rows of a piece; columns are read when they are asked for. */
+class ScanBlock implements Block {
+  rows = 0;
+  private readonly schema: TableSchema;
+  private readonly slots: readonly number[];
+  private readonly stored: readonly number[];
+  private readonly cached: (Vector | null)[];
+  private readonly scratch: readonly Scratch[];
+  private piece: Piece = { rows: 0, columns: [] };
+  private from = 0;
+  private base = 0n;
+  private symbol: TextVector = textVector(new Uint32Array(0));
+  private symbolId = 0;
+
+  constructor({ schema, columns }: TableScanSpec, needed: readonly number[]) {
+    this.schema = schema;
+    this.slots = columns;
+    this.cached = columns.map(() => null);
+    this.scratch = columns.map(() => new Scratch());
+    let next = 0;
+    this.stored = columns.map((column) => (column === schema.symbolColumn ? -1 : needed[next++]!));
+  }
+
+  setPart(part: AnyPart): void {
+    this.base = hourStart(part);
+    this.symbolId = part.symbol;
+    this.symbol = textVector(new Uint32Array(0));
+  }
+
+  setRows(piece: Piece, from: number, rows: number): void {
+    this.piece = piece;
+    this.from = from;
+    this.rows = rows;
+    this.cached.fill(null);
+  }
+
+  column(slot: number): Vector {
+    this.cached[slot] ??= this.read(slot);
+    return this.cached[slot];
+  }
+
+  private read(slot: number): Vector {
+    const stored = this.stored[slot]!;
+    if (stored < 0) {
+      if (this.symbol.values.length < this.rows)
+        this.symbol = textVector(new Uint32Array(this.rows).fill(this.symbolId));
+      return this.symbol;
+    }
+    const values: ColumnArray | undefined = this.piece.columns[stored];
+    const { type } = this.schema.columns[this.slots[slot]!]!;
+    if (values === undefined) return nulls(type, this.rows);
+    return readColumn(values, type, this.from, this.rows, this.base, this.scratch[slot]!);
+  }
+}
+
+function nulls(type: ColumnType, rows: number): Vector {
+  return constantVector(kindOf(typeOfColumn({ name: '', type })), null, rows);
+}

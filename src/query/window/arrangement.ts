@@ -1,0 +1,127 @@
+// What: a window's PARTITION BY and ORDER BY worked out: rows in order, where partitions and peers begin.
+// Why: window calls that share them share the sort.
+// Invariant: positions count rows in the window's order; partitions are adjoining stretches of them.
+
+import type { Expression, WindowSpec } from '../../sql/ast.ts';
+import type { Block } from '../block.ts';
+import { compile } from '../expression/compile.ts';
+import { type Compiled, coerced } from '../expression/compiled.ts';
+import { storable } from '../hash-aggregate.ts';
+import { KeptColumn } from '../kept-column.ts';
+import { encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import { type Binding, scopeOf } from '../rows.ts';
+import type { Run } from '../run.ts';
+import { Scratch } from '../scratch.ts';
+import { orderOf } from '../sort.ts';
+import { intVector, kindOf, type Vector } from '../vector.ts';
+
+/** Rows are taken in block by block, then arranged. */
+export class Arrangement {
+  readonly spec: WindowSpec;
+  /** Row at each position. */
+  order: Int32Array = new Int32Array(0);
+  /** Whether every row is at its own position. */
+  isIdentity = true;
+  /** Positions where partitions begin, and the number of rows. */
+  partitions: Int32Array = new Int32Array(0);
+  /** Values of the ORDER BY keys, by row. */
+  orderVectors: readonly Vector[] = [];
+  private readonly run: Run;
+  private readonly partitionKeys: readonly Compiled[];
+  private readonly orderKeys: readonly Compiled[];
+  private readonly table: KeyTable;
+  private readonly numbers: KeptColumn;
+  private readonly keptOrder: readonly KeptColumn[];
+  private readonly words = new Scratch();
+  private readonly ids = new Scratch();
+  private readonly floats = new Scratch();
+
+  constructor(spec: WindowSpec, binding: Binding, run: Run) {
+    const scope = scopeOf(run, binding);
+    const typed = (e: Expression): Compiled => {
+      const compiled = compile(e, scope);
+      return coerced(compiled, storable(compiled.type), e.at);
+    };
+    this.spec = spec;
+    this.run = run;
+    this.partitionKeys = spec.partitionBy.map(typed);
+    this.orderKeys = spec.orderBy.map((item) => typed(item.expression));
+    this.table = new KeyTable(tupleWords(this.partitionKeys.map(({ type }) => kindOf(type))), run.budget);
+    this.numbers = new KeptColumn('int', run.budget);
+    this.keptOrder = this.orderKeys.map(({ type }) => new KeptColumn(kindOf(type), run.budget));
+  }
+
+  take(block: Block): void {
+    const { rows } = block;
+    if (this.partitionKeys.length > 0) {
+      const words = this.words.integers(rows * this.table.width);
+      const ids = this.ids.integers(rows);
+      encodeTuples(
+        this.partitionKeys.map((key) => key.evaluate(block)),
+        rows,
+        words,
+      );
+      this.table.numbersOf(words, rows, ids);
+      const numbers = this.floats.floats(rows);
+      for (let i = 0; i < rows; i++) numbers[i] = ids[i]!;
+      this.numbers.append(intVector(numbers), 0, rows);
+    }
+    this.orderKeys.forEach((key, i) => {
+      this.keptOrder[i]!.append(key.evaluate(block), 0, rows);
+    });
+  }
+
+  arrange(rows: number): void {
+    this.orderVectors = this.keptOrder.map((column) => column.vector());
+    const vectors: Vector[] = [];
+    const keys: { slot: number; descending: boolean; nullsFirst: boolean }[] = [];
+    const isPartitioned = this.partitionKeys.length > 0;
+    if (isPartitioned) {
+      vectors.push(this.numbers.vector());
+      keys.push({ slot: 0, descending: false, nullsFirst: false });
+    }
+    this.spec.orderBy.forEach(({ descending, nullsFirst }, i) => {
+      keys.push({ slot: vectors.length, descending, nullsFirst });
+      vectors.push(this.orderVectors[i]!);
+    });
+    this.run.budget.reserve(rows * 4);
+    this.order = orderOf(vectors, keys, rows, this.run);
+    this.isIdentity = this.order.every((row, position) => row === position);
+    const starts = rows === 0 ? [] : [0];
+    if (isPartitioned) {
+      const ids = this.numbers.vector().values as Float64Array;
+      for (let at = 1; at < rows; at++)
+        if (ids[this.order[at]!] !== ids[this.order[at - 1]!]) starts.push(at);
+    }
+    starts.push(rows);
+    this.partitions = Int32Array.from(starts);
+  }
+
+  /** By position: where its peers begin. */
+  peerStarts(rows: number): Int32Array {
+    const starts = new Int32Array(rows);
+    for (let p = 0; p + 1 < this.partitions.length; p++) {
+      const first = this.partitions[p]!;
+      let peer = first;
+      for (let at = first; at < this.partitions[p + 1]!; at++) {
+        if (at > first && !this.isPeer(this.order[at]!, this.order[at - 1]!)) peer = at;
+        starts[at] = peer;
+      }
+    }
+    return starts;
+  }
+
+  release(rows: number): void {
+    this.run.budget.release(rows * 4);
+    this.numbers.release();
+    this.table.release();
+    for (const column of this.keptOrder) column.release();
+  }
+
+  private isPeer(a: number, b: number): boolean {
+    return this.orderVectors.every((vector) => {
+      const [x, y] = [vector.values[a]!, vector.values[b]!];
+      return x === y || (typeof x === 'number' && Number.isNaN(x) && Number.isNaN(y as number));
+    });
+  }
+}
