@@ -3,7 +3,7 @@
 // Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until `release`.
 
 import type { RowBuffer } from '../columns/batch.ts';
-import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
+import { type ColumnSchema, SYMBOL_ID_LIMIT, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { SegmentSource } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
@@ -218,6 +218,7 @@ export class HotPartition {
 function symbolHour(hour: HourRows, symbol: number): SymbolHour {
   const known = hour.sparse.get(symbol);
   if (known) return known;
+  assert(symbol < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
   const made: SymbolHour = { symbol, hour: hour.hour, chunks: [], rows: 0, incoming: 0, incomingStart: -1 };
   hour.symbols.push(made);
   if (symbol >= DENSE_SYMBOLS) {

@@ -7,7 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { countBin, countDeadLetters, countParquet, Ledger, ledgerTable } from '../support/ledger.ts';
+import {
+  countBin,
+  countDeadLetters,
+  countParquet,
+  LEDGER_SYMBOLS,
+  Ledger,
+  ledgerTable,
+} from '../support/ledger.ts';
 import { killMembers, MemberProcess } from '../support/member.ts';
 
 const services = inject('services');
@@ -75,7 +82,7 @@ async function settle({ ledger, topic, prefix, hdb, start }: Scene, mode: 's3' |
     90_000,
   );
   expect(await last.drain()).toBe(0);
-  const expected = { rows: ledger.produced, distinct: ledger.produced };
+  const expected = { rows: ledger.produced, distinct: ledger.produced, pairs: LEDGER_SYMBOLS };
   expect(await countBin(hdb)).toEqual(expected);
   if (mode === 's3') expect(await countParquet(services.s3, prefix, join(home, 'bucket'))).toEqual(expected);
   expect(await countDeadLetters(services.brokers, topic, ledger.undecodable)).toBe(ledger.undecodable);

@@ -96,7 +96,7 @@ export class Ledger {
   }
 
   private message(id: number): { key: string; value: string } {
-    const symbol = `S${id % 11}`;
+    const symbol = `S${id % LEDGER_SYMBOLS}`;
     const nowMs = Date.now();
     const step = (this.options.hours * 3_600_000) / 200_000;
     const lateMs = id % 97 === 0 ? (id % 7) * 1_100_000 : 0;
@@ -110,7 +110,11 @@ export class Ledger {
 export interface Found {
   readonly rows: number;
   readonly distinct: number;
+  /** Different pairs of (symbol of the file, symbol that the id was given): as many as there are symbols. */
+  readonly pairs: number;
 }
+
+export const LEDGER_SYMBOLS = 11;
 
 /** Counts ids in the Parquet objects below the prefix, wherever they come from. */
 export async function countParquet(s3: S3Connection, prefix: string, folder: string): Promise<Found> {
@@ -139,13 +143,14 @@ export async function countParquet(s3: S3Connection, prefix: string, folder: str
   };
   await Promise.all(Array.from({ length: 16 }, lane));
   client.destroy();
-  if (keys.length === 0) return { rows: 0, distinct: 0 };
+  if (keys.length === 0) return { rows: 0, distinct: 0, pairs: 0 };
   return countIds(`read_parquet('${join(folder, prefix)}/**/*.parquet', hive_partitioning = true)`);
 }
 
 /** Counts ids in all `.bin` segment folders below the base. */
 export async function countBin(base: string): Promise<Found> {
   const seen = new Set<bigint>();
+  const pairs = new Set<string>();
   let rows = 0;
   for (const symbol of await readdir(base)) {
     if (!/^\d+$/.test(symbol)) continue;
@@ -153,10 +158,11 @@ export async function countBin(base: string): Promise<Found> {
       for (const id of idsOf(await readFile(join(base, symbol, hour, 'id.bin')))) {
         rows++;
         seen.add(id);
+        pairs.add(`${symbol} ${id % BigInt(LEDGER_SYMBOLS)}`);
       }
     }
   }
-  return { rows, distinct: seen.size };
+  return { rows, distinct: seen.size, pairs: pairs.size };
 }
 
 /** The int64 column of a `.bin` file, by the documented layout and not by the code under test. */
@@ -173,12 +179,12 @@ async function countIds(from: string): Promise<Found> {
   const instance = await DuckDBInstance.create(':memory:');
   const connection = await instance.connect();
   const answer = await connection.runAndReadAll(
-    `SELECT count(*)::DOUBLE, count(DISTINCT id)::DOUBLE FROM ${from}`,
+    `SELECT count(*)::DOUBLE, count(DISTINCT id)::DOUBLE, count(DISTINCT (symbol, id % ${LEDGER_SYMBOLS}))::DOUBLE FROM ${from}`,
   );
-  const [rows, distinct] = answer.getRows()[0] as [number, number];
+  const [rows, distinct, pairs] = answer.getRows()[0] as [number, number, number];
   connection.closeSync();
   instance.closeSync();
-  return { rows, distinct };
+  return { rows, distinct, pairs };
 }
 
 /** Dead letters in `{topic}.dlq`, as a read-committed consumer sees them. */

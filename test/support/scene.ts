@@ -6,7 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { S3Connection } from '../../services/s3.ts';
-import { countBin, countDeadLetters, countParquet, Ledger, ledgerTable } from './ledger.ts';
+import { countBin, countDeadLetters, countParquet, LEDGER_SYMBOLS, Ledger, ledgerTable } from './ledger.ts';
 import { MemberProcess } from './member.ts';
 
 export interface SceneOptions {
@@ -104,7 +104,7 @@ export async function sealAll(member: MemberProcess, ledger: Ledger): Promise<vo
 
 /** In the store, on the disk and among the dead letters. */
 export async function expectEachOnce({ home, brokers, s3, hdb, topic, ledger }: Scene): Promise<void> {
-  const expected = { rows: ledger.produced, distinct: ledger.produced };
+  const expected = { rows: ledger.produced, distinct: ledger.produced, pairs: LEDGER_SYMBOLS };
   expect(await countBin(hdb)).toEqual(expected);
   if (s3 !== null) expect(await countParquet(s3, topic, join(home, 'bucket'))).toEqual(expected);
   expect(await countDeadLetters(brokers, topic, ledger.undecodable)).toBe(ledger.undecodable);
