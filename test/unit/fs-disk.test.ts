@@ -156,7 +156,9 @@ describe('local disk', () => {
 
   test('after a write that took only some bytes, exactly the rest is left', () => {
     const parts = [bytes('ab'), bytes('cde'), bytes('f')];
-    const left = Array.from({ length: 7 }, (_, taken) => Buffer.concat(withoutFirst(parts, taken)).toString());
+    const left = Array.from({ length: 7 }, (_, taken) =>
+      Buffer.concat(withoutFirst(parts, taken)).toString(),
+    );
     expect(left).toEqual(['abcdef', 'bcdef', 'cdef', 'def', 'ef', 'f', '']);
   });
 
