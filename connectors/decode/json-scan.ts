@@ -7,7 +7,17 @@ import type { RowBuffer } from '../../src/columns/batch.ts';
 import { HASH_SEED, hashWord, type SymbolTable, TAIL_MASK } from '../../src/columns/symbols.ts';
 import { ColumnType } from '../../src/columns/types.ts';
 import { POW10, writeProduct } from '../../src/kernel/fixed.ts';
-import { TimeReader } from './json-time.ts';
+import { readIsoTime } from './iso-time.ts';
+import type { Shape, ShapeStep } from './json-compile.ts';
+import {
+  digitsEnd,
+  isNull,
+  isSpace,
+  numberEnd,
+  readLong,
+  skipSpace,
+  wordValueLength,
+} from './json-tokens.ts';
 import { storeMissing } from './store.ts';
 import type { Target } from './target.ts';
 import { TextSlots } from './text-slots.ts';
@@ -72,7 +82,6 @@ export class JsonScanner {
   private readonly seen: Int32Array;
   private stamp = 0;
   private readonly texts: TextSlots;
-  private readonly time = new TimeReader();
   private words: Int32Array[] = [];
   private values: (Float64Array | Float32Array | Uint8Array)[] = [];
   /** Where `step` ended. */
@@ -164,8 +173,8 @@ export class JsonScanner {
         const quoted = byte === QUOTE;
         if (quoted) p++;
         const scale = plan[at + AT_SCALE]!;
-        const timeEnd = op === Op.TIME ? this.time.read(view, p, scale, this.words[field]!, row * 2) : -1;
-        if (timeEnd > 0) p = timeEnd;
+        const isoEnd = quoted && op === Op.TIME ? readIsoTime(view, p, this.words[field]!, row * 2) : -1;
+        if (isoEnd > 0) p = isoEnd;
         else {
           const negative = bytes[p] === MINUS;
           if (negative) p++;
@@ -191,7 +200,7 @@ export class JsonScanner {
             // More than a double holds.
             if (op > Op.INT64) return false;
             p = readLong(view, first, scale, this.words[field]!, row * 2, negative);
-            if (p < 0 || bytes[p] === POINT) return false;
+            if (p < 0) return false;
           } else {
             if (bytes[p] === POINT) {
               const point = ++p;
@@ -373,6 +382,26 @@ export class JsonScanner {
     return length > 0 ? from + length : numberEnd(bytes, from);
   }
 
+  /**
+   * The shape of the document that `scan` took last, as the plan remembers it; null when it remembers less: names that
+   * are not ASCII or found no place, long stretches of blanks.
+   */
+  shape(): Shape | null {
+    const { plan } = this;
+    const steps: ShapeStep[] = [];
+    const seen = new Set<number>();
+    let at = this.columnCount * PLAN_WORDS;
+    for (;;) {
+      const length = plan[at + AT_LENGTH]!;
+      if (length === 0 || seen.has(at)) return null;
+      seen.add(at);
+      const literal = new Uint8Array(plan.buffer, (at + AT_LITERAL) * 4, length).slice();
+      at = plan[at + AT_NEXT]!;
+      if (at < 0) return { steps, closing: literal };
+      steps.push({ literal, column: this.target.columns[plan[at + AT_FIELD]!] ?? null });
+    }
+  }
+
   private fillMissing(timestampMs: number, rows: RowBuffer, row: number): boolean {
     for (const column of this.target.columns) {
       if (this.seen[column.index] === this.stamp) continue;
@@ -380,76 +409,4 @@ export class JsonScanner {
     }
     return true;
   }
-}
-
-/** The 16 to 19 digits at `first` × 10^scale as an int64. Returns where they end; −1 when they are more, or beyond int64. */
-function readLong(
-  view: DataView,
-  first: number,
-  scale: number,
-  words: Int32Array,
-  at: number,
-  negative: boolean,
-): number {
-  const head =
-    digitsValue(view.getInt32(first, true), 4) * 1e4 + digitsValue(view.getInt32(first + 4, true), 4);
-  let rest = 0;
-  let p = first + 8;
-  for (let digits = 4; digits === 4 && p - first < 20; p += digits) {
-    const word = view.getInt32(p, true);
-    digits = digitCount(word);
-    if (digits > 0) rest = rest * powers[digits]! + digitsValue(word, digits);
-  }
-  const shift = p - first - 8 + scale;
-  // In range, head × 10^shift < 10^19 with head ≥ 10^7: then shift ≤ 11 and all factors are small. Out of range shows below.
-  const factor = shift > 9 ? 1e9 : powers[shift]!;
-  const a = head * powers[shift > 9 ? shift - 9 : 0]!;
-  return writeProduct(words, at, a, factor, rest * powers[scale]!, negative) ? p : -1;
-}
-
-function isSpace(byte: number): boolean {
-  return byte === 32 || byte === 10 || byte === 13 || byte === 9;
-}
-
-function skipSpace(bytes: Uint8Array, from: number): number {
-  let p = from;
-  while (isSpace(bytes[p]!)) p++;
-  return p;
-}
-
-function isNull(bytes: Uint8Array, p: number): boolean {
-  return bytes[p] === 110 && bytes[p + 1] === 117 && bytes[p + 2] === 108 && bytes[p + 3] === 108;
-}
-
-/** Length of `true`, `false` or `null` at p; 0 when none stands there. */
-function wordValueLength(bytes: Uint8Array, p: number): number {
-  if (isNull(bytes, p)) return 4;
-  if (bytes[p] === 116) return bytes[p + 1] === 114 && bytes[p + 2] === 117 && bytes[p + 3] === 101 ? 4 : 0;
-  if (bytes[p] !== 102 || bytes[p + 1] !== 97 || bytes[p + 2] !== 108) return 0;
-  return bytes[p + 3] === 115 && bytes[p + 4] === 101 ? 5 : 0;
-}
-
-/** Past the JSON number at `from`; −1 when none stands there. */
-function numberEnd(bytes: Uint8Array, from: number): number {
-  let p = bytes[from] === MINUS ? from + 1 : from;
-  const integer = p;
-  p = digitsEnd(bytes, p);
-  if (p === integer || (bytes[integer] === ZERO && p > integer + 1)) return -1;
-  if (bytes[p] === POINT) {
-    const fraction = p + 1;
-    p = digitsEnd(bytes, fraction);
-    if (p === fraction) return -1;
-  }
-  if ((bytes[p]! | 32) === 101) {
-    const exponent = bytes[p + 1] === 43 || bytes[p + 1] === MINUS ? p + 2 : p + 1;
-    p = digitsEnd(bytes, exponent);
-    if (p === exponent) return -1;
-  }
-  return p;
-}
-
-function digitsEnd(bytes: Uint8Array, from: number): number {
-  let p = from;
-  while ((bytes[p]! ^ ZERO) <= 9) p++;
-  return p;
 }

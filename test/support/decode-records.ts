@@ -58,7 +58,11 @@ export const everyType: TableSchema = {
 
 const FILLER = 0xaa;
 
-export function recordBatch(records: readonly (TestRecord | Uint8Array | string | null)[]): RecordBatch {
+/** `bytesAfter`: filler behind the last record; decoders that read ahead treat the end of the buffer apart. */
+export function recordBatch(
+  records: readonly (TestRecord | Uint8Array | string | null)[],
+  bytesAfter = 0,
+): RecordBatch {
   const count = records.length;
   const parts: Uint8Array[] = [Uint8Array.of(FILLER)];
   let position = 1;
@@ -95,6 +99,7 @@ export function recordBatch(records: readonly (TestRecord | Uint8Array | string 
       batch.valueLength[i] = value.length;
     }
   });
+  parts.push(new Uint8Array(bytesAfter).fill(FILLER));
   return { ...batch, buffer: new Uint8Array(Buffer.concat(parts)) };
 }
 

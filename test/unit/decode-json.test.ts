@@ -293,6 +293,36 @@ test('a field map that names an unknown column or a scale out of bounds is refus
   await expect(decode([], wide)).rejects.toThrow('scale 19');
 });
 
+test('feeds with hundreds of names, or another order in each record, are read all the same', async () => {
+  const many = Array.from({ length: 300 }, (_, i) => `"x${i}":${i}`).join(',');
+  const wide = `{"symbol":"A",${many},"price":1}`;
+  const members = ['"symbol":"A"', '"price":1', '"volume":2', '"timestamp":3', '"x":4', '"y":5'];
+  const turned = Array.from({ length: 3000 }, (_, i) => {
+    const order = members
+      .map((member, k) => [(i * (k + 3)) % 7, member] as const)
+      .sort((a, b) => a[0] - b[0]);
+    return `{${order.map(([, member]) => member).join(',')}}`;
+  });
+  const { rows, causes } = await decode([...Array(1000).fill(wide), ...turned]);
+  expect(causes).toEqual([]);
+  expect(rows).toHaveLength(4000);
+  expect(rows[3999]).toEqual({ symbol: 'A', price: 10000n, volume: 2n, timestamp: 3n });
+});
+
+test('without leave to make code, ticks are read all the same', async () => {
+  const original = globalThis.Function;
+  try {
+    // An arrow function cannot be called with new.
+    globalThis.Function = function refuse() {
+      throw new EvalError('Code generation from strings disallowed for this context');
+    } as unknown as FunctionConstructor;
+    const { rows } = await decode(Array(1000).fill(tick('"price":1')));
+    expect(rows).toHaveLength(1000);
+  } finally {
+    globalThis.Function = original;
+  }
+});
+
 test('a nesting bomb and a long number are refused or read in linear time', async () => {
   const nested = `{"symbol":"A","x":${'['.repeat(200_000)}${']'.repeat(200_000)}}`;
   const digits = `{"symbol":"A","price":${'9'.repeat(500_000)}}`;
