@@ -4,37 +4,17 @@
 
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import { decompress as zstdDecompress } from 'fzstd';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import { compressSync as snappyCompress, uncompressSync as snappyUncompress } from 'snappy';
+import { GrowableBytes } from './growable-bytes.ts';
+import { unzstdInto } from './zstd.ts';
 
 /** As in the attributes of a record batch. */
 export const Codec = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } as const;
 export type Codec = (typeof Codec)[keyof typeof Codec];
 
-/** Bytes that grow as they are needed and keep their capacity. */
-export class GrowableBytes {
-  bytes = new Uint8Array(0);
-  length = 0;
-
-  /** Room for `more` bytes after the first `length`, which are kept. */
-  reserve(more: number): void {
-    const wanted = this.length + more;
-    if (wanted <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(wanted, this.bytes.length * 2, 65_536));
-    grown.set(this.bytes.subarray(0, this.length));
-    this.bytes = grown;
-  }
-
-  append(more: Uint8Array): void {
-    this.reserve(more.length);
-    this.bytes.set(more, this.length);
-    this.length += more.length;
-  }
-}
-
 /**
- * Appends the decompressed `input` to `output`; for zstd the end is an upper bound, followed by zeros.
+ * Appends the decompressed `input` to `output`.
  * @throws Error when the input is not of this codec, is cut, or would give more than `bytesMax` bytes.
  */
 export function decompressInto(
@@ -48,14 +28,22 @@ export function decompressInto(
   decompress(input, output, bytesMax);
 }
 
+type ZstdSync = (input: Uint8Array, options: { maxOutputLength: number }) => Buffer;
+/** In Node from 22.15 on. */
+const nativeUnzstd = (zlib as unknown as { zstdDecompressSync?: ZstdSync }).zstdDecompressSync;
+
 type Decompressor = (input: Uint8Array, output: GrowableBytes, bytesMax: number) => void;
 
 const decompressors: Readonly<Record<number, Decompressor>> = {
   [Codec.GZIP]: gunzipInto,
   [Codec.SNAPPY]: unsnappyInto,
   [Codec.LZ4]: unlz4Into,
-  [Codec.ZSTD]: unzstdInto,
+  [Codec.ZSTD]: nativeUnzstd === undefined ? unzstdInto : nativeUnzstdInto,
 };
+
+function nativeUnzstdInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
+  output.append(nativeUnzstd!(input, { maxOutputLength: bytesMax }));
+}
 
 function gunzipInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
   // The last four bytes are the size modulo 2^32: a hint that saves zlib from growing its output in small steps.
@@ -130,72 +118,6 @@ function lz4FrameBytesMax(input: Uint8Array): number {
     at += 4 + bytes + (hasBlockChecksum ? 4 : 0);
   }
   throw new Error('LZ4 frame is cut');
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// Zstandard, RFC 8878
-
-const ZSTD_MAGIC = 0xfd2fb528;
-const ZSTD_BLOCK_BYTES_MAX = 131_072;
-/** Skippable frames have 16 magic numbers. */
-const ZSTD_SKIPPABLE_MAGIC = 0x184d2a50;
-
-type ZstdSync = (input: Uint8Array, options: { maxOutputLength: number }) => Buffer;
-/** Native in Node ≥ 22.15. */
-const nativeZstdDecompress = (zlib as unknown as { zstdDecompressSync?: ZstdSync }).zstdDecompressSync;
-
-function unzstdInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
-  if (nativeZstdDecompress !== undefined) {
-    output.append(nativeZstdDecompress(input, { maxOutputLength: bytesMax }));
-    return;
-  }
-  const limit = output.length + bytesMax;
-  const view = viewOf(input);
-  for (let at = 0; at < input.length; ) {
-    const frame = zstdFrame(view, at);
-    if (output.length + frame.bytesMax > limit) throw tooLarge();
-    output.reserve(frame.bytesMax);
-    const room = output.bytes.subarray(output.length, output.length + frame.bytesMax);
-    // The library does not tell where its output ends; zeros after it cannot be taken for records.
-    room.fill(0);
-    zstdDecompress(input.subarray(at, frame.end), room);
-    output.length += frame.bytesMax;
-    at = frame.end;
-  }
-}
-
-/** Where the frame at `at` ends, and the most bytes it can hold, from the headers of its blocks. */
-function zstdFrame(view: DataView, at: number): { readonly end: number; readonly bytesMax: number } {
-  const need = (end: number): void => {
-    if (end > view.byteLength) throw new Error('zstd frame is cut');
-  };
-  need(at + 8);
-  const magic = view.getUint32(at, true);
-  if ((magic & 0xfffffff0) >>> 0 === ZSTD_SKIPPABLE_MAGIC) {
-    const end = at + 8 + view.getUint32(at + 4, true);
-    need(end);
-    return { end, bytesMax: 0 };
-  }
-  if (magic !== ZSTD_MAGIC) throw new Error('not a zstd frame');
-  const flags = view.getUint8(at + 4);
-  const isSingleSegment = (flags & 0x20) !== 0;
-  const hasChecksum = (flags & 0x04) !== 0;
-  const dictionaryIdBytes = [0, 1, 2, 4][flags & 3]!;
-  const contentSizeBytes = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6]!;
-  let end = at + 5 + (isSingleSegment ? 0 : 1) + dictionaryIdBytes + contentSizeBytes;
-  let bytesMax = 0;
-  for (let isLast = false; !isLast; ) {
-    need(end + 3);
-    const header = view.getUint8(end) | (view.getUint8(end + 1) << 8) | (view.getUint8(end + 2) << 16);
-    isLast = (header & 1) !== 0;
-    const type = (header >> 1) & 3;
-    const size = header >> 3;
-    bytesMax += type === 2 ? ZSTD_BLOCK_BYTES_MAX : size;
-    end += 3 + (type === 1 ? 1 : size);
-  }
-  end += hasChecksum ? 4 : 0;
-  need(end);
-  return { end, bytesMax };
 }
 
 // ---------------------------------------------------------------------------------------------------------

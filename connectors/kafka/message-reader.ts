@@ -6,7 +6,8 @@ import { createRequire } from 'node:module';
 import type { RecordBatch } from '../../src/columns/batch.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { AbortedTransactions } from './aborted.ts';
-import { GrowableBytes, registerCodecs } from './codecs.ts';
+import { registerCodecs } from './codecs.ts';
+import { GrowableBytes } from './growable-bytes.ts';
 import { type FetchedBatches, MAGIC_AT, offsetAfter, oldFormat } from './record-batch.ts';
 import { RecordPositions } from './record-positions.ts';
 

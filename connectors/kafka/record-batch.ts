@@ -24,8 +24,9 @@
 import type { RecordBatch } from '../../src/columns/batch.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { type AbortedTransaction, AbortedTransactions } from './aborted.ts';
-import { decompressInto, GrowableBytes } from './codecs.ts';
+import { decompressInto } from './codecs.ts';
 import { crc32c } from './crc.ts';
+import { GrowableBytes } from './growable-bytes.ts';
 import { RECORD_BYTES_MIN, RecordPositions } from './record-positions.ts';
 
 export const HEADER_BYTES = 61;
@@ -253,8 +254,7 @@ export class RecordBatchReader {
     positions.reserve(row + count);
     const timestampBase = int64(view, cursor + BASE_TIMESTAMP_AT);
     const recordsEnd = positions.read(source, start, stop, count, row, this.offsetBase(), timestampBase);
-    // What follows in the buffer is the next batch's place (a decompressor may have left zeros there).
-    if (codec !== 0) unpacked.length = recordsEnd;
+    if (recordsEnd !== stop) throw new Error('it has bytes after its last record');
     if ((view.getInt16(cursor + ATTRIBUTES_AT) & LOG_APPEND_TIME) !== 0)
       positions.timestampMs.fill(int64(view, cursor + MAX_TIMESTAMP_AT), row, row + count);
     if (positions.offset[row + count - 1]! > this.offsetLast())
