@@ -1,9 +1,8 @@
-// What: the zstd decoder against frames that the zstd program wrote, against another decoder, and against frames that lie.
+// What: the zstd decoder against frames that the zstd program wrote, and against frames that lie.
 // Why: a record batch is one frame; a wrong byte is a wrong price, a crafted frame must not stop the consumer.
 // Invariant: the content exactly, or an error in bounded time and memory.
 
 import fc from 'fast-check';
-import { decompress } from 'fzstd';
 import { describe, expect, test } from 'vitest';
 import { GrowableBytes } from '../../connectors/kafka/growable-bytes.ts';
 import { unzstdInto } from '../../connectors/kafka/zstd.ts';
@@ -78,28 +77,25 @@ describe('frames that lie', () => {
     expect(() => unzstd(Buffer.from('0000000000000000', 'hex'))).toThrow(/not a zstd frame/);
   });
 
-  test('with bytes changed give an error, or what another decoder gives', () => {
+  test('with bytes changed give an error of ours, or content within the limit', () => {
     const changes = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 });
+    const frame = fc.constantFrom(...small.filter(({ size }) => size > 0));
+    let readable = 0;
     fc.assert(
-      fc.property(
-        fc.constantFrom(...small.filter(({ size }) => size > 0 && size < 10_000)),
-        changes,
-        (frame, list) => {
-          const bytes = Buffer.from(frame.bytes);
-          for (const [at, value] of list) bytes[at % bytes.length] = value;
-          let ours: Buffer;
-          try {
-            ours = unzstd(bytes, 1e6);
-          } catch (error) {
-            // Ours, not one of reading outside the bytes.
-            expect((error as Error).message).toMatch(/zstd|limit/);
-            return;
-          }
-          // The other one does not see that a stream is not used up; where it fails, ours may not succeed.
-          expect(Buffer.from(decompress(bytes)).equals(ours)).toBe(true);
-        },
-      ),
-      { numRuns: 1_500 },
+      fc.property(frame, changes, ({ bytes: good }, list) => {
+        const bytes = Buffer.from(good);
+        for (const [at, value] of list) bytes[at % bytes.length] = value;
+        try {
+          expect(unzstd(bytes, 300_000).length).toBeLessThanOrEqual(300_000);
+          readable++;
+        } catch (error) {
+          // Not one of reading or writing outside of what is there.
+          expect((error as Error).message).toMatch(/zstd|limit/);
+        }
+      }),
+      { numRuns: 3_000 },
     );
+    // Bytes of literals make other content, and no error.
+    expect(readable).toBeGreaterThan(300);
   });
 });
