@@ -8,9 +8,10 @@ export interface MemoryBudget {
 
 export type Pressure = 'none' | 'seal' | 'pause';
 
-const SEAL_SHARE = 0.5;
-const PAUSE_SHARE = 0.85;
-const RESUME_SHARE = 0.65;
+/** Of the budget. What is left is for bytes on their way: fetched, decoded, encoded, waiting to be uploaded. */
+const SEAL_SHARE = 0.35;
+const PAUSE_SHARE = 0.6;
+const RESUME_SHARE = 0.45;
 
 /** `wasPaused`: whether fetching is paused now. */
 export function pressureOf(usedBytes: number, budget: MemoryBudget, wasPaused: boolean): Pressure {
