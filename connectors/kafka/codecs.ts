@@ -4,9 +4,10 @@
 
 import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
-import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
+import { compressFrameSync } from 'lz4-napi';
 import { compressSync as snappyCompress, uncompressSync as snappyUncompress } from 'snappy';
 import { GrowableBytes } from './growable-bytes.ts';
+import { unlz4Into } from './lz4.ts';
 import { unzstdInto } from './zstd.ts';
 
 /** As in the attributes of a record batch. */
@@ -87,37 +88,6 @@ function unsnappyBlockInto(block: Uint8Array, output: GrowableBytes, limit: numb
   // At best two bytes of a block copy 64.
   if (size > block.length * 64) throw new Error('snappy block claims more than it can hold');
   output.append(snappyUncompress(block, { asBuffer: true, copyOutputData: true }) as Buffer);
-}
-
-// ---------------------------------------------------------------------------------------------------------
-// LZ4: the frame format, https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
-
-const LZ4_MAGIC = 0x184d2204;
-
-function unlz4Into(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
-  if (lz4FrameBytesMax(input) > bytesMax) throw tooLarge();
-  output.append(decompressFrameSync(asBuffer(input)));
-}
-
-/** The most that the frame can hold, from the headers of its blocks. */
-function lz4FrameBytesMax(input: Uint8Array): number {
-  const view = viewOf(input);
-  if (input.length < 7 || view.getUint32(0, true) !== LZ4_MAGIC) throw new Error('not an LZ4 frame');
-  const flags = view.getUint8(4);
-  const blockBytesMax = 2 ** (8 + 2 * ((view.getUint8(5) >> 4) & 7));
-  const hasBlockChecksum = (flags & 0x10) !== 0;
-  const hasContentSize = (flags & 0x08) !== 0;
-  const hasDictionary = (flags & 0x01) !== 0;
-  let total = 0;
-  let at = 6 + (hasContentSize ? 8 : 0) + (hasDictionary ? 4 : 0) + 1;
-  while (at + 4 <= input.length) {
-    const word = view.getUint32(at, true);
-    if (word === 0) return hasContentSize ? Math.max(total, Number(view.getBigUint64(6, true))) : total;
-    const bytes = word & 0x7fffffff;
-    total += word >= 0x80000000 ? bytes : blockBytesMax;
-    at += 4 + bytes + (hasBlockChecksum ? 4 : 0);
-  }
-  throw new Error('LZ4 frame is cut');
 }
 
 // ---------------------------------------------------------------------------------------------------------
