@@ -120,6 +120,7 @@ export function gather(vector: Vector, chosen: Int32Array, rows: number, scratch
     }
     case 'text': {
       const from = vector.values;
+      if (vector.isConstant && from.length >= rows) return vector;
       const to = scratch.codes(rows);
       for (let i = 0; i < rows; i++) to[i] = from[chosen[i]!]!;
       return textVector(to);

@@ -5,8 +5,8 @@
 import type { Call, Expression } from '../sql/ast.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import type { SqlType } from '../sql/types.ts';
-import { type Aggregate, makeAggregate } from './aggregate/make.ts';
-import { Columns, each, type Flow, type Operator } from './block.ts';
+import { type Aggregate, makeAggregate, type Runs } from './aggregate/make.ts';
+import { type Block, Columns, each, type Flow, type Operator } from './block.ts';
 import { compile } from './expression/compile.ts';
 import { coerced } from './expression/compiled.ts';
 import { decodeTuples, encodeTuples, KeyTable, tupleWords } from './keys.ts';
@@ -18,6 +18,8 @@ import { BLOCK_ROWS, kindOf, tailOf, type Vector } from './vector.ts';
 
 /** What a group's states take, roughly, per aggregate. */
 const STATE_BYTES = 32;
+/** Shorter runs are taken row by row. */
+const RUN_ROWS_LEAST = 8;
 
 export interface AggregateSpec {
   readonly keys: readonly Expression[];
@@ -58,6 +60,7 @@ class Groups {
   private readonly table: KeyTable;
   private readonly words = new Scratch();
   private readonly ids = new Scratch();
+  private readonly starts = new Scratch();
   private groups = 0;
 
   constructor(spec: AggregateSpec, binding: Binding, run: Run) {
@@ -73,21 +76,43 @@ class Groups {
     if (spec.keys.length === 0) this.grow(1);
   }
 
-  take(block: Parameters<Aggregate['take']>[0]): void {
+  take(block: Block): void {
     const { rows } = block;
     const ids = this.ids.integers(rows);
-    if (this.keys.length === 0) ids.fill(0, 0, rows);
-    else {
+    const runs = this.number(block, ids);
+    this.grow(Math.max(this.groups, this.table.count));
+    for (const aggregate of this.aggregates) aggregate.take(block, ids, runs);
+  }
+
+  /** Fills in each row's group; returns its runs unless they are many. */
+  private number(block: Block, ids: Int32Array): Runs | undefined {
+    const { rows } = block;
+    const vectors = this.keys.map((key) => key.evaluate(block));
+    if (vectors.every((vector) => vector.kind === 'text' && vector.isConstant)) {
+      const words = this.words.integers(this.table.width);
+      encodeTuples(vectors, 1, words);
+      ids[0] = this.table.width === 0 ? 0 : this.table.numberOf(words, 0);
+      ids.fill(ids[0], 1, rows);
+    } else {
       const words = this.words.integers(rows * this.table.width);
-      encodeTuples(
-        this.keys.map((key) => key.evaluate(block)),
-        rows,
-        words,
-      );
+      encodeTuples(vectors, rows, words);
       this.table.numbersOf(words, rows, ids);
-      this.grow(this.table.count);
     }
-    for (const aggregate of this.aggregates) aggregate.take(block, ids);
+    return this.runsOf(ids, rows);
+  }
+
+  private runsOf(ids: Int32Array, rows: number): Runs | undefined {
+    const starts = this.starts.integers(rows + 1);
+    const most = rows / RUN_ROWS_LEAST;
+    let count = 1;
+    starts[0] = 0;
+    for (let i = 1; i < rows; i++) {
+      if (ids[i] === ids[i - 1]) continue;
+      if (count > most) return undefined;
+      starts[count++] = i;
+    }
+    starts[count] = rows;
+    return { count, starts };
   }
 
   *rows(): Flow {

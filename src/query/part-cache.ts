@@ -1,5 +1,55 @@
-// What: what a thread remembers of parts from query to query: sums, bounds and order of their full runs.
-// Why: rows below a published count never change, so what was computed of them is true for as long as the part exists.
-// Invariant: an entry covers whole runs from the first one on, and is used only for a part of the same id.
+// What: what a thread remembers of parts from query to query: which rows are in time order, and aggregates of whole parts.
+// Why: COUNT and VWAP of everything that a symbol ever traded should cost what is new, not what is old.
+// Invariant: rows below a published count never change, so an entry is right for every part of its id that begins with the same runs.
 
-export class PartCache {}
+import type { Accumulator } from './aggregate/accumulator.ts';
+import type { AnyPart } from './snapshot.ts';
+
+/** Entries are forgotten all at once when there are more: a bound that costs nothing to keep. */
+const PARTS_MAX = 100_000;
+
+/** An aggregate over the first `runs` runs of a part, `rows` rows in all. */
+export interface KnownAggregate {
+  readonly runs: number;
+  readonly rows: number;
+  /** One group, 0. Never changed once it is here. */
+  readonly state: Accumulator;
+}
+
+export class PartMemory {
+  /** Rows of each run that something is known of. */
+  private readonly runRows: number[] = [];
+  /** By run: where stretches of ascending times begin; null: too many to tell. */
+  private readonly ascents: (Int32Array | null)[] = [];
+  /** Over full runs, which only grow in number; and over all runs of the part when it was last read. */
+  readonly full = new Map<string, KnownAggregate>();
+  readonly whole = new Map<string, KnownAggregate>();
+
+  /** Whether `part` begins with what is known here. */
+  fits(part: AnyPart): boolean {
+    if (part.tier !== 'hot') return true;
+    return this.runRows.every((rows, i) => (part.runs[i]?.rows ?? 0) >= rows);
+  }
+
+  /** Where stretches of ascending times begin in a run of this many rows; `find` looks when it is not known. */
+  ascentsOf(run: number, rows: number, find: () => Int32Array | null): Int32Array | null {
+    if (this.runRows[run] === rows) return this.ascents[run]!;
+    const found = find();
+    this.runRows[run] = rows;
+    this.ascents[run] = found;
+    return found;
+  }
+}
+
+export class PartCache {
+  private readonly parts = new Map<string, PartMemory>();
+
+  of(part: AnyPart): PartMemory {
+    const known = this.parts.get(part.id);
+    if (known?.fits(part)) return known;
+    if (this.parts.size >= PARTS_MAX) this.parts.clear();
+    const made = new PartMemory();
+    this.parts.set(part.id, made);
+    return made;
+  }
+}

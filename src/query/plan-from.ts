@@ -27,7 +27,7 @@ import { unionJoin } from './join/union-join.ts';
 import { windowJoin } from './join/window-join.ts';
 import type { Planner } from './plan.ts';
 import { type Binding, filter } from './rows.ts';
-import { tableScan } from './table-scan.ts';
+import { type TableScanSpec, tableScan } from './table-scan.ts';
 
 export interface FoundSlot {
   readonly slot: number;
@@ -41,6 +41,8 @@ export interface FromPlan {
   readonly filters: readonly Expression[];
   /** Slot of an aggregate that a WINDOW JOIN has computed. */
   aggregateSlot(call: Call): number | null;
+  /** When the rows are exactly those of one scan. */
+  readonly scan: TableScanSpec | undefined;
 }
 
 /** What the rest of the query does with the rows. */
@@ -57,6 +59,8 @@ interface Side {
   readonly operator: Operator;
   readonly slots: Slots;
   readonly filters: readonly Expression[];
+  /** Of the operator, when it is nothing but a scan. */
+  readonly scan?: TableScanSpec;
 }
 
 type Needed = ReadonlyMap<TableSource, ReadonlySet<number>>;
@@ -69,7 +73,7 @@ export function planFrom(
 ): FromPlan {
   const needed = neededColumns(planner, from, uses.expressions);
   const aggregates = new Map<Call, number>();
-  const { operator, slots, filters } = planTable(
+  const { operator, slots, filters, scan } = planTable(
     planner,
     from,
     conditions,
@@ -80,6 +84,7 @@ export function planFrom(
   return {
     operator,
     filters,
+    scan: filters.length === 0 ? scan : undefined,
     slotOf: ({ source, index }) => slots.get(source)?.get(index) ?? null,
     aggregateSlot: (call) => {
       for (const [known, at] of aggregates) if (planner.same(known, call)) return at;
@@ -170,7 +175,7 @@ function planScan(
   };
   const sorted = sortConditions(conditions, planner.types, roleOf);
   const columns = [...(needed.get(table) ?? [])].sort((a, b) => a - b);
-  const scan = tableScan({
+  const spec: TableScanSpec = {
     name,
     schema,
     columns,
@@ -178,9 +183,11 @@ function planScan(
     sampleRatio: table.sampleRatio,
     isSymbol: (e) => e.kind === 'column' && roleOf(e) === 'symbol',
     types: planner.types,
-  });
+  };
+  const scan = tableScan(spec);
   const slots = new Map(columns.map((column, at) => [column, { slot: at, type: scan.types[at]! }]));
   const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [] };
+  if (sorted.filters.length === 0) return { ...side, scan: spec };
   return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
 }
 

@@ -30,13 +30,15 @@ import { compile } from './expression/compile.ts';
 import { coerced, constant, type Scope, slot } from './expression/compiled.ts';
 import { compileCoalesce } from './expression/logic.ts';
 import { filled } from './fill.ts';
-import { hashAggregate, storable } from './hash-aggregate.ts';
+import { type AggregateSpec, hashAggregate, storable } from './hash-aggregate.ts';
+import { matchKernel } from './kernels/match.ts';
 import { latestOn } from './latest.ts';
 import { type FromPlan, planFrom } from './plan-from.ts';
 import { type Binding, distinct, dropColumns, filter, limited, oneRow, project, retyped } from './rows.ts';
 import { combined, shared, values } from './set-operations.ts';
 import type { Snapshot } from './snapshot.ts';
 import { sorted } from './sort.ts';
+import type { TableScanSpec } from './table-scan.ts';
 import { windowed } from './window.ts';
 
 export interface Subquery {
@@ -199,6 +201,7 @@ export class Planner {
             slotOf: () => null,
             filters: conjuncts(select.where),
             aggregateSlot: () => null,
+            scan: undefined,
           }
         : planFrom(this, select.from, conjuncts(select.where), {
             expressions,
@@ -210,11 +213,13 @@ export class Planner {
       plan = latestOn(plan, select.latestOn.column, select.latestOn.partitionBy, base);
     let binding = base;
     if (analysis.grouping === 'groups') {
-      plan = hashAggregate(plan, { keys: analysis.groupKeys, calls, time, bindings: [] }, base);
+      const spec = { keys: analysis.groupKeys, calls, time, bindings: [] };
+      plan = this.grouped(plan, spec, base, select.latestOn === null ? from.scan : undefined);
       binding = this.groupBinding(analysis, calls, null);
       if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
     } else if (analysis.grouping === 'samples') {
-      [plan, binding] = this.samples(select, analysis, calls, time, plan, base, hidden);
+      const { scan } = from;
+      [plan, binding] = this.samples(select, analysis, calls, time, plan, base, hidden, scan);
     }
     if (analysis.grouping !== 'samples') {
       const rowTime = analysis.grouping === 'rows' ? time : null;
@@ -343,6 +348,7 @@ export class Planner {
     input: Operator,
     base: Binding,
     hidden: readonly Expression[],
+    scan: TableScanSpec | undefined,
   ): [Operator, Binding] {
     const { everyNs, fill, at } = select.sampleBy!;
     const bucket: Call = {
@@ -364,11 +370,8 @@ export class Planner {
         ? compile(bucket, { ...scope, resolve: base.resolve })
         : base.resolve(e, scope),
     );
-    let plan = hashAggregate(
-      input,
-      { keys: [bucket, ...keys], calls, time, bindings: [base, ...keys.map(() => ofBucket)] },
-      base,
-    );
+    const spec = { keys: [bucket, ...keys], calls, time, bindings: [base, ...keys.map(() => ofBucket)] };
+    let plan = this.grouped(input, spec, base, select.latestOn === null ? scan : undefined);
     let binding = this.groupBinding(analysis, calls, keys, 0);
     if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
     const outputs = [...analysis.items.map((item) => item.expression), ...hidden];
@@ -391,6 +394,21 @@ export class Planner {
       return reference?.kind === 'item' ? compile(analysis.items[reference.index]!.expression, scope) : null;
     });
     return [plan, filledBinding];
+  }
+
+  /** By a kernel where one does it. `scan`: what the input is, if it is nothing else. */
+  private grouped(
+    input: Operator,
+    spec: AggregateSpec,
+    binding: Binding,
+    scan: TableScanSpec | undefined,
+  ): Operator {
+    const general = hashAggregate(input, spec, binding);
+    const columnOf = (e: Expression): number | null => {
+      const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+      return reference?.kind === 'source' ? reference.column.places[0]!.index : null;
+    };
+    return matchKernel(input, scan, { ...spec, types: general.types, columnOf }, binding) ?? general;
   }
 
   private usesOnlyTime(e: Expression, analysis: SelectAnalysis): boolean {

@@ -14,7 +14,10 @@ export interface ColumnRun {
 
 /** Rows of one symbol in one hour from one Kafka partition. */
 export interface Part {
-  /** Unique and stable while the part exists; the same rows keep it when they are replayed into the same segment. */
+  /**
+   * Unique and stable while the part exists; the same rows keep it when they are replayed into the same segment. A later part
+   * of the same id begins with the same rows in the same runs, each at least as long: what is known of them stays known.
+   */
   readonly id: string;
   readonly tier: Tier;
   readonly topic: string;
@@ -53,6 +56,7 @@ export type AnyPart = HotPart | WarmPart | ColdPart;
 
 export interface TableSnapshot {
   readonly schema: TableSchema;
+  /** Parts of the same topic, partition, symbol and hour stand in offset order: ties of event time go by it. */
   readonly parts: readonly AnyPart[];
 }
 

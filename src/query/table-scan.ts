@@ -21,7 +21,15 @@ import { readColumn } from './read-column.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import type { AnyPart } from './snapshot.ts';
-import { BLOCK_ROWS, constantVector, kindOf, type TextVector, textVector, type Vector } from './vector.ts';
+import {
+  BLOCK_ROWS,
+  constantText,
+  constantVector,
+  kindOf,
+  type TextVector,
+  textVector,
+  type Vector,
+} from './vector.ts';
 
 export interface TableScanSpec {
   readonly name: string;
@@ -242,8 +250,7 @@ class ScanBlock implements Block {
   private read(slot: number): Vector {
     const stored = this.stored[slot]!;
     if (stored < 0) {
-      if (this.symbol.values.length < this.rows)
-        this.symbol = textVector(new Uint32Array(this.rows).fill(this.symbolId));
+      if (this.symbol.values.length < this.rows) this.symbol = constantText(this.symbolId, this.rows);
       return this.symbol;
     }
     const values: ColumnArray | undefined = this.piece.columns[stored];

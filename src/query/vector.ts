@@ -40,6 +40,8 @@ export interface BoolVector {
 export interface TextVector {
   readonly kind: 'text';
   readonly values: Uint32Array;
+  /** All values are the same, as a part's symbol is: who groups by it need not look at each row. */
+  readonly isConstant?: true;
 }
 
 /**
@@ -75,6 +77,11 @@ export const wideVector = (values: BigInt64Array): WideVector => ({ kind: 'wide'
 export const floatVector = (values: Float64Array): FloatVector => ({ kind: 'float', values });
 export const boolVector = (values: Uint8Array): BoolVector => ({ kind: 'bool', values });
 export const textVector = (values: Uint32Array): TextVector => ({ kind: 'text', values });
+export const constantText = (code: number, rows: number): TextVector => ({
+  kind: 'text',
+  values: new Uint32Array(rows).fill(code),
+  isConstant: true,
+});
 
 /** The integer at a row, or null. For the ways that are allowed to be slow. */
 export function bigintAt(vector: IntegerVector, row: number): bigint | null {
@@ -127,7 +134,7 @@ export function constantVector(kind: Kind, value: Scalar, rows: number): Vector 
     case 'bool':
       return boolVector(new Uint8Array(rows).fill(value === null ? NULL_BOOL : value === true ? 1 : 0));
     case 'text':
-      return textVector(new Uint32Array(rows).fill(value === null ? NULL_CODE : (value as number)));
+      return constantText(value === null ? NULL_CODE : (value as number), rows);
   }
 }
 

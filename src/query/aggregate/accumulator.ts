@@ -2,15 +2,20 @@
 // Why: GROUP BY, SAMPLE BY, WINDOW JOIN and window frames differ in which rows belong together, not in what is done with them.
 // Invariant: adding rows in pieces and merging gives what adding all of them gives.
 
-import type { Vector } from '../vector.ts';
+import { tailOf, type Vector } from '../vector.ts';
 
 export interface Accumulator {
   /** Makes room for groups [0, groups); new ones are empty. */
   grow(groups: number): void;
   /** Adds row i of the arguments to group ids[i], i < rows; an id below 0 is no group. Rows come in storage order. */
   add(args: readonly Vector[], ids: Int32Array, rows: number): void;
-  /** Adds what group `from` holds to group `into`; its rows come after those of `into`. `from` stays as it is. */
-  merge(into: number, from: number): void;
+  /** As `add`, for rows [from, to) that all belong to one group. */
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void;
+  /**
+   * Adds what group `from` of `source`, which may be this very state, holds to group `into`; its rows come after those of
+   * `into`. `source` stays as it is.
+   */
+  merge(into: number, source: this, from: number): void;
   /** Empties a group. */
   reset(group: number): void;
   /** Values of groups [0, groups). */
@@ -27,4 +32,20 @@ export function roomFor<T extends Float64Array | Int32Array | Uint8Array | Uint3
   const larger = new (array.constructor as new (size: number) => T)(capacity);
   (larger as Uint8Array).set(array as Uint8Array);
   return larger;
+}
+
+/** `addRun` for accumulators that have nothing better. */
+export function addRowByRow(
+  state: Accumulator,
+  args: readonly Vector[],
+  from: number,
+  to: number,
+  group: number,
+): void {
+  const ids = new Int32Array(to - from).fill(group);
+  state.add(
+    args.map((arg) => tailOf(arg, from)),
+    ids,
+    to - from,
+  );
 }

@@ -54,9 +54,42 @@ export class ExactSums {
     }
   }
 
-  merge(into: number, from: number): void {
-    this.add(into, this.sums[from]!);
-    const carry = this.carries.get(from);
+  /** As `addAll` for rows [from, to) of one group; returns how many were not NULL. */
+  addRun(vector: IntegerVector, from: number, to: number, group: number): number {
+    let count = 0;
+    if (vector.kind === 'int' && vector.base === 0n) {
+      const { values } = vector;
+      let sum = 0;
+      let size = 0;
+      for (let i = from; i < to; i++) {
+        const value = values[i]!;
+        if (Number.isNaN(value)) continue;
+        sum += value;
+        size += Math.abs(value);
+        count++;
+      }
+      // No partial sum was larger than the sum of the magnitudes: all of them were exact.
+      if (size <= NARROW_MAX) {
+        this.add(group, sum);
+        return count;
+      }
+      for (let i = from; i < to; i++) if (!Number.isNaN(values[i]!)) this.add(group, values[i]!);
+      return count;
+    }
+    let sum = 0n;
+    for (let i = from; i < to; i++) {
+      const value = bigintAt(vector, i);
+      if (value === null) continue;
+      sum += value;
+      count++;
+    }
+    this.addBigint(group, sum);
+    return count;
+  }
+
+  merge(into: number, source: ExactSums, from: number): void {
+    this.add(into, source.sums[from]!);
+    const carry = source.carries.get(from);
     if (carry !== undefined) this.addBigint(into, carry);
   }
 

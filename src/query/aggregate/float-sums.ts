@@ -20,9 +20,27 @@ export class FloatSums {
     this.sums[group] = sum;
   }
 
-  merge(into: number, from: number): void {
-    const error = this.errors[from]!;
-    this.add(into, this.sums[from]!);
+  /** Adds rows [from, to) to one group; returns how many were not NULL. */
+  addRun(values: Float64Array, from: number, to: number, group: number): number {
+    let sum = this.sums[group]!;
+    let error = this.errors[group]!;
+    let count = 0;
+    for (let i = from; i < to; i++) {
+      const value = values[i]!;
+      if (Number.isNaN(value)) continue;
+      const next = sum + value;
+      error += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
+      sum = next;
+      count++;
+    }
+    this.sums[group] = sum;
+    this.errors[group] = error;
+    return count;
+  }
+
+  merge(into: number, source: FloatSums, from: number): void {
+    const error = source.errors[from]!;
+    this.add(into, source.sums[from]!);
     this.errors[into]! += error;
   }
 

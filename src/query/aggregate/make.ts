@@ -38,8 +38,14 @@ import {
 export interface Aggregate {
   readonly type: SqlType;
   readonly state: Accumulator;
-  /** Takes the block's rows: row i belongs to group ids[i]. */
-  take(block: Block, ids: Int32Array): void;
+  /** Takes the block's rows: row i belongs to group ids[i]. `runs`: stretches of rows of one group, when they are few. */
+  take(block: Block, ids: Int32Array, runs?: Runs): void;
+}
+
+/** Run k is rows [starts[k], starts[k + 1]). */
+export interface Runs {
+  readonly count: number;
+  readonly starts: Int32Array;
 }
 
 /** `time`: the event time by which first and last go; null: the order of rows. */
@@ -51,8 +57,14 @@ export function makeAggregate(call: Call, scope: Scope, time: Compiled | null): 
   return {
     type: typeOf(call, scope),
     state,
-    take(block, ids) {
+    take(block, ids, runs) {
       const { rows } = block;
+      if (runs !== undefined && filter === null && distinct === null) {
+        const vectors = args.map((arg) => arg.evaluate(block));
+        for (let k = 0; k < runs.count; k++)
+          state.addRun(vectors, runs.starts[k]!, runs.starts[k + 1]!, ids[runs.starts[k]!]!);
+        return;
+      }
       let chosen = ids;
       if (filter !== null) {
         const { values } = filter.evaluate(block) as BoolVector;

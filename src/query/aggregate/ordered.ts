@@ -30,7 +30,10 @@ export class Ordered {
   private codes = new Uint32Array(0);
   private groups = 0;
   private source: Vector = floatVector(this.values);
+  /** Of the source's base from `base`; `shifted` is the base that it is for. */
   private shift = 0;
+  private shifted: bigint | null = null;
+  private readonly one = { kind: 'int' as const, values: new Float64Array(1), base: 0n };
 
   constructor(kind: Kind, texts: Texts) {
     this.kind = kind;
@@ -57,11 +60,23 @@ export class Ordered {
     this.source = vector;
     if (vector.kind !== 'int' && vector.kind !== 'wide') return;
     if (vector.kind === 'int' && this.wide === null) {
+      if (vector.base === this.shifted) return;
       this.base ??= vector.base;
-      this.shift = Number(vector.base - this.base);
-      if (Math.abs(this.shift) <= NARROW_MAX) return;
+      const shift = Number(vector.base - this.base);
+      if (Math.abs(shift) <= NARROW_MAX) {
+        this.shift = shift;
+        this.shifted = vector.base;
+        return;
+      }
     }
     this.widen();
+  }
+
+  /** A single number, base + value, that the next calls mean by row 0. */
+  beginOne(base: bigint, value: number): void {
+    this.one.values[0] = value;
+    this.one.base = base;
+    this.begin(this.one);
   }
 
   isNull(row: number): boolean {
@@ -87,6 +102,23 @@ export class Ordered {
     return next > now ? 1 : next < now ? -1 : next === now ? 0 : Number.NaN;
   }
 
+  /**
+   * The row in [from, to) with the largest (`sign` 1) or smallest value, of equal ones the first, or with `late` the last;
+   * −1 when all are NULL. Rows for which `skip` has a NULL do not count.
+   */
+  extremeRow(from: number, to: number, sign: 1 | -1, late: boolean, skip: Vector | null): number {
+    const { source } = this;
+    if (source.kind === 'int' || source.kind === 'float')
+      return extremeNumber(source.values, from, to, sign, late, skip);
+    let best = -1;
+    for (let i = from; i < to; i++) {
+      if (isNullAt(source, i) || (skip !== null && isNullAt(skip, i))) continue;
+      const difference = best < 0 ? 1 : this.compareRows(best, i) * sign;
+      if (difference > 0 || (late && difference === 0)) best = i;
+    }
+    return best;
+  }
+
   /** The group's value becomes the row's. */
   take(group: number, row: number): void {
     const { source } = this;
@@ -99,26 +131,6 @@ export class Ordered {
         this.take(group, row);
       } else this.values[group] = value;
     } else this.values[group] = (source.values as Float64Array)[row]!;
-  }
-
-  /** Compares and takes among groups: as `compare(into, from)`. */
-  compareGroups(into: number, from: number): number {
-    if (this.wide !== null) {
-      const [a, b] = [this.wide[from]!, this.wide[into]!];
-      return a === NULL_INT64 || b === NULL_INT64 ? Number.NaN : a > b ? 1 : a === b ? 0 : -1;
-    }
-    if (this.kind === 'text') {
-      const [a, b] = [this.codes[from]!, this.codes[into]!];
-      if (a === NULL_CODE || b === NULL_CODE) return Number.NaN;
-      return a === b ? 0 : compareTexts(this.texts.textOf(a), this.texts.textOf(b));
-    }
-    return this.values[from]! - this.values[into]!;
-  }
-
-  copy(into: number, from: number): void {
-    if (this.wide !== null) this.wide[into] = this.wide[from]!;
-    else if (this.kind === 'text') this.codes[into] = this.codes[from]!;
-    else this.values[into] = this.values[from]!;
   }
 
   isEmpty(group: number): boolean {
@@ -149,6 +161,17 @@ export class Ordered {
     }
   }
 
+  /** Above 0 when row b has the larger value. */
+  private compareRows(a: number, b: number): number {
+    const { source } = this;
+    if (source.kind === 'text') {
+      const [x, y] = [source.values[a]!, source.values[b]!];
+      return x === y ? 0 : compareTexts(this.texts.textOf(y), this.texts.textOf(x));
+    }
+    const [x, y] = [source.values[a]!, source.values[b]!];
+    return y > x ? 1 : y < x ? -1 : 0;
+  }
+
   private widen(): void {
     if (this.wide !== null) return;
     const narrow = intVector(this.values, this.base ?? 0n);
@@ -156,4 +179,25 @@ export class Ordered {
     for (let group = 0; group < this.groups; group++)
       this.wide[group] = bigintAt(narrow, group) ?? NULL_INT64;
   }
+}
+
+function extremeNumber(
+  values: Float64Array,
+  from: number,
+  to: number,
+  sign: 1 | -1,
+  late: boolean,
+  skip: Vector | null,
+): number {
+  let best = -1;
+  let bestValue = Number.NEGATIVE_INFINITY;
+  for (let i = from; i < to; i++) {
+    const value = values[i]! * sign;
+    // NaN is neither above nor equal.
+    if (!(value > bestValue || (value === bestValue && (late || best < 0)))) continue;
+    if (skip !== null && isNullAt(skip, i)) continue;
+    best = i;
+    bestValue = value;
+  }
+  return best;
 }

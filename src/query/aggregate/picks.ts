@@ -4,7 +4,7 @@
 
 import type { Texts } from '../texts.ts';
 import type { Kind, Vector } from '../vector.ts';
-import type { Accumulator } from './accumulator.ts';
+import { type Accumulator, addRowByRow } from './accumulator.ts';
 import { Ordered } from './ordered.ts';
 
 /** min and max; of booleans also bool_and and bool_or. NULLs are skipped. */
@@ -16,6 +16,16 @@ export class Extreme implements Accumulator {
   constructor(kind: Kind, sign: 1 | -1, texts: Texts) {
     this.best = new Ordered(kind, texts);
     this.sign = sign;
+  }
+
+  get isLargest(): boolean {
+    return this.sign === 1;
+  }
+
+  /** A narrow integer. */
+  addNumber(group: number, value: number): void {
+    this.best.beginOne(0n, value);
+    if (!(this.best.compare(group, 0) * this.sign <= 0)) this.best.take(group, 0);
   }
 
   grow(groups: number): void {
@@ -33,9 +43,17 @@ export class Extreme implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    if (this.best.isEmpty(from)) return;
-    if (!(this.best.compareGroups(into, from) * this.sign <= 0)) this.best.copy(into, from);
+  addRun([arg]: readonly Vector[], from: number, to: number, group: number): void {
+    const { best, sign } = this;
+    best.begin(arg!);
+    const row = best.extremeRow(from, to, sign, false, null);
+    if (row >= 0 && !(best.compare(group, row) * sign <= 0)) best.take(group, row);
+  }
+
+  merge(into: number, source: this, from: number): void {
+    if (source.best.isEmpty(from)) return;
+    this.best.begin(source.best.vector());
+    if (!(this.best.compare(into, from) * this.sign <= 0)) this.best.take(into, from);
   }
 
   reset(group: number): void {
@@ -54,7 +72,7 @@ export class Extreme implements Accumulator {
 export class Pick implements Accumulator {
   private readonly value: Ordered;
   private readonly orders: readonly Ordered[];
-  private readonly signs: readonly number[];
+  private readonly signs: readonly (1 | -1)[];
   private readonly lateWinsTie: boolean;
 
   /** `signs[k]`: 1 when the greatest order k wins, −1 when the least does. */
@@ -69,6 +87,21 @@ export class Pick implements Accumulator {
     this.orders = orders.map((order) => new Ordered(order, texts));
     this.signs = signs;
     this.lateWinsTie = lateWinsTie;
+  }
+
+  /** A narrow integer, at base + time: for first and last. */
+  addNumber(group: number, value: number, time: number, timeBase: bigint): void {
+    const order = this.orders[0]!;
+    this.value.beginOne(0n, value);
+    order.beginOne(timeBase, time);
+    if (!this.value.isEmpty(group) && !this.wins(group, 0)) return;
+    this.value.take(group, 0);
+    order.take(group, 0);
+  }
+
+  /** Whether it is the later row that wins, as in last(). */
+  get takesLast(): boolean {
+    return this.lateWinsTie;
   }
 
   grow(groups: number): void {
@@ -89,11 +122,28 @@ export class Pick implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    if (this.value.isEmpty(from)) return;
-    if (!this.value.isEmpty(into) && !this.winsGroup(into, from)) return;
-    this.value.copy(into, from);
-    for (const order of this.orders) order.copy(into, from);
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void {
+    const { value, orders } = this;
+    if (orders.length !== 1) {
+      addRowByRow(this, args, from, to, group);
+      return;
+    }
+    const order = orders[0]!;
+    value.begin(args[0]!);
+    order.begin(args[1]!);
+    const row = order.extremeRow(from, to, this.signs[0]!, this.lateWinsTie, args[0]!);
+    if (row < 0 || (!value.isEmpty(group) && !this.wins(group, row))) return;
+    value.take(group, row);
+    order.take(group, row);
+  }
+
+  merge(into: number, source: this, from: number): void {
+    if (source.value.isEmpty(from)) return;
+    this.value.begin(source.value.vector());
+    for (let k = 0; k < this.orders.length; k++) this.orders[k]!.begin(source.orders[k]!.vector());
+    if (!this.value.isEmpty(into) && !this.wins(into, from)) return;
+    this.value.take(into, from);
+    for (const order of this.orders) order.take(into, from);
   }
 
   reset(group: number): void {
@@ -108,14 +158,6 @@ export class Pick implements Accumulator {
   private wins(group: number, row: number): boolean {
     for (let k = 0; k < this.orders.length; k++) {
       const difference = this.orders[k]!.compare(group, row) * this.signs[k]!;
-      if (difference !== 0) return difference > 0;
-    }
-    return this.lateWinsTie;
-  }
-
-  private winsGroup(into: number, from: number): boolean {
-    for (let k = 0; k < this.orders.length; k++) {
-      const difference = this.orders[k]!.compareGroups(into, from) * this.signs[k]!;
       if (difference !== 0) return difference > 0;
     }
     return this.lateWinsTie;

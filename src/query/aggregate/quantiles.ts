@@ -7,7 +7,7 @@ import { KeptColumn } from '../kept-column.ts';
 import { narrowed } from '../keys.ts';
 import type { Budget } from '../run.ts';
 import { floatVector, isNullAt, type Kind, type Vector, wideVector } from '../vector.ts';
-import type { Accumulator } from './accumulator.ts';
+import { type Accumulator, addRowByRow } from './accumulator.ts';
 
 /** A float argument is interpolated unless `discrete`; an integer one answers the value at floor(share × (n − 1)). */
 export class Quantile implements Accumulator {
@@ -36,9 +36,13 @@ export class Quantile implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    const source = this.groups[from]!;
-    this.groups[into]!.append(source.vector(), 0, source.rows);
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void {
+    addRowByRow(this, args, from, to, group);
+  }
+
+  merge(into: number, source: this, from: number): void {
+    const column = source.groups[from]!;
+    this.groups[into]!.append(column.vector(), 0, column.rows);
   }
 
   reset(group: number): void {

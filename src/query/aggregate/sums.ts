@@ -12,10 +12,11 @@ import {
   type IntegerVector,
   intVector,
   isNullAt,
+  NARROW_MAX,
   type Vector,
   wideVector,
 } from '../vector.ts';
-import { type Accumulator, roomFor } from './accumulator.ts';
+import { type Accumulator, addRowByRow, roomFor } from './accumulator.ts';
 import { ExactSums } from './exact-sums.ts';
 import { FloatSums } from './float-sums.ts';
 
@@ -24,6 +25,10 @@ export class Count implements Accumulator {
 
   grow(groups: number): void {
     this.counts = roomFor(this.counts, groups);
+  }
+
+  addCount(group: number, rows: number): void {
+    this.counts[group]! += rows;
   }
 
   add([arg]: readonly Vector[], ids: Int32Array, rows: number): void {
@@ -35,8 +40,14 @@ export class Count implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    this.counts[into]! += this.counts[from]!;
+  addRun([arg]: readonly Vector[], from: number, to: number, group: number): void {
+    let count = to - from;
+    if (arg !== undefined) for (let i = from; i < to; i++) if (isNullAt(arg, i)) count--;
+    this.counts[group]! += count;
+  }
+
+  merge(into: number, source: this, from: number): void {
+    this.counts[into]! += source.counts[from]!;
   }
 
   reset(group: number): void {
@@ -55,8 +66,8 @@ abstract class Counted {
     this.counts = roomFor(this.counts, groups);
   }
 
-  merge(into: number, from: number): void {
-    this.counts[into]! += this.counts[from]!;
+  merge(into: number, source: this, from: number): void {
+    this.counts[into]! += source.counts[from]!;
   }
 
   reset(group: number): void {
@@ -79,13 +90,23 @@ export class IntegerSum extends Counted implements Accumulator {
     this.sums.grow(groups);
   }
 
+  /** `sum`, at most NARROW_MAX, of `count` values. */
+  addSum(group: number, sum: number, count: number): void {
+    this.sums.add(group, sum);
+    this.counts[group]! += count;
+  }
+
   add([arg]: readonly Vector[], ids: Int32Array, rows: number): void {
     this.sums.addAll(arg as IntegerVector, ids, rows, this.counts);
   }
 
-  override merge(into: number, from: number): void {
-    super.merge(into, from);
-    this.sums.merge(into, from);
+  addRun([arg]: readonly Vector[], from: number, to: number, group: number): void {
+    this.counts[group]! += this.sums.addRun(arg as IntegerVector, from, to, group);
+  }
+
+  override merge(into: number, source: this, from: number): void {
+    super.merge(into, source, from);
+    this.sums.merge(into, source.sums, from);
   }
 
   override reset(group: number): void {
@@ -138,9 +159,13 @@ export class FloatSum extends Counted implements Accumulator {
     }
   }
 
-  override merge(into: number, from: number): void {
-    super.merge(into, from);
-    this.sums.merge(into, from);
+  addRun([arg]: readonly Vector[], from: number, to: number, group: number): void {
+    this.counts[group]! += this.sums.addRun(arg!.values as Float64Array, from, to, group);
+  }
+
+  override merge(into: number, source: this, from: number): void {
+    super.merge(into, source, from);
+    this.sums.merge(into, source.sums, from);
   }
 
   override reset(group: number): void {
@@ -179,6 +204,12 @@ export class IntegerVwap implements Accumulator {
     this.volumes.grow(groups);
   }
 
+  /** Sums of price × volume and of volume, each at most NARROW_MAX. */
+  addSums(group: number, products: number, volumes: number): void {
+    this.products.add(group, products);
+    this.volumes.add(group, volumes);
+  }
+
   add([price, volume]: readonly Vector[], ids: Int32Array, rows: number): void {
     const p = price as IntegerVector;
     const v = volume as IntegerVector;
@@ -203,9 +234,33 @@ export class IntegerVwap implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    this.products.merge(into, from);
-    this.volumes.merge(into, from);
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void {
+    const [p, v] = args as readonly IntegerVector[];
+    if (p!.kind === 'int' && v!.kind === 'int' && p!.base === 0n && v!.base === 0n) {
+      const prices = p!.values;
+      const volumes = v!.values;
+      let products = 0;
+      let volume = 0;
+      let size = 0;
+      for (let i = from; i < to; i++) {
+        const product = prices[i]! * volumes[i]!;
+        if (Number.isNaN(product)) continue;
+        products += product;
+        volume += volumes[i]!;
+        size += Math.abs(product) + Math.abs(volumes[i]!);
+      }
+      if (size <= NARROW_MAX) {
+        this.products.add(group, products);
+        this.volumes.add(group, volume);
+        return;
+      }
+    }
+    addRowByRow(this, args, from, to, group);
+  }
+
+  merge(into: number, source: this, from: number): void {
+    this.products.merge(into, source.products, from);
+    this.volumes.merge(into, source.volumes, from);
   }
 
   reset(group: number): void {
@@ -244,9 +299,13 @@ export class FloatVwap implements Accumulator {
     }
   }
 
-  merge(into: number, from: number): void {
-    this.products.merge(into, from);
-    this.volumes.merge(into, from);
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void {
+    addRowByRow(this, args, from, to, group);
+  }
+
+  merge(into: number, source: this, from: number): void {
+    this.products.merge(into, source.products, from);
+    this.volumes.merge(into, source.volumes, from);
   }
 
   reset(group: number): void {
@@ -298,13 +357,17 @@ export class Variance extends Counted implements Accumulator {
     }
   }
 
-  override merge(into: number, from: number): void {
-    const [a, b] = [this.counts[into]!, this.counts[from]!];
+  addRun(args: readonly Vector[], from: number, to: number, group: number): void {
+    addRowByRow(this, args, from, to, group);
+  }
+
+  override merge(into: number, source: this, from: number): void {
+    const [a, b] = [this.counts[into]!, source.counts[from]!];
     if (b === 0) return;
-    const delta = this.means[from]! - this.means[into]!;
-    this.squares[into]! += this.squares[from]! + (delta * delta * a * b) / (a + b);
+    const delta = source.means[from]! - this.means[into]!;
+    this.squares[into]! += source.squares[from]! + (delta * delta * a * b) / (a + b);
     this.means[into]! += (delta * b) / (a + b);
-    super.merge(into, from);
+    super.merge(into, source, from);
   }
 
   override reset(group: number): void {

@@ -51,10 +51,11 @@ export function overFrames(
 /** Group rows + i: everything from the partition's start to i; group 2 × rows + i: the answer at i. */
 function grow({ state }: Aggregate, { end }: Frames, first: number, last: number, rows: number): void {
   for (let at = first; at < last; at++) {
-    if (at > first) state.merge(rows + at, rows + at - 1);
-    state.merge(rows + at, at);
+    if (at > first) state.merge(rows + at, state, rows + at - 1);
+    state.merge(rows + at, state, at);
   }
-  for (let at = first; at < last; at++) if (end[at]! > first) state.merge(2 * rows + at, rows + end[at]! - 1);
+  for (let at = first; at < last; at++)
+    if (end[at]! > first) state.merge(2 * rows + at, state, rows + end[at]! - 1);
 }
 
 /**
@@ -75,21 +76,21 @@ function slide(
   for (let at = first; at < last; at++) {
     const from = start[at]!;
     const to = end[at]!;
-    for (; reached < to; reached++) state.merge(back, reached);
+    for (; reached < to; reached++) state.merge(back, state, reached);
     if (to <= from) continue;
     if (from >= middle) {
       for (let position = reached - 1; position >= from; position--) {
         const group = rows + position;
         state.reset(group);
-        state.merge(group, position);
-        if (position + 1 < reached) state.merge(group, group + 1);
+        state.merge(group, state, position);
+        if (position + 1 < reached) state.merge(group, state, group + 1);
       }
       middle = reached;
       state.reset(back);
     }
     const answer = 2 * rows + at;
-    state.merge(answer, rows + from);
-    state.merge(answer, back);
+    state.merge(answer, state, rows + from);
+    state.merge(answer, state, back);
   }
 }
 

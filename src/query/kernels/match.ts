@@ -1,0 +1,138 @@
+// What: whether a grouping is one that the kernel takes.
+// Why: the kernel knows few shapes and is fast at them; everything else goes the general way.
+// Invariant: what is matched means the same to both.
+
+import { storedColumns } from '../../columns/types.ts';
+import type { Call, Expression } from '../../sql/ast.ts';
+import { constantOf } from '../../sql/constant.ts';
+import { functionByName, truncUnits } from '../../sql/functions.ts';
+import { isFloat, isInteger } from '../../sql/type-rules.ts';
+import { type SqlType, typeOfColumn } from '../../sql/types.ts';
+import type { Operator } from '../block.ts';
+import type { Binding } from '../rows.ts';
+import type { TableScanSpec } from '../table-scan.ts';
+import type { StoredColumn } from './feeds.ts';
+import { type RangeCall, type RangeKey, scanAggregate } from './scan-aggregate.ts';
+
+export interface Matchable {
+  readonly keys: readonly Expression[];
+  readonly calls: readonly Call[];
+  readonly time: Expression | null;
+  readonly types: readonly SqlType[];
+  /** Index of the table's column that an expression is, or null. */
+  readonly columnOf: (e: Expression) => number | null;
+}
+
+/** Below this, groups are too small to be worth a kernel's calls. */
+const STEP_LEAST_NS = 1_000_000n;
+const DAY_NS = 86_400_000_000_000n;
+/** 1970-01-01 was a Thursday. */
+const MONDAY_NS = -3n * DAY_NS;
+
+const unitsNs: Readonly<Record<string, bigint>> = {
+  millisecond: 1_000_000n,
+  second: 1_000_000_000n,
+  minute: 60_000_000_000n,
+  hour: 3_600_000_000_000n,
+  day: DAY_NS,
+};
+
+/** The kernel in place of grouping `input`, or null. */
+export function matchKernel(
+  input: Operator,
+  scan: TableScanSpec | undefined,
+  query: Matchable,
+  binding: Binding,
+): Operator | null {
+  if (scan === undefined || scan.sampleRatio !== null) return null;
+  const keys: RangeKey[] = [];
+  for (const e of query.keys) {
+    const key = keyOf(e, scan, query);
+    if (key === null || keys.some(({ kind }) => kind === key.kind)) return null;
+    keys.push(key);
+  }
+  const calls: RangeCall[] = [];
+  for (const call of query.calls) {
+    const columns = columnsOf(call, scan, query);
+    if (columns === null) return null;
+    calls.push({ call, columns });
+  }
+  const goesByTime = calls.some(({ call }) => isEdge(call));
+  return scanAggregate(
+    {
+      scan,
+      keys,
+      keyExpressions: query.keys,
+      calls,
+      types: query.types,
+      time: goesByTime ? query.time : null,
+    },
+    input,
+    binding,
+  );
+}
+
+const isEdge = (call: Call): boolean => ['first', 'last'].includes(functionByName(call.name)!.name);
+
+function keyOf(e: Expression, scan: TableScanSpec, { columnOf }: Matchable): RangeKey | null {
+  if (columnOf(e) === scan.schema.symbolColumn) return { kind: 'symbol' };
+  if (e.kind !== 'call') return null;
+  const isTime = (arg: Expression | undefined): boolean =>
+    arg !== undefined && columnOf(arg) === scan.schema.timestampColumn;
+  const bucket = (step: Expression): RangeKey | null => {
+    const stepNs = constantOf(step);
+    return typeof stepNs === 'bigint' && stepNs >= STEP_LEAST_NS
+      ? { kind: 'bucket', stepNs, originNs: 0n }
+      : null;
+  };
+  const [first, second] = e.args;
+  switch (functionByName(e.name)!.name) {
+    case 'xbar':
+      return isTime(first) ? bucket(second!) : null;
+    case 'time_bucket':
+      return isTime(second) ? bucket(first!) : null;
+    case 'date_trunc': {
+      const unit = truncUnits[String(constantOf(first!)).toLowerCase()]!;
+      if (!isTime(second)) return null;
+      if (unit === 'week') return { kind: 'bucket', stepNs: 7n * DAY_NS, originNs: MONDAY_NS };
+      const stepNs = unitsNs[unit];
+      return stepNs === undefined ? null : { kind: 'bucket', stepNs, originNs: 0n };
+    }
+    default:
+      return null;
+  }
+}
+
+/** The stored columns that the call takes as they are, or null. */
+function columnsOf(call: Call, scan: TableScanSpec, { columnOf }: Matchable): StoredColumn[] | null {
+  const { schema } = scan;
+  if (call.filter !== null || call.distinct) return null;
+  const stored = storedColumns(schema);
+  const columns: StoredColumn[] = [];
+  const types: SqlType[] = [];
+  const add = (index: number | null): boolean => {
+    if (index === null || index === schema.symbolColumn) return false;
+    const column = schema.columns[index]!;
+    columns.push({ index: stored.indexOf(column), type: column.type });
+    types.push(typeOfColumn(column));
+    return true;
+  };
+  if (!call.args.every((arg) => add(columnOf(arg)))) return null;
+  switch (functionByName(call.name)!.name) {
+    case 'count':
+    case 'sum':
+    case 'avg':
+    case 'min':
+    case 'max':
+      return columns;
+    case 'vwap': {
+      const isExact = types.every((type) => isInteger(type) || type.name === 'DECIMAL');
+      return isExact || types.every(isFloat) ? columns : null;
+    }
+    case 'first':
+    case 'last':
+      return add(schema.timestampColumn) ? columns : null;
+    default:
+      return null;
+  }
+}

@@ -1,0 +1,382 @@
+// What: aggregates of stored columns by symbol and by bucket of time, straight from the parts.
+// Why: bars, counts and VWAPs are what tick tables are asked for; parts are by symbol and mostly in time order, so groups are stretches of rows.
+// Invariant: the same groups and values as the general way gives; whole parts are remembered, edges are read exactly.
+
+import { NANOS_PER_HOUR, storedColumns } from '../../columns/types.ts';
+import { unreachable } from '../../kernel/assert.ts';
+import type { Call, Expression } from '../../sql/ast.ts';
+import { functionByName } from '../../sql/functions.ts';
+import { printExpression } from '../../sql/print-expression.ts';
+import type { SqlType } from '../../sql/types.ts';
+import type { Accumulator } from '../aggregate/accumulator.ts';
+import { makeAggregate } from '../aggregate/make.ts';
+import { Columns, type Flow, type Operator } from '../block.ts';
+import type { TimeBounds } from '../conditions.ts';
+import { floorMultiple } from '../expression/arithmetic.ts';
+import type { Compiled } from '../expression/compiled.ts';
+import { narrowed } from '../keys.ts';
+import { PartCache, type PartMemory } from '../part-cache.ts';
+import { coverage, hourStart, piecesOf } from '../parts.ts';
+import { type Binding, scopeOf } from '../rows.ts';
+import type { Run } from '../run.ts';
+import type { AnyPart } from '../snapshot.ts';
+import { choose, type TableScanSpec } from '../table-scan.ts';
+import { BLOCK_ROWS, tailOf, textVector, type Vector, wideVector } from '../vector.ts';
+import { type ExtremesMemo, type Feed, feedFor, noExtremes, type StoredColumn } from './feeds.ts';
+import { HOUR_NS, Stretch } from './stretch.ts';
+
+/** A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. */
+export type RangeKey =
+  | { readonly kind: 'symbol' }
+  | { readonly kind: 'bucket'; readonly stepNs: bigint; readonly originNs: bigint };
+
+/** An aggregate of stored columns. */
+export interface RangeCall {
+  readonly call: Call;
+  /** Its arguments; first and last have the event time behind them. */
+  readonly columns: readonly StoredColumn[];
+}
+
+export interface ScanAggregateSpec {
+  readonly scan: TableScanSpec;
+  readonly keys: readonly RangeKey[];
+  readonly keyExpressions: readonly Expression[];
+  readonly calls: readonly RangeCall[];
+  readonly types: readonly SqlType[];
+  /** The event time, for first and last. */
+  readonly time: Expression | null;
+}
+
+/** Columns: the keys, then the calls. */
+export function scanAggregate(spec: ScanAggregateSpec, input: Operator, binding: Binding): Operator {
+  return {
+    types: spec.types,
+    label: 'Kernel',
+    details: [
+      ...(spec.keys.length === 0 ? [] : [`by ${spec.keyExpressions.map(printExpression).join(', ')}`]),
+      spec.calls.map(({ call }) => printExpression(call)).join(', ') || 'no aggregate',
+    ],
+    inputs: [input],
+    *open(run) {
+      const kernel = new ScanAggregate(spec, binding, run);
+      yield* kernel.read();
+      yield* kernel.rows();
+    },
+  };
+}
+
+/** Stands where a compiled argument is wanted whose value never is: the feeds read the columns themselves. */
+const unread = (type: SqlType): Compiled => ({
+  type,
+  isConstant: false,
+  evaluate: () => {
+    throw new RangeError('a kernel reads its columns itself');
+  },
+});
+
+interface RangeAggregate {
+  readonly state: Accumulator;
+  readonly feed: Feed;
+  /** For the memory of parts. */
+  readonly name: string;
+  readonly make: () => Accumulator;
+}
+
+class ScanAggregate {
+  private readonly spec: ScanAggregateSpec;
+  private readonly run: Run;
+  private readonly aggregates: readonly RangeAggregate[];
+  private readonly cache: PartCache;
+  private readonly bucket: Extract<RangeKey, { kind: 'bucket' }> | null;
+  private readonly bySymbol: boolean;
+  private readonly stored: readonly number[];
+  private readonly timeIndex: number;
+  /** By group. */
+  private readonly symbols: number[] = [];
+  private readonly buckets: bigint[] = [];
+  /** Groups of the symbol at hand, or of all when symbols are no key, by bucket number. */
+  private groupOf = new Map<number, number>();
+  private groups = 0;
+
+  constructor(spec: ScanAggregateSpec, binding: Binding, run: Run) {
+    this.spec = spec;
+    this.run = run;
+    this.cache = run.options.cache ?? new PartCache();
+    this.bucket = spec.keys.find((key) => key.kind === 'bucket') ?? null;
+    this.bySymbol = spec.keys.some(({ kind }) => kind === 'symbol');
+    const { schema } = spec.scan;
+    this.timeIndex = storedColumns(schema).indexOf(schema.columns[schema.timestampColumn]!);
+    this.stored = [...new Set(spec.calls.flatMap(({ columns }) => columns.map(({ index }) => index)))];
+    const memo = noExtremes();
+    this.aggregates = spec.calls.map((call) => rangeAggregate(call, spec.time, binding, run, memo));
+    if (spec.keys.length === 0) this.group(0, 0);
+  }
+
+  *read(): Flow {
+    const { parts, time } = choose(this.spec.scan, this.run);
+    let symbol = -1;
+    for (const part of parts) {
+      this.run.check();
+      if (this.bySymbol && part.symbol !== symbol) this.groupOf = new Map();
+      symbol = part.symbol;
+      const cover = coverage(part, time);
+      if (cover === 'all' && this.isOneBucket(part)) yield* this.takeWhole(part);
+      else yield* this.takeRanges(part, cover === 'all' ? null : time);
+    }
+  }
+
+  *rows(): Flow {
+    const vectors: Vector[] = this.spec.keys.map((key) => {
+      switch (key.kind) {
+        case 'symbol':
+          return textVector(Uint32Array.from(this.symbols));
+        case 'bucket':
+          return narrowed(wideVector(BigInt64Array.from(this.buckets)), this.groups);
+        default:
+          return unreachable(key);
+      }
+    });
+    for (const { state } of this.aggregates) vectors.push(state.finish(this.groups));
+    for (let from = 0; from < this.groups; from += BLOCK_ROWS)
+      yield new Columns(
+        Math.min(BLOCK_ROWS, this.groups - from),
+        vectors.map((vector) => tailOf(vector, from)),
+      );
+  }
+
+  /** Whether all rows that the part can have are of one bucket. */
+  private isOneBucket(part: AnyPart): boolean {
+    if (this.bucket === null) return true;
+    const first = hourStart(part);
+    const last = first + NANOS_PER_HOUR - 1n;
+    const { stepNs, originNs } = this.bucket;
+    return floorMultiple(first - originNs, stepNs) === floorMultiple(last - originNs, stepNs);
+  }
+
+  /** The group of a bucket, by its number. */
+  private group(symbol: number, bucket: number): number {
+    const known = this.groupOf.get(bucket);
+    if (known !== undefined) return known;
+    const made = this.groups++;
+    this.groupOf.set(bucket, made);
+    if (this.bySymbol) this.symbols.push(symbol);
+    if (this.bucket !== null) this.buckets.push(BigInt(bucket) * this.bucket.stepNs + this.bucket.originNs);
+    this.run.budget.reserve(64 * (1 + this.aggregates.length));
+    for (const { state } of this.aggregates) state.grow(this.groups);
+    return made;
+  }
+
+  /** Number of the bucket in which an hour begins, and how far into it. */
+  private bucketAt(hourNs: bigint): { number: number; inNs: number } {
+    if (this.bucket === null) return { number: 0, inNs: 0 };
+    const { stepNs, originNs } = this.bucket;
+    const start = floorMultiple(hourNs - originNs, stepNs);
+    return { number: Number(start / stepNs), inNs: Number(hourNs - originNs - start) };
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Whole parts
+
+  /** All rows of the part are of one group: what is remembered of them is merged, only what is new is read. */
+  private *takeWhole(part: AnyPart): Flow {
+    const group = this.group(part.symbol, this.bucketAt(hourStart(part)).number);
+    const memory = this.cache.of(part);
+    const runs = part.tier === 'hot' ? part.runs.length : 1;
+    const missing: RangeAggregate[] = [];
+    for (const aggregate of this.aggregates) {
+      const known = memory.whole.get(aggregate.name);
+      if (known !== undefined && known.runs === runs && known.rows === part.rows)
+        merge(aggregate.state, group, known.state);
+      else missing.push(aggregate);
+    }
+    if (missing.length === 0) {
+      this.run.stats.rowsKnown += part.rows;
+      return;
+    }
+    const open = missing.map((aggregate) => new PartAggregate(aggregate, memory));
+    const from = Math.min(...open.map(({ runsKnown }) => runsKnown));
+    let run = 0;
+    for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, ALL, this.run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        continue;
+      }
+      if (run >= from) {
+        const stretch = new Stretch(piece, this.timeIndex, hourStart(part));
+        const starts = this.startsOf(part, stretch, memory, run);
+        this.run.stats.rowsScanned += piece.rows;
+        for (const aggregate of open) aggregate.take(run, stretch, starts, run < runs - 1);
+      } else this.run.stats.rowsKnown += piece.rows;
+      run++;
+    }
+    for (const aggregate of open) merge(aggregate.target, group, aggregate.finish(runs, part.rows));
+  }
+
+  /** Where the piece's stretches begin, when first and last must know; the whole piece otherwise. */
+  private startsOf(part: AnyPart, stretch: Stretch, memory: PartMemory, run: number): Int32Array {
+    const { rows } = stretch.piece;
+    stretch.isAscending = true;
+    if (part.isSorted || this.spec.time === null) return Int32Array.of(0, rows);
+    const starts = memory.ascentsOf(run, rows, () => stretch.ascents(rows));
+    stretch.isAscending = starts !== null;
+    return starts ?? Int32Array.of(0, rows);
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Stretches of rows
+
+  private *takeRanges(part: AnyPart, time: TimeBounds | null): Flow {
+    const memory = this.cache.of(part);
+    const hourNs = hourStart(part);
+    const columns = this.stored.includes(this.timeIndex) ? this.stored : [...this.stored, this.timeIndex];
+    const min = time === null || time.min <= hourNs ? 0 : Number(time.min - hourNs);
+    const end =
+      time === null || time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
+    let run = 0;
+    for (const piece of piecesOf(part, this.spec.scan.schema, columns, time ?? ALL, this.run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        continue;
+      }
+      this.run.check();
+      const stretch = new Stretch(piece, this.timeIndex, hourNs);
+      const starts = part.isSorted
+        ? Int32Array.of(0, piece.rows)
+        : memory.ascentsOf(run, piece.rows, () => stretch.ascents(piece.rows));
+      if (starts === null) this.takeUnordered(part, stretch, min, end);
+      else
+        for (let k = 0; k + 1 < starts.length; k++)
+          this.takeAscending(part, stretch, starts[k]!, starts[k + 1]!, min, end);
+      run++;
+    }
+  }
+
+  /** Rows [first, last) of the piece, whose times ascend: buckets end where the next one begins. */
+  private takeAscending(
+    part: AnyPart,
+    stretch: Stretch,
+    first: number,
+    last: number,
+    min: number,
+    end: number,
+  ): void {
+    const { number, inNs } = this.bucketAt(stretch.hourNs);
+    let from = min === 0 ? first : stretch.seek(first, last, min);
+    const limit = end === HOUR_NS ? last : stretch.seek(from, last, end);
+    const step = this.bucket === null ? Number.POSITIVE_INFINITY : Number(this.bucket.stepNs);
+    this.run.stats.rowsScanned += limit - from;
+    stretch.isAscending = true;
+    while (from < limit) {
+      const local = this.bucket === null ? 0 : Math.floor((stretch.timeAt(from) + inNs) / step);
+      const to = this.bucket === null ? limit : stretch.seek(from, limit, (local + 1) * step - inNs);
+      this.take(this.group(part.symbol, number + local), stretch.set(from, to));
+      from = to;
+    }
+  }
+
+  /** A stretch ends where a row is of another bucket, or outside of the bounds. */
+  private takeUnordered(part: AnyPart, stretch: Stretch, min: number, end: number): void {
+    const { rows } = stretch.piece;
+    const { number, inNs } = this.bucketAt(stretch.hourNs);
+    const step = this.bucket === null ? Number.POSITIVE_INFINITY : Number(this.bucket.stepNs);
+    this.run.stats.rowsScanned += rows;
+    stretch.isAscending = false;
+    let from = 0;
+    let low = 0;
+    let high = -1;
+    let group = -1;
+    for (let row = 0; row < rows; row++) {
+      const at = stretch.timeAt(row);
+      if (at >= low && at < high) continue;
+      if (group >= 0) this.take(group, stretch.set(from, row));
+      from = row;
+      if (at < min || at >= end) {
+        group = -1;
+        high = -1;
+        continue;
+      }
+      const local = this.bucket === null ? 0 : Math.floor((at + inNs) / step);
+      group = this.group(part.symbol, number + local);
+      low = this.bucket === null ? min : Math.max(min, local * step - inNs);
+      high = this.bucket === null ? end : Math.min(end, (local + 1) * step - inNs);
+    }
+    if (group >= 0) this.take(group, stretch.set(from, rows));
+  }
+
+  private take(group: number, stretch: Stretch): void {
+    for (const { state, feed } of this.aggregates) feed(state, group, stretch);
+  }
+}
+
+const ALL: TimeBounds = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
+
+function rangeAggregate(
+  { call, columns }: RangeCall,
+  time: Expression | null,
+  binding: Binding,
+  run: Run,
+  memo: ExtremesMemo,
+): RangeAggregate {
+  const scope = scopeOf(run, {
+    types: binding.types,
+    resolve: (e) => (e.kind === 'column' ? unread(binding.types.get(e)!) : null),
+  });
+  const timeColumn = time === null ? null : unread(binding.types.get(time)!);
+  const make = (): Accumulator => makeAggregate(call, scope, timeColumn).state;
+  const state = make();
+  const { name } = functionByName(call.name)!;
+  return {
+    state,
+    make,
+    feed: feedFor(state, columns, memo),
+    name: `${name}(${columns.map(({ index, type }) => `${index}:${type}`).join()})`,
+  };
+}
+
+function merge(into: Accumulator, group: number, from: Accumulator): void {
+  into.merge(group, from as never, 0);
+}
+
+/** One aggregate of a whole part, continued from what is known of its full runs. */
+class PartAggregate {
+  readonly target: Accumulator;
+  readonly runsKnown: number;
+  private readonly aggregate: RangeAggregate;
+  private readonly memory: PartMemory;
+  private full: Accumulator;
+  private rowsFull: number;
+
+  constructor(aggregate: RangeAggregate, memory: PartMemory) {
+    const known = memory.full.get(aggregate.name);
+    this.aggregate = aggregate;
+    this.memory = memory;
+    this.target = aggregate.state;
+    this.full = this.copyOf(known?.state ?? null);
+    this.runsKnown = known?.runs ?? 0;
+    this.rowsFull = known?.rows ?? 0;
+  }
+
+  take(run: number, stretch: Stretch, starts: Int32Array, isFull: boolean): void {
+    if (run < this.runsKnown) return;
+    if (!isFull) {
+      // The last run may still grow: what is remembered of full runs must not have it.
+      this.memory.full.set(this.aggregate.name, { runs: run, rows: this.rowsFull, state: this.full });
+      this.full = this.copyOf(this.full);
+    }
+    for (let k = 0; k + 1 < starts.length; k++)
+      this.aggregate.feed(this.full, 0, stretch.set(starts[k]!, starts[k + 1]!));
+    this.rowsFull += stretch.piece.rows;
+  }
+
+  finish(runs: number, rows: number): Accumulator {
+    this.memory.whole.set(this.aggregate.name, { runs, rows, state: this.full });
+    return this.full;
+  }
+
+  private copyOf(state: Accumulator | null): Accumulator {
+    const copy = this.aggregate.make();
+    copy.grow(1);
+    if (state !== null) merge(copy, 0, state);
+    return copy;
+  }
+}

@@ -1,0 +1,99 @@
+// What: a stretch of rows of one stored piece, and the piece's columns as halves.
+// Why: kernels take many short stretches; what belongs to the piece is made once for all of them.
+// Invariant: rows [from, to) of `piece`; event times ascend in them when `isAscending`.
+
+import { ColumnType, NANOS_PER_HOUR } from '../../columns/types.ts';
+import type { Piece } from '../parts.ts';
+import { halvesOf } from './int64.ts';
+
+const TWO_32 = 2 ** 32;
+export const HOUR_NS = Number(NANOS_PER_HOUR);
+
+export class Stretch {
+  readonly piece: Piece;
+  /** When the part's hour begins. */
+  readonly hourNs: bigint;
+  from = 0;
+  to = 0;
+  isAscending = true;
+  private readonly halves: (Int32Array | null | undefined)[] = [];
+  private readonly timeIndex: number;
+  private readonly hourLow: number;
+  private readonly hourHigh: number;
+
+  constructor(piece: Piece, timeIndex: number, hourNs: bigint) {
+    this.piece = piece;
+    this.timeIndex = timeIndex;
+    this.hourNs = hourNs;
+    this.hourLow = Number(BigInt.asUintN(32, hourNs));
+    this.hourHigh = Number(hourNs >> 32n);
+  }
+
+  set(from: number, to: number): this {
+    this.from = from;
+    this.to = to;
+    return this;
+  }
+
+  /** An int64 column's memory; null when the part has no such column. */
+  halvesOf(index: number): Int32Array | null {
+    const known = this.halves[index];
+    if (known !== undefined) return known;
+    const values = this.piece.columns[index];
+    const made = values === undefined ? null : halvesOf(values as BigInt64Array);
+    this.halves[index] = made;
+    return made;
+  }
+
+  /** Event time of a row, as nanoseconds since the hour began. */
+  timeAt(row: number): number {
+    const halves = this.halvesOf(this.timeIndex)!;
+    return (halves[2 * row + 1]! - this.hourHigh) * TWO_32 + ((halves[2 * row]! >>> 0) - this.hourLow);
+  }
+
+  /** First row in [from, to), whose times ascend, at or after `time`; `to` when there is none. Found fast near `from`. */
+  seek(from: number, to: number, time: number): number {
+    if (from >= to || this.timeAt(from) >= time) return from;
+    let low = from;
+    let step = 1;
+    while (low + step < to && this.timeAt(low + step) < time) {
+      low += step;
+      step *= 2;
+    }
+    let high = Math.min(to, low + step);
+    low++;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.timeAt(middle) < time) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /**
+   * Where stretches of ascending times begin, and the number of rows: [0, rows] when all ascend. Null when there are so
+   * many that the rows had better be taken one by one.
+   */
+  ascents(rows: number): Int32Array | null {
+    const halves = this.halvesOf(this.timeIndex)!;
+    const { hourLow, hourHigh } = this;
+    const starts = [0];
+    const most = 2 + rows / ROWS_PER_STRETCH_LEAST;
+    let last = Number.NEGATIVE_INFINITY;
+    for (let row = 0; row < rows; row++) {
+      const next = (halves[2 * row + 1]! - hourHigh) * TWO_32 + ((halves[2 * row]! >>> 0) - hourLow);
+      if (next < last) {
+        if (starts.length > most) return null;
+        starts.push(row);
+      }
+      last = next;
+    }
+    starts.push(rows);
+    return Int32Array.from(starts);
+  }
+}
+
+const ROWS_PER_STRETCH_LEAST = 32;
+
+/** Whether a column's halves are int64. */
+export const isInt64 = (type: ColumnType): boolean => type === ColumnType.INT64;
