@@ -3,6 +3,7 @@
 // Invariant: partitions are independent: a failed commit of one neither delays nor discards another's.
 
 import type { Clock } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, OffsetStore } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
 import { openCommitLog } from './commit-log.ts';
@@ -66,7 +67,16 @@ export function openOffsetStore(options: OffsetStoreOptions): OffsetStore {
       const earliest = await end(topic, partition, 'earliest');
       return { earliest, latest: await end(topic, partition, 'latest') };
     },
-    retention: (topic) => topicRetention(cluster, topic),
+    retention: async (topic) => {
+      if ((await cluster.partitionCount(topic)) === null)
+        throw new ZeptoError(
+          'KAFKA_TOPIC_MISSING',
+          'stop',
+          `topic ${topic} does not exist: create it, or correct its name in --topics`,
+          { context: { topic } },
+        );
+      return topicRetention(cluster, topic);
+    },
     close: () => cluster.close(),
   };
 }

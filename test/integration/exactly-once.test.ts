@@ -2,24 +2,16 @@
 // Why: exactly once is the product; this is its proof against the real broker and a real object store.
 // Invariant: at the end every acknowledged id stands exactly once in the files, every undecodable record once in the dead letters.
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import {
-  countBin,
-  countDeadLetters,
-  countParquet,
-  LEDGER_SYMBOLS,
-  Ledger,
-  ledgerTable,
-} from '../support/ledger.ts';
-import { killMembers, MemberProcess } from '../support/member.ts';
+import { killMembers } from '../support/member.ts';
+import { openScene, type Scene, settle } from '../support/scene.ts';
 
 const services = inject('services');
 let home: string;
-let runs = 0;
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'zepto-exactly-once-'));
@@ -27,66 +19,8 @@ beforeAll(async () => {
 afterEach(killMembers);
 afterAll(() => rm(home, { recursive: true, force: true }));
 
-interface Scene {
-  readonly topic: string;
-  readonly prefix: string;
-  readonly hdb: string;
-  readonly ledger: Ledger;
-  start(...flags: readonly string[]): MemberProcess;
-}
-
-async function scene(mode: 's3' | 'local', partitions = 4): Promise<Scene> {
-  const name = `once-${Date.now()}-${runs++}`;
-  const hdb = join(home, name);
-  await mkdir(hdb);
-  const config = join(home, `${name}.json`);
-  await writeFile(config, JSON.stringify({ tables: { trades: { topic: name, ...ledgerTable } } }));
-  const ledger = new Ledger({ brokers: services.brokers, topic: name, partitions, hours: 5 });
-  await ledger.createTopic();
-  const { s3 } = services;
-  const common = ['--brokers', services.brokers, '--group', name, '--config', config, '--hdb-dir', hdb];
-  const timeouts = ['--session-timeout', '6s', '--heartbeat-interval', '1s', '--rebalance-timeout', '10s'];
-  const cold = [
-    ...['--cold-tier-enabled', '--cold-tier-format', 'both', '--cold-tier-s3-bucket', s3.bucket],
-    ...['--cold-tier-s3-endpoint-url', s3.endpoint, '--cold-tier-s3-use-path-style'],
-    ...['--cold-tier-s3-region', s3.region, '--cold-tier-s3-prefix', name],
-  ];
-  const env = { AWS_ACCESS_KEY_ID: s3.accessKeyId, AWS_SECRET_ACCESS_KEY: s3.secretAccessKey };
-  return {
-    topic: name,
-    prefix: name,
-    hdb,
-    ledger,
-    start: (...flags) =>
-      MemberProcess.start({
-        flags: [...common, ...timeouts, ...(mode === 's3' ? cold : []), ...flags],
-        env,
-      }),
-  };
-}
-
-/** One member takes over what is left, everything is sealed, and every id is counted. */
-async function settle({ ledger, topic, prefix, hdb, start }: Scene, mode: 's3' | 'local'): Promise<void> {
-  const last = start('--seal-interval', '1s');
-  await last.ready(90_000);
-  await last.until(
-    async () => {
-      const partitions = await last.partitions();
-      const isDone =
-        partitions.length > 0 &&
-        partitions.every((one) => one.lag === 0 && one.rows_hot === 0 && one.state === 'ACTIVE');
-      if (!isDone) await last.flush();
-      return isDone ? true : undefined;
-    },
-    'everything sealed',
-    90_000,
-  );
-  expect(await last.drain()).toBe(0);
-  const expected = { rows: ledger.produced, distinct: ledger.produced, pairs: LEDGER_SYMBOLS };
-  expect(await countBin(hdb)).toEqual(expected);
-  if (mode === 's3') expect(await countParquet(services.s3, prefix, join(home, 'bucket'))).toEqual(expected);
-  expect(await countDeadLetters(services.brokers, topic, ledger.undecodable)).toBe(ledger.undecodable);
-}
+const scene = (mode: 's3' | 'local', partitions = 4): Promise<Scene> =>
+  openScene({ home, brokers: services.brokers, s3: mode === 's3' ? services.s3 : null, partitions });
 
 describe('exactly once', () => {
   it.each(['s3', 'local'] as const)(
@@ -113,7 +47,7 @@ describe('exactly once', () => {
       await here.ledger.stop();
       await Promise.all(members.map((member) => member.kill()));
       expect(here.ledger.produced).toBeGreaterThan(30_000);
-      await settle(here, mode);
+      await settle(here);
     },
     240_000,
   );
@@ -142,7 +76,7 @@ describe('exactly once', () => {
     expect(zombie.isRunning, zombie.tail()).toBe(true);
     await zombie.drain();
     await other.drain();
-    await settle(here, 's3');
+    await settle(here);
   }, 180_000);
 
   // Hours close in none but the first case.
@@ -175,6 +109,6 @@ describe('exactly once', () => {
       .logged(new RegExp(`"trigger":"${trigger}"`), 20_000)
       .catch((error) => (member.tail().includes(`"trigger":"${trigger}"`) ? '' : Promise.reject(error)));
     if (member.isRunning) await member.kill();
-    await settle(here, 'local');
+    await settle(here);
   });
 });
