@@ -219,6 +219,8 @@ function isAuthentication(name: string | undefined, type: string | undefined, te
     name === 'KafkaJSSASLAuthenticationError' ||
     type === 'SASL_AUTHENTICATION_FAILED' ||
     type === 'UNSUPPORTED_SASL_MECHANISM' ||
+    // A request that was already on its way when the broker refused the credentials.
+    type === 'ILLEGAL_SASL_STATE' ||
     /SASL \S+ (mechanism is not supported|authentication failed)/i.test(text)
   );
 }
