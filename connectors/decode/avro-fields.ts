@@ -100,12 +100,19 @@ function booleanReader(target: TargetColumn): FieldReader {
   };
 }
 
+/** By which power of ten an int or long is stored in a numeric or time column; null when it is no such number. */
+export function longShift(logical: Logical, target: TargetColumn): number | null {
+  if (isText(target) || target.type === ColumnType.BOOL) return null;
+  if (target.type !== ColumnType.TIMESTAMP_NS) return target.scale;
+  if (logical?.kind === 'date') return null;
+  return logical?.kind === 'timestamp' ? target.decimals - logical.scale : target.scale;
+}
+
 function longReader(logical: Logical, target: TargetColumn): FieldReader | null {
-  if (target.type === ColumnType.BOOL || target.type === ColumnType.STRING) return null;
   if (target.type === ColumnType.SYMBOL) return idReader(target);
   if (target.type === ColumnType.TIMESTAMP_NS && logical?.kind === 'date') return dateReader(target);
-  const ofTime = target.type === ColumnType.TIMESTAMP_NS && logical?.kind === 'timestamp';
-  const shift = ofTime ? target.decimals - logical.scale : target.scale;
+  const shift = longShift(logical, target);
+  if (shift === null) return null;
   return (cursor, row) =>
     readVarint(cursor)
       ? storeLong(target, cursor.columns[target.index]!, row, cursor.low, cursor.high, shift)

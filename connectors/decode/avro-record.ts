@@ -14,37 +14,58 @@ import type { TextSlots } from './text-slots.ts';
 /** Reads the record at the cursor into row `row`, texts into their slots. */
 export type RecordReader = (cursor: AvroCursor, row: number) => Cause;
 
-/** @returns the reader, or the reason why no record of this schema can be a row. */
-export function recordReader(
+export interface RecordStep {
+  readonly type: AvroType;
+  /** Null: a field that the table does not have. */
+  readonly column: TargetColumn | null;
+  /** The next step reads the same field again, for another column. */
+  readonly again: boolean;
+  readonly read: FieldReader;
+}
+
+export interface RecordPlan {
+  readonly steps: readonly RecordStep[];
+  /** Columns that the writer does not have. */
+  readonly missing: readonly TargetColumn[];
+}
+
+/** @returns what to do with each field, or the reason why no record of this schema can be a row. */
+export function planRecord(
   type: AvroType,
   target: Target,
   texts: TextSlots,
   symbols: SymbolTable,
-): RecordReader | string {
+): RecordPlan | string {
   if (type.kind !== 'record') return `an Avro ${type.kind} is not a record`;
-  const steps: FieldReader[] = [];
+  const steps: RecordStep[] = [];
   for (const field of type.fields) {
-    // One field may fill several columns: it is read again for each.
     const columns = target.columns.filter((column) => column.field === field.name);
-    if (columns.length === 0) steps.push(skipping(type, field.name, field.type));
+    if (columns.length === 0)
+      steps.push({
+        type: field.type,
+        column: null,
+        again: false,
+        read: skipping(type, field.name, field.type),
+      });
     for (const [index, column] of columns.entries()) {
-      const reader = fieldReader(field.type, column, texts, symbols);
-      if (typeof reader === 'string') return reader;
-      steps.push(index === columns.length - 1 ? reader : rereadable(reader));
+      const read = fieldReader(field.type, column, texts, symbols);
+      if (typeof read === 'string') return read;
+      const again = index < columns.length - 1;
+      steps.push({ type: field.type, column, again, read: again ? rereadable(read) : read });
     }
   }
   const missing = target.columns.filter(
     (column) => !type.fields.some((field) => field.name === column.field),
   );
   const symbol = missing.find((column) => column.role === Role.SYMBOL);
-  if (symbol !== undefined) return `${symbol.label} is missing`;
-  return reading(steps, missing);
+  return symbol === undefined ? { steps, missing } : `${symbol.label} is missing`;
 }
 
-function reading(steps: readonly FieldReader[], missing: readonly TargetColumn[]): RecordReader {
+export function recordReader({ steps, missing }: RecordPlan): RecordReader {
+  const readers = steps.map((step) => step.read);
   return (cursor, row) => {
-    for (let i = 0; i < steps.length; i++) {
-      const cause = steps[i]!(cursor, row);
+    for (let i = 0; i < readers.length; i++) {
+      const cause = readers[i]!(cursor, row);
       if (cause !== null) return cause;
     }
     if (cursor.p !== cursor.end) return `${cursor.end - cursor.p} bytes follow the record`;

@@ -10,8 +10,9 @@
 import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
+import { compileRecord, type RunReader } from './avro-compile.ts';
 import { AvroCursor, OVERREAD_BYTES } from './avro-cursor.ts';
-import { type RecordReader, recordReader } from './avro-record.ts';
+import { planRecord, type RecordReader, recordReader } from './avro-record.ts';
 import { parseAvroSchema } from './avro-schema.ts';
 import type { AvroSchemaText, SchemaSource } from './schema-source.ts';
 import type { Cause } from './store.ts';
@@ -20,8 +21,20 @@ import { TextSlots } from './text-slots.ts';
 
 const HEADER_BYTES = 5;
 
-export function avroDecoder(target: Target, symbols: SymbolTable, schemas: SchemaSource): RowDecoder {
-  const readers = new Map<number, RecordReader>();
+interface SchemaReader {
+  readonly record: RecordReader;
+  /** Takes whole runs of plain records; null when there is none. */
+  readonly run: RunReader | null;
+}
+
+/** `compiled` false: field readers alone, the plain way that compiled readers are measured by. */
+export function avroDecoder(
+  target: Target,
+  symbols: SymbolTable,
+  schemas: SchemaSource,
+  compiled = true,
+): RowDecoder {
+  const readers = new Map<number, SchemaReader>();
   const texts = new TextSlots(target, symbols);
   const cursor = new AvroCursor();
 
@@ -33,15 +46,16 @@ export function avroDecoder(target: Target, symbols: SymbolTable, schemas: Schem
     ids.forEach((id, i) => {
       const schema = found[i]!;
       if (typeof schema === 'string') without.push(id);
-      readers.set(id, typeof schema === 'string' ? refusing(id, schema) : compile(id, schema));
+      readers.set(id, typeof schema === 'string' ? refusing(id, schema) : readerOf(id, schema));
     });
     return without;
   }
 
-  function compile(id: number, { schema, references }: AvroSchemaText): RecordReader {
+  function readerOf(id: number, { schema, references }: AvroSchemaText): SchemaReader {
     try {
-      const reader = recordReader(parseAvroSchema(schema, references), target, texts, symbols);
-      return typeof reader === 'string' ? refusing(id, `cannot fill the table: ${reader}`) : reader;
+      const plan = planRecord(parseAvroSchema(schema, references), target, texts, symbols);
+      if (typeof plan === 'string') return refusing(id, `cannot fill the table: ${plan}`);
+      return { record: recordReader(plan), run: compiled ? compileRecord(id, plan, target, symbols) : null };
     } catch (error) {
       return refusing(id, `is not valid: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -49,35 +63,34 @@ export function avroDecoder(target: Target, symbols: SymbolTable, schemas: Schem
 
   function decode(records: RecordBatch, from: number, to: number, rows: RowBuffer): void {
     rows.reserve(rows.rows + to - from);
-    const { buffer, valueStart, valueLength, timestampMs, offset } = records;
+    const { buffer, valueStart, valueLength, offset } = records;
     const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     cursor.columns = rows.columns;
-    const offsets = rows.offset;
-    let row = rows.rows;
-    let id = -1;
-    let reader: RecordReader | undefined;
     for (let i = from; i < to; i++) {
       const length = valueLength[i]!;
       if (length < 0) continue;
       const start = valueStart[i]!;
       let cause: Cause = framingFault(view, start, length);
       if (cause === null) {
-        const next = view.getUint32(start + 1);
-        if (next !== id || reader === undefined) {
-          id = next;
-          reader = readers.get(id) ?? refusing(id, 'is not known to the registry');
+        const id = view.getUint32(start + 1);
+        const reader = readers.get(id) ?? refusing(id, 'is not known to the registry');
+        if (reader.run !== null) {
+          const next = reader.run(records, view, i, to, rows);
+          if (next > i) {
+            i = next - 1;
+            continue;
+          }
         }
-        cursor.timestampMs = timestampMs[i]!;
+        cursor.timestampMs = records.timestampMs[i]!;
         point(cursor, view, start + HEADER_BYTES, start + length);
-        cause = reader(cursor, row) ?? texts.store(cursor.view, rows.columns, row);
+        cause = reader.record(cursor, rows.rows) ?? texts.store(cursor.view, rows.columns, rows.rows);
       }
-      if (cause === null) offsets[row++] = offset[i]!;
+      if (cause === null) rows.offset[rows.rows++] = offset[i]!;
       else {
         texts.clear();
         rows.undecodable.push(undecodable(records, i, cause));
       }
     }
-    rows.rows = row;
   }
 
   return {
@@ -92,9 +105,9 @@ export function avroDecoder(target: Target, symbols: SymbolTable, schemas: Schem
   };
 }
 
-function refusing(id: number, reason: string): RecordReader {
+function refusing(id: number, reason: string): SchemaReader {
   const cause = `schema ${id} ${reason}`;
-  return () => cause;
+  return { record: () => cause, run: null };
 }
 
 function framingFault(view: DataView, start: number, length: number): Cause {
@@ -106,7 +119,7 @@ function unknownIds(
   { buffer, valueStart, valueLength }: RecordBatch,
   from: number,
   to: number,
-  readers: ReadonlyMap<number, RecordReader>,
+  readers: ReadonlyMap<number, SchemaReader>,
 ): number[] {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   const unknown = new Set<number>();
