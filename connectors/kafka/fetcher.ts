@@ -1,16 +1,16 @@
-// What: fetches the owned partitions ahead of their reader, one request per broker at a time, into a bounded queue.
+// What: fetches the owned partitions ahead of their reader, one request per broker at a time.
 // Why: the broker and the network work while the last response is decoded; kafkajs fetches only when it has nothing left to do.
-// Invariant: what is taken from the queue begins exactly at its partition's position; everything else was thrown away.
+// Invariant: a failure is retried for ever, or told once; memory is bounded by one response per broker and one in the queue.
 
-import { assert } from '../../src/kernel/assert.ts';
 import { backoffMs, type Clock, type Timer } from '../../src/kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
 import { type Logger, type Metrics, type TopicPartition, topicPartitionKey } from '../../src/ports.ts';
 import { isPassing, KafkaCode, refusal } from './errors.ts';
 import type { PartitionAnswer } from './fetch-request.ts';
+import { type Fetched, type Flow, Flows } from './flows.ts';
 import type { MemberWire } from './member-wire.ts';
 import { Patience } from './patience.ts';
-import { type FetchedBatches, offsetAfter } from './record-batch.ts';
+import { offsetAfter } from './record-batch.ts';
 import type { TopicLayout } from './topic-layout.ts';
 
 export interface FetcherOptions {
@@ -36,31 +36,12 @@ export interface FetcherListener {
   failed(error: ZeptoError): void;
 }
 
-/** One partition's share of a response, in the queue or being read. */
-export interface Fetched {
-  readonly batches: FetchedBatches;
-  /** Whether the broker owed this partition a whole batch. */
-  readonly wasFirst: boolean;
-  readonly flow: Flow;
-  /** Of the flow when it was asked for. */
-  readonly epoch: number;
-}
-
-/** An owned partition. */
-interface Flow extends TopicPartition {
-  /** The next record to hand over; −1 until it is known. */
-  position: number;
-  /** The next to ask the broker for: ahead of the position by what is queued. */
-  fetchOffset: number;
-  /** Grows when what was asked for before is void. */
-  epoch: number;
-  isPaused: boolean;
-  /** Consecutive answers with an error, or that could not be read. */
-  troubles: number;
-  /** Not asked for before then. */
+/** A broker, as far as fetching from it goes. */
+interface Node {
+  isAsked: boolean;
+  /** Consecutive requests without an answer. */
+  failures: number;
   notBeforeMs: number;
-  /** When it last had data, in requests: who waited longest stands first in the next. */
-  servedAt: number;
 }
 
 /** Times that an answer which no repeat should change is asked for again: a replica may lag, a wire may flip a bit. */
@@ -72,22 +53,14 @@ export class Fetcher {
   private readonly options: FetcherOptions;
   private readonly parts: FetcherParts;
   private readonly listener: FetcherListener;
-  private readonly flows = new Map<string, Flow>();
-  private readonly queue: Fetched[] = [];
-  /** Queued, and taken but not yet done. */
-  private heldBytes = 0;
-  /** Nodes with a request under way. */
-  private readonly asking = new Set<number>();
-  private readonly failuresOf = new Map<number, number>();
-  private readonly pausedUntilMs = new Map<number, number>();
+  private readonly flows = new Flows();
+  private readonly nodes = new Map<number, Node>();
   private readonly patience = new Patience();
   private readonly closing = new AbortController();
   private requests = 0;
   private layoutFailures = 0;
   private isLayoutAsked = false;
   private timer: Timer | null = null;
-  /** Between an assignment and the positions for it: nothing is asked for and nothing handed over. */
-  private isHeld = true;
 
   constructor(options: FetcherOptions, parts: FetcherParts, listener: FetcherListener) {
     this.options = options;
@@ -97,325 +70,278 @@ export class Fetcher {
 
   // -- what the member owns ------------------------------------------------------------------------------
 
-  /** These partitions and no others; nothing happens until `begin`. Pauses end. What stays keeps what is queued. */
+  /** Nothing is asked for and nothing can be taken until `begin`. */
+  hold(): void {
+    this.flows.isHeld = true;
+  }
+
+  /** These partitions and no others, none of them paused; nothing happens until `begin`. */
   assign(partitions: readonly TopicPartition[]): void {
-    this.isHeld = true;
-    const wanted = new Set(partitions.map(topicPartitionKey));
-    for (const [key, flow] of this.flows) {
-      if (!wanted.has(key)) this.drop(key, flow);
-      flow.isPaused = false;
-    }
-    for (const { topic, partition } of partitions) {
-      const key = topicPartitionKey({ topic, partition });
-      if (!this.flows.has(key)) this.flows.set(key, newFlow(topic, partition));
-    }
+    this.flows.assign(partitions);
   }
 
   /** @throws ZeptoError INTERNAL when a partition has no position. */
   begin(positions: ReadonlyMap<string, number>): void {
-    for (const [key, flow] of this.flows) {
-      const wanted = positions.get(key);
-      if (wanted === undefined || !Number.isSafeInteger(wanted) || wanted < 0)
-        throw new ZeptoError('INTERNAL', 'stop', `no position for ${key}: ${wanted}`, {
-          context: { ...keyOf(flow) },
-        });
-      if (flow.position !== wanted) this.restart(flow, wanted);
-    }
-    this.isHeld = false;
+    this.flows.begin(positions);
     this.pump();
   }
 
   /** The membership is lost: nothing is owned. */
   clear(): void {
-    this.isHeld = true;
-    for (const [key, flow] of this.flows) this.drop(key, flow);
+    this.flows.clear();
   }
 
-  stop(): void {
-    this.clear();
-    this.timer?.cancel();
-    this.closing.abort();
-  }
-
-  /** What is queued of them is thrown away: it would hold its memory for as long as the pause lasts. */
   pause(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      const flow = this.flows.get(topicPartitionKey(partition));
-      if (flow === undefined || flow.isPaused) continue;
-      flow.isPaused = true;
-      this.restart(flow, flow.position);
-    }
+    this.flows.pause(partitions);
+    this.pump();
   }
 
   resume(partitions: readonly TopicPartition[]): void {
-    for (const partition of partitions) {
-      const flow = this.flows.get(topicPartitionKey(partition));
-      if (flow !== undefined) flow.isPaused = false;
-    }
+    this.flows.resume(partitions);
     this.pump();
   }
 
   seek(partition: TopicPartition, offset: number): void {
-    const flow = this.flows.get(topicPartitionKey(partition));
-    if (flow === undefined) return;
-    this.restart(flow, offset);
+    this.flows.seek(partition, offset);
     this.pump();
+  }
+
+  stop(): void {
+    this.flows.clear();
+    this.timer?.cancel();
+    this.closing.abort();
   }
 
   // -- what the reader does ------------------------------------------------------------------------------
 
-  /** The next share to read; null while there is none, or none may be read. Follow it by `done` or `giveBack`. */
+  /** The next share to read, or null. To be followed by `done`, `giveBack` or `retry`. */
   take(): Fetched | null {
-    if (this.isHeld) return null;
-    const fetched = this.queue.shift() ?? null;
-    if (fetched !== null)
-      assert(
-        fetched.batches.fetchOffset === fetched.flow.position,
-        `${topicPartitionKey(fetched.flow)} continues at ${fetched.batches.fetchOffset}, not at its position ${fetched.flow.position}`,
-      );
-    return fetched;
+    return this.flows.take();
   }
 
-  /** False when it may not be read on: paused, sought, reassigned or lost in the meantime. */
-  isCurrent({ flow, epoch }: Fetched): boolean {
-    return !this.isHeld && flow.epoch === epoch;
+  isCurrent(fetched: Fetched): boolean {
+    return this.flows.isCurrent(fetched);
   }
 
-  /** The position moves when records are handed over, not after: what is asked for from now on comes after them. */
-  handOver({ flow }: Fetched, offsetNext: number): void {
-    flow.position = offsetNext;
+  handOver(fetched: Fetched, offsetNext: number): void {
+    this.flows.handOver(fetched, offsetNext);
   }
 
   /** Read to its end. */
   done(fetched: Fetched): void {
-    const { flow, batches } = fetched;
-    this.heldBytes -= batches.bytes.length;
-    if (flow.epoch === fetched.epoch) {
+    const { flow, batches, epoch } = fetched;
+    this.flows.release(fetched, true);
+    if (flow.epoch === epoch) {
       if (flow.position > batches.fetchOffset) flow.troubles = 0;
       else this.gotNowhere(fetched);
     }
     this.pump();
   }
 
-  /** Not one whole batch. The partition that stands first in a request is owed one; else its batch is no batch. */
-  private gotNowhere({ flow, batches, wasFirst }: Fetched): void {
-    flow.notBeforeMs = 0;
-    flow.servedAt = -1;
-    if (!wasFirst) return;
-    flow.troubles++;
-    this.postpone(flow);
-    if (flow.troubles >= TROUBLES_MAX) this.fail(cutForEver(flow, batches.bytes.length));
-  }
-
-  /** Not read to its end: the rest is asked for again, once it may be. */
+  /** Void before its end, or by the end of the membership. */
   giveBack(fetched: Fetched): void {
-    this.heldBytes -= fetched.batches.bytes.length;
-    const { flow } = fetched;
-    if (flow.epoch === fetched.epoch) this.restart(flow, flow.position);
+    this.flows.release(fetched, false);
     this.pump();
   }
 
   /** It could not be read: asked for again after a pause. False when that has been tried enough. */
   retry(fetched: Fetched): boolean {
-    const { flow } = fetched;
-    flow.troubles++;
-    this.postpone(flow);
+    const isWorthIt = this.countTrouble(fetched.flow) < TROUBLES_MAX;
     this.giveBack(fetched);
-    return flow.troubles < TROUBLES_MAX;
+    return isWorthIt;
+  }
+
+  /** Not one whole batch. The partition that stands first in a request is owed one; else its batch is no batch. */
+  private gotNowhere({ flow, batches, wasFirst }: Fetched): void {
+    flow.notBeforeMs = 0;
+    flow.servedAt = -1;
+    if (wasFirst && this.countTrouble(flow) >= TROUBLES_MAX)
+      this.fail(
+        corrupt(flow, `claims more than the ${batches.bytes.length} bytes that the broker sends of it`),
+      );
   }
 
   // -- fetching ------------------------------------------------------------------------------------------
 
   /** Starts every request that can be started. Called after whatever might allow one. */
   private pump(): void {
-    if (this.isHeld || this.closing.signal.aborted) return;
-    if (this.heldBytes >= this.options.fetchBytesMax) return;
-    const nowMs = this.parts.clock.monotonicMs();
-    const byNode = new Map<number, Flow[]>();
+    const { flows, options } = this;
+    const { clock, layout } = this.parts;
+    if (flows.isHeld || this.closing.signal.aborted || flows.heldBytes >= options.fetchBytesMax) return;
+    const nowMs = clock.monotonicMs();
+    const wanted = new Map<number, Flow[]>();
     let wakeAtMs = Number.POSITIVE_INFINITY;
     let isLeaderless = false;
-    for (const flow of this.flows.values()) {
+    for (const flow of flows.values()) {
       if (flow.isPaused) continue;
-      const leader = this.parts.layout.leaderOf(flow.topic, flow.partition);
-      const notBeforeMs = Math.max(flow.notBeforeMs, this.pausedUntilMs.get(leader) ?? 0);
+      const leader = layout.leaderOf(flow.key);
+      const node = this.nodeOf(leader);
+      const notBeforeMs = Math.max(flow.notBeforeMs, node.notBeforeMs);
       if (notBeforeMs > nowMs) wakeAtMs = Math.min(wakeAtMs, notBeforeMs);
       else if (leader < 0) isLeaderless = true;
-      else if (!this.asking.has(leader)) byNode.set(leader, [...(byNode.get(leader) ?? []), flow]);
+      else if (!node.isAsked) {
+        const others = wanted.get(leader);
+        if (others === undefined) wanted.set(leader, [flow]);
+        else others.push(flow);
+      }
     }
-    for (const [node, flows] of byNode) void this.fetch(node, flows);
+    for (const [leader, itsFlows] of wanted) void this.fetch(leader, itsFlows);
     if (isLeaderless) void this.learnLayout();
     this.timer?.cancel();
     this.timer =
-      wakeAtMs === Number.POSITIVE_INFINITY
-        ? null
-        : this.parts.clock.after(wakeAtMs - nowMs + 1, () => this.pump());
+      wakeAtMs === Number.POSITIVE_INFINITY ? null : clock.after(wakeAtMs - nowMs + 1, () => this.pump());
   }
 
-  private async fetch(node: number, flows: readonly Flow[]): Promise<void> {
-    const { wire, clock, logger, metrics } = this.parts;
+  private nodeOf(id: number): Node {
+    let node = this.nodes.get(id);
+    if (node === undefined) {
+      node = { isAsked: false, failures: 0, notBeforeMs: 0 };
+      this.nodes.set(id, node);
+    }
+    return node;
+  }
+
+  private async fetch(leader: number, flows: readonly Flow[]): Promise<void> {
+    const { wire } = this.parts;
+    const { fetchBytesMax, fetchPartitionBytesMax, fetchWaitMsMax } = this.options;
+    const node = this.nodeOf(leader);
     const asked = [...flows]
       .sort((a, b) => a.servedAt - b.servedAt)
-      .map((flow) => ({ flow, epoch: flow.epoch, offset: flow.fetchOffset }));
+      .map((flow, index) => ({ flow, epoch: flow.epoch, offset: flow.fetchOffset, isFirst: index === 0 }));
     const request = ++this.requests;
-    this.asking.add(node);
+    node.isAsked = true;
     try {
       const answer = await wire.fetch(
         {
-          waitMsMax: this.options.fetchWaitMsMax,
+          waitMsMax: fetchWaitMsMax,
           bytesMin: 1,
-          bytesMax: this.options.fetchBytesMax,
-          partitions: asked.map(({ flow, offset }) => ({
-            topic: flow.topic,
-            partition: flow.partition,
+          bytesMax: fetchBytesMax,
+          partitions: asked.map(({ flow: { topic, partition }, offset }) => ({
+            topic,
+            partition,
             offset,
-            bytesMax: this.options.fetchPartitionBytesMax,
+            bytesMax: fetchPartitionBytesMax,
           })),
         },
         this.closing.signal,
       );
       if (answer.code !== KafkaCode.NONE) throw refusal(answer.code, 'fetch records');
-      this.failuresOf.delete(node);
+      node.failures = 0;
       this.patience.reset();
-      for (const partition of answer.partitions) {
-        const index = asked.findIndex(
-          ({ flow }) => flow.topic === partition.topic && flow.partition === partition.partition,
-        );
-        const one = asked[index];
-        if (one !== undefined && one.flow.epoch === one.epoch && one.flow.fetchOffset === one.offset)
-          this.receive(one.flow, partition, request, index === 0);
+      const answers = new Map(answer.partitions.map((one) => [topicPartitionKey(one), one]));
+      for (const { flow, epoch, offset, isFirst } of asked) {
+        const its = answers.get(flow.key);
+        if (its === undefined || flow.epoch !== epoch || flow.fetchOffset !== offset) continue;
+        if (its.code !== KafkaCode.NONE) this.refused(flow, its.code);
+        else this.receive(flow, its, request, isFirst);
       }
     } catch (cause) {
       if (this.closing.signal.aborted) return;
-      const error = asZeptoError(cause);
-      if (this.patience.isFinal(error)) {
-        this.fail(error);
-        return;
-      }
-      const failures = (this.failuresOf.get(node) ?? 0) + 1;
-      this.failuresOf.set(node, failures);
-      const pauseMs = backoffMs(failures - 1, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
-      this.pausedUntilMs.set(node, clock.monotonicMs() + pauseMs);
-      metrics.count('zepto_kafka_failures_total', { code: error.code }, 1);
-      if (isWorthSaying(failures))
-        logger.warn(
-          { node, failures, code: error.code, error: error.message },
-          'fetching failed, trying again',
-        );
-      // The broker may be gone for good, and its partitions elsewhere.
-      await this.learnLayout();
+      await this.unanswered(leader, node, asZeptoError(cause));
     } finally {
-      this.asking.delete(node);
+      node.isAsked = false;
       this.pump();
     }
-    if (this.queue.length > 0) this.listener.arrived();
+    if (this.flows.hasQueued) this.listener.arrived();
   }
 
   private receive(flow: Flow, answer: PartitionAnswer, request: number, wasFirst: boolean): void {
-    if (answer.code !== KafkaCode.NONE) {
-      this.refused(flow, answer.code);
-      return;
-    }
     this.parts.layout.seen(flow.topic);
     if (answer.records.length === 0) {
       flow.troubles = 0;
       return;
     }
+    const { topic, partition, fetchOffset } = flow;
+    const { aborted, lastStableOffset: endOffset, records: bytes } = answer;
+    const offsetNext = offsetAfter(bytes, fetchOffset);
     flow.servedAt = request;
-    const batches: FetchedBatches = {
-      topic: flow.topic,
-      partition: flow.partition,
-      fetchOffset: flow.fetchOffset,
-      bytes: answer.records,
-      aborted: answer.aborted,
-      endOffset: answer.lastStableOffset,
-    };
-    const offsetNext = offsetAfter(answer.records, flow.fetchOffset);
-    this.queue.push({ batches, wasFirst, flow, epoch: flow.epoch });
-    this.heldBytes += answer.records.length;
-    flow.fetchOffset = offsetNext;
+    this.flows.enqueue(
+      flow,
+      { topic, partition, fetchOffset, bytes, aborted, endOffset },
+      offsetNext,
+      wasFirst,
+    );
     // Without a whole batch it is for the reader to say why, before the same bytes are fetched again.
-    if (offsetNext === batches.fetchOffset) flow.notBeforeMs = Number.POSITIVE_INFINITY;
+    if (offsetNext === fetchOffset) flow.notBeforeMs = Number.POSITIVE_INFINITY;
+  }
+
+  // -- trouble -------------------------------------------------------------------------------------------
+
+  /** The request got no answer, or was refused as a whole. Resolves when the broker may be asked again. */
+  private async unanswered(leader: number, node: Node, error: ZeptoError): Promise<void> {
+    if (this.patience.isFinal(error)) {
+      this.fail(error);
+      return;
+    }
+    const { clock, logger, metrics } = this.parts;
+    const pauseMs = backoffMs(node.failures++, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
+    node.notBeforeMs = clock.monotonicMs() + pauseMs;
+    metrics.count('zepto_kafka_failures_total', { code: error.code }, 1);
+    if (isWorthSaying(node.failures))
+      logger.warn(
+        { node: leader, failures: node.failures, code: error.code, error: error.message },
+        'fetching failed, trying again',
+      );
+    // The broker may be gone for good, and its partitions elsewhere.
+    await this.learnLayout();
   }
 
   /** The broker has an error for this partition. */
   private refused(flow: Flow, code: number): void {
-    flow.troubles++;
-    this.postpone(flow);
-    const context = { topic: flow.topic, partition: flow.partition, offset: flow.fetchOffset };
-    if (code === KafkaCode.OFFSET_OUT_OF_RANGE) {
-      if (flow.troubles >= TROUBLES_MAX) this.fail(offsetLost(flow));
-    } else if (isPassing(code) && code !== KafkaCode.CORRUPT_MESSAGE) {
-      if (isWorthSaying(flow.troubles))
+    const troubles = this.countTrouble(flow);
+    const { topic, partition, fetchOffset: offset } = flow;
+    const isPermanent =
+      code === KafkaCode.OFFSET_OUT_OF_RANGE || code === KafkaCode.CORRUPT_MESSAGE || !isPassing(code);
+    if (!isPermanent) {
+      if (isWorthSaying(troubles))
         this.parts.logger.warn(
-          { ...context, error: refusal(code, 'fetch').message },
+          { topic, partition, error: refusal(code, 'fetch').message },
           'a partition cannot be fetched yet, trying again',
         );
       void this.learnLayout();
-    } else if (flow.troubles >= TROUBLES_MAX)
-      this.fail(refusal(code, `fetch ${topicPartitionKey(flow)}`, context));
+      return;
+    }
+    if (troubles < TROUBLES_MAX) return;
+    if (code === KafkaCode.OFFSET_OUT_OF_RANGE) this.fail(offsetLost(flow));
+    else if (code === KafkaCode.CORRUPT_MESSAGE)
+      this.fail(corrupt(flow, "does not pass the broker's own check"));
+    else this.fail(refusal(code, `fetch ${flow.key}`, { topic, partition, offset }));
   }
 
-  /** Who leads what, once more; then fetching goes on. */
+  /** Counts it, and leaves the partition alone for a moment. */
+  private countTrouble(flow: Flow): number {
+    const { clock } = this.parts;
+    flow.notBeforeMs = clock.monotonicMs() + backoffMs(flow.troubles, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
+    return ++flow.troubles;
+  }
+
+  /** Who leads what, once more; then fetching goes on. Asked at most so often, also while a partition stays without a leader. */
   private async learnLayout(): Promise<void> {
     if (this.isLayoutAsked || this.closing.signal.aborted) return;
     this.isLayoutAsked = true;
     const { clock, layout, logger } = this.parts;
     try {
       await layout.refresh();
-      const leaderless = [...this.flows.values()].filter(
-        (flow) => layout.leaderOf(flow.topic, flow.partition) < 0,
-      );
+      const leaderless = [...this.flows.values()].filter(({ key }) => layout.leaderOf(key) < 0);
       if (leaderless.length === 0) this.layoutFailures = 0;
       else if (isWorthSaying(++this.layoutFailures))
         logger.warn(
-          { partitions: leaderless.map(topicPartitionKey) },
+          { partitions: leaderless.map(({ key }) => key) },
           'partitions have no leader, waiting for one',
         );
     } catch (cause) {
       const error = asZeptoError(cause);
-      if (this.patience.isFinal(error)) {
-        this.fail(error);
-        return;
-      }
-      if (isWorthSaying(++this.layoutFailures))
+      if (this.patience.isFinal(error)) this.fail(error);
+      else if (isWorthSaying(++this.layoutFailures))
         logger.warn(
           { code: error.code, error: error.message },
           'the cluster cannot be asked for leaders, trying again',
         );
-    } finally {
-      // Asked at most so often, also while a partition stays without a leader.
-      const pauseMs = backoffMs(this.layoutFailures, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
-      await clock.sleep(pauseMs, this.closing.signal).catch(() => {});
-      this.isLayoutAsked = false;
-      this.pump();
     }
-  }
-
-  // -- flows ---------------------------------------------------------------------------------------------
-
-  /** Everything asked for or queued is void; the next fetch is at `offset`. */
-  private restart(flow: Flow, offset: number): void {
-    flow.epoch++;
-    flow.position = offset;
-    flow.fetchOffset = offset;
-    if (flow.notBeforeMs === Number.POSITIVE_INFINITY) flow.notBeforeMs = 0;
-    for (let at = this.queue.length - 1; at >= 0; at--) {
-      const { flow: queued, batches } = this.queue[at]!;
-      if (queued !== flow) continue;
-      this.queue.splice(at, 1);
-      this.heldBytes -= batches.bytes.length;
-    }
-  }
-
-  private drop(key: string, flow: Flow): void {
-    this.restart(flow, -1);
-    this.flows.delete(key);
-  }
-
-  private postpone(flow: Flow): void {
-    const { clock } = this.parts;
-    flow.notBeforeMs =
-      clock.monotonicMs() + backoffMs(flow.troubles - 1, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
+    const pauseMs = backoffMs(this.layoutFailures, PAUSE_MS_FIRST, PAUSE_MS_MAX, clock);
+    await clock.sleep(pauseMs, this.closing.signal).catch(() => {});
+    this.isLayoutAsked = false;
+    this.pump();
   }
 
   private fail(error: ZeptoError): void {
@@ -425,42 +351,23 @@ export class Fetcher {
   }
 }
 
-function newFlow(topic: string, partition: number): Flow {
-  return {
-    topic,
-    partition,
-    position: -1,
-    fetchOffset: -1,
-    epoch: 0,
-    isPaused: false,
-    troubles: 0,
-    notBeforeMs: 0,
-    servedAt: 0,
-  };
-}
-
-const keyOf = ({ topic, partition }: TopicPartition): TopicPartition => ({ topic, partition });
-
 /** 1, 2, 4, 8, …: a long outage does not fill the log. */
 const isWorthSaying = (failures: number): boolean => (failures & (failures - 1)) === 0;
 
-function cutForEver(flow: Flow, bytes: number): ZeptoError {
-  const { topic, partition, position } = flow;
-  return new ZeptoError(
-    'RECORD_CORRUPT',
-    'stop',
-    `the record batch at offset ${position} of ${topicPartitionKey(flow)} claims more than the ${bytes} bytes that the broker sends of it`,
-    { context: { topic, partition, offset: position } },
-  );
+function corrupt(flow: Flow, why: string): ZeptoError {
+  const { key, topic, partition, position: offset } = flow;
+  return new ZeptoError('RECORD_CORRUPT', 'stop', `the record batch at offset ${offset} of ${key} ${why}`, {
+    context: { topic, partition, offset },
+  });
 }
 
 function offsetLost(flow: Flow): ZeptoError {
-  const { topic, partition, fetchOffset } = flow;
+  const { key, topic, partition, fetchOffset: offset } = flow;
   return new ZeptoError(
     'OFFSET_LOST',
     'stop',
-    `offset ${fetchOffset} of ${topicPartitionKey(flow)} is not in the topic any more: retention removed it, or the topic was made anew. ` +
+    `offset ${offset} of ${key} is not in the topic any more: retention removed it, or the topic was made anew. ` +
       'Nothing was skipped. To go on at the earliest record that is left, and count what is missing, start with --on-data-loss earliest',
-    { context: { topic, partition, offset: fetchOffset } },
+    { context: { topic, partition, offset } },
   );
 }

@@ -7,7 +7,8 @@ import { backoffMs, type Clock } from '../../src/kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics, SourceListener, TickSource, TopicPartition } from '../../src/ports.ts';
 import type { KafkaConnection } from './client.ts';
-import { type Fetched, Fetcher } from './fetcher.ts';
+import { Fetcher } from './fetcher.ts';
+import type { Fetched } from './flows.ts';
 import { type MemberWire, openMemberWire } from './member-wire.ts';
 import { Membership } from './membership.ts';
 import { MessageReader } from './message-reader.ts';
@@ -153,7 +154,7 @@ export class KafkaSource implements TickSource {
 
   private joined(partitions: readonly TopicPartition[]): void {
     const assignment = ++this.assignment;
-    this.fetcher.assign(partitions);
+    this.fetcher.hold();
     this.inTurn(() => this.assign(assignment, partitions));
   }
 
@@ -166,6 +167,8 @@ export class KafkaSource implements TickSource {
 
   private async assign(assignment: number, partitions: readonly TopicPartition[]): Promise<void> {
     if (this.isDown || assignment !== this.assignment) return;
+    // Not before the engine is asked: until then it may pause what it had, for reasons that end with this call.
+    this.fetcher.assign(partitions);
     try {
       const positions = await this.listener!.assigned(partitions);
       if (this.isDown || assignment !== this.assignment) return;

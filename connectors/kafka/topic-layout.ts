@@ -4,6 +4,7 @@
 
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { topicPartitionKey } from '../../src/ports.ts';
 import type { MemberWire, PartitionLeader } from './member-wire.ts';
 
 /** A topic just created, or a broker just started, is not known everywhere at once. */
@@ -14,6 +15,7 @@ export class TopicLayout {
   private readonly topics: readonly string[];
   private readonly clock: Clock;
   private known: ReadonlyMap<string, readonly PartitionLeader[]> = new Map();
+  private leaders: ReadonlyMap<string, number> = new Map();
   private asking: Promise<void> | null = null;
   /** Since when each topic that is missing has been. */
   private readonly missingSinceMs = new Map<string, number>();
@@ -32,9 +34,9 @@ export class TopicLayout {
     return this.asking;
   }
 
-  /** Node id; −1 while there is no leader, or none is known. */
-  leaderOf(topic: string, partition: number): number {
-    return this.known.get(topic)?.find((one) => one.partition === partition)?.leader ?? -1;
+  /** Node id, by `topicPartitionKey`; −1 while there is no leader, or none is known. */
+  leaderOf(key: string): number {
+    return this.leaders.get(key) ?? -1;
   }
 
   /** The topic was fetched from, so it is there. */
@@ -54,6 +56,11 @@ export class TopicLayout {
     for (const topic of found.keys()) this.seen(topic);
     if (missing.length === 0) {
       this.known = found;
+      this.leaders = new Map(
+        [...found].flatMap(([topic, list]) =>
+          list.map(({ partition, leader }) => [topicPartitionKey({ topic, partition }), leader] as const),
+        ),
+      );
       return;
     }
     const sinceMs = missing.map((topic) => this.missingSinceMs.get(topic) ?? nowMs);

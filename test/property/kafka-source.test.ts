@@ -375,10 +375,10 @@ describe('one source', () => {
     };
     await pass(world, 500);
     // Codecs that change make several stretches of what is queued, and of what is being read.
-    for (let batch = 0; batch < 6; batch++)
-      world.group.produce('quotes', 1, 3, false, batch % 2 === 0 ? 'gzip' : 'none');
-    for (let batch = 0; batch < 6; batch++)
-      world.group.produce('ticks', 1, 3, false, batch % 2 === 0 ? 'gzip' : 'none');
+    for (const [topic, partitions] of world.group.topics)
+      for (const partition of partitions.keys())
+        for (const codec of ['gzip', 'none', 'gzip', 'none'] as const)
+          world.group.produce(topic, partition, 3, false, codec);
     await pass(world, 4_000);
     expect(calls).toEqual(['assigned', 'records', 'records']);
     const second = join(world);
@@ -387,7 +387,46 @@ describe('one source', () => {
     expect(calls).toHaveLength(3);
     await pass(world, 1_900);
     expect(calls[3]).toBe('assigned');
+    first.records = slow;
     expect(wasBusyWhenAssigned).toBe(false);
+    await converges(world);
+  });
+
+  test('takes a pause from before the assignment for ended, as the engine does', async () => {
+    const world = worldOf(25);
+    world.group.produce('ticks', 0, 5);
+    const member = join(world);
+    member.pausing = 0;
+    member.assignMsMax = 1;
+    const { records } = member;
+    let pauses = 1;
+    member.records = async (batch) => {
+      await records.call(member, batch);
+      // Another generation begins while this call is under way; then it pauses, and is assigned.
+      await member.clock.sleep(2_000);
+      if (pauses-- > 0) member.source.pause([batch]);
+    };
+    await pass(world, 500);
+    world.group.scripted.set('heartbeat', [27]);
+    await pass(world, 1_000);
+    expect(member.assignments).toBe(1);
+    await pass(world, 4_000);
+    expect(member.assignments).toBe(2);
+    world.group.produce('ticks', 0, 5);
+    await converges(world);
+  });
+
+  test('waits for a partition to get a leader', async () => {
+    const world = worldOf(26);
+    const partition = world.group.partition('ticks', 0);
+    partition.leader = -1;
+    const member = join(world);
+    await pass(world, 30_000);
+    expect(member.failures).toEqual([]);
+    expect(member.logger.lines.some(({ message }) => message.includes('no leader'))).toBe(true);
+    // Asked for again and again, but not all the time.
+    expect(world.group.requests.topics).toBeLessThan(60);
+    partition.leader = 1;
     await converges(world);
   });
 
@@ -529,6 +568,19 @@ describe('one source', () => {
     expect(member.failures[0]).toMatchObject({
       code: 'KAFKA_AUTH',
       context: { partition: expect.any(Number) },
+    });
+  });
+
+  test('says when the broker finds its own records corrupt', async () => {
+    const world = worldOf(24);
+    world.group.scripted.set('fetch', Array(100).fill(KafkaCode.CORRUPT_MESSAGE));
+    const member = join(world);
+    await pass(world, 10_000);
+    expect(member.failures).toHaveLength(1);
+    expect(member.failures[0]).toMatchObject({
+      code: 'RECORD_CORRUPT',
+      action: 'stop',
+      context: { offset: 0 },
     });
   });
 
