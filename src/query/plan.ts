@@ -12,6 +12,7 @@ import type {
   Exists,
   Expression,
   InQuery,
+  LatestOn,
   Query,
   QueryBody,
   RowCount,
@@ -31,6 +32,7 @@ import { coerced, constant, type Scope, slot } from './expression/compiled.ts';
 import { compileCoalesce } from './expression/logic.ts';
 import { filled } from './fill.ts';
 import { type AggregateSpec, hashAggregate, storable } from './hash-aggregate.ts';
+import { latestOfSymbol } from './kernels/latest-of-symbol.ts';
 import { matchKernel } from './kernels/match.ts';
 import { latestOn } from './latest.ts';
 import { type FromPlan, planFrom } from './plan-from.ts';
@@ -193,6 +195,7 @@ export class Planner {
     for (const e of expressions) this.prepare(e);
     const time = this.eventTime(analysis, expressions);
     if (time !== null) expressions.push(time);
+    if (analysis.timeColumn !== null) expressions.push(this.columnNode(analysis.timeColumn));
     const calls = this.aggregatesIn([...outputs, ...(select.having === null ? [] : [select.having])]);
     const from: FromPlan =
       select.from === null
@@ -209,8 +212,7 @@ export class Planner {
           });
     const base = this.sourceBinding(from, analysis.items);
     let plan = filter(from.operator, from.filters, base);
-    if (select.latestOn !== null)
-      plan = latestOn(plan, select.latestOn.column, select.latestOn.partitionBy, base);
+    if (select.latestOn !== null) plan = this.latest(plan, select.latestOn, base, from.scan);
     let binding = base;
     if (analysis.grouping === 'groups') {
       const spec = { keys: analysis.groupKeys, calls, time, bindings: [] };
@@ -404,11 +406,28 @@ export class Planner {
     scan: TableScanSpec | undefined,
   ): Operator {
     const general = hashAggregate(input, spec, binding);
-    const columnOf = (e: Expression): number | null => {
-      const reference = e.kind === 'column' ? this.references.get(e) : undefined;
-      return reference?.kind === 'source' ? reference.column.places[0]!.index : null;
-    };
+    const columnOf = (e: Expression): number | null => this.tableColumn(e);
     return matchKernel(input, scan, { ...spec, types: general.types, columnOf }, binding) ?? general;
+  }
+
+  private latest(
+    input: Operator,
+    { column, partitionBy }: LatestOn,
+    binding: Binding,
+    scan: TableScanSpec | undefined,
+  ): Operator {
+    const isKernel =
+      scan !== undefined &&
+      scan.sampleRatio === null &&
+      this.tableColumn(column) === scan.schema.timestampColumn &&
+      partitionBy.every((key) => this.tableColumn(key) === scan.schema.symbolColumn);
+    return isKernel ? latestOfSymbol(scan, input) : latestOn(input, column, partitionBy, binding);
+  }
+
+  /** Index of the column that an expression is, in its source. */
+  private tableColumn(e: Expression): number | null {
+    const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+    return reference?.kind === 'source' ? reference.column.places[0]!.index : null;
   }
 
   private usesOnlyTime(e: Expression, analysis: SelectAnalysis): boolean {

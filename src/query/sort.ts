@@ -6,6 +6,7 @@ import { NULL_CODE } from '../columns/types.ts';
 import { type Block, Columns, each, type Flow, gather, type Operator } from './block.ts';
 import { KeptRows } from './kept-column.ts';
 import { encodeTuples, tupleWords } from './keys.ts';
+import { nearOrder } from './near-order.ts';
 import { vectorsOf } from './rows.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
@@ -78,6 +79,8 @@ export function orderOf(
   rows: number,
   run: Run,
 ): Int32Array {
+  const near = rows < 2 || keys.length === 0 ? null : nearOrder(vectors, keys, rows);
+  if (near !== null) return near;
   let order: Int32Array = Int32Array.from({ length: rows }, (_, i) => i);
   if (rows < 2 || keys.length === 0) return order;
   run.budget.reserve(rows * 16);

@@ -15,11 +15,12 @@ import { KeptColumn, KeptRows } from './kept-column.ts';
 import { type Binding, scopeOf, vectorsOf } from './rows.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
-import { BLOCK_ROWS, kindOf, tailOf, type Vector } from './vector.ts';
+import { BLOCK_ROWS, kindOf, scaleOf, tailOf, type Vector } from './vector.ts';
 import { Arrangement } from './window/arrangement.ts';
 import { overFrames } from './window/frame-aggregates.ts';
 import { type Frames, framesOf } from './window/frames.ts';
 import { windowFunction } from './window/functions.ts';
+import { type RollingName, rolling } from './window/rolling.ts';
 
 /** The input's columns, then the calls. `time`: the event time that first and last go by, if there is one. */
 export function windowed(
@@ -82,6 +83,8 @@ function* compute(
   kept.release();
 }
 
+const isRolling = (name: string): name is RollingName => ['sum', 'avg', 'min', 'max'].includes(name);
+
 /** PARTITION BY and ORDER BY as text: equal texts mean equal windows. */
 function textOf(over: WindowSpec): string {
   return printExpression({
@@ -108,16 +111,9 @@ function valuesOf(
 ): Vector {
   const scope = scopeOf(run, binding);
   const blockAt = blocksOf(arrangement, vectors, rows);
-  const orderKey = call.over!.orderBy[0];
-  const keyType = orderKey === undefined ? null : storable(binding.types.get(orderKey.expression)!);
-  const frames = (): Frames => framesOf(call.over!, arrangement, rows, keyType);
-  const spec = functionByName(call.name)!;
-  if (spec.kind === 'aggregate') {
-    const aggregate = makeAggregate(call, scope, time === null ? null : compile(time, scope));
-    return overFrames(aggregate, arrangement, frames(), rows, blockAt, spec.incremental, run);
-  }
   const keptValues = (e: Compiled): Vector => {
     const column = new KeptColumn(kindOf(e.type), run.budget);
+    column.reserve(rows);
     for (let from = 0; from < rows; from += BLOCK_ROWS) {
       run.check();
       const block = blockAt(from, Math.min(BLOCK_ROWS, rows - from));
@@ -125,6 +121,22 @@ function valuesOf(
     }
     return column.vector();
   };
+  const orderKey = call.over!.orderBy[0];
+  const keyType = orderKey === undefined ? null : storable(binding.types.get(orderKey.expression)!);
+  const frames = (): Frames => framesOf(call.over!, arrangement, rows, keyType);
+  const spec = functionByName(call.name)!;
+  if (isRolling(spec.name) && call.filter === null) {
+    const [arg] = call.args;
+    const compiled = compile(arg!, scope);
+    const values =
+      kindOf(compiled.type) === 'bool' || compiled.type.name === 'NULL' ? null : keptValues(compiled);
+    const made = values && rolling(spec.name, values, scaleOf(compiled.type), frames(), rows);
+    if (made !== null) return made;
+  }
+  if (spec.kind === 'aggregate') {
+    const aggregate = makeAggregate(call, scope, time === null ? null : compile(time, scope));
+    return overFrames(aggregate, arrangement, frames(), rows, blockAt, spec.incremental, run);
+  }
   return windowFunction(call, { arrangement, rows, frames, valuesOf: keptValues }, scope);
 }
 

@@ -67,9 +67,15 @@ const fillSchema: TableSchema = {
   timestampColumn: 0,
 };
 
-export const ticks: TestTable = { schema: tickSchema, rows: tickRows(240, 7) };
-export const quotes: TestTable = { schema: quoteSchema, rows: quoteRows(180, 11) };
-export const fills: TestTable = { schema: fillSchema, rows: fillRows(40, 13) };
+/** `ticks`, `quotes` and `fills`; other seeds give other rows, `size` about that many times as many. */
+export function tablesOf(seed: number, size = 1): readonly TestTable[] {
+  const rows = (count: number): number => Math.round(count * size);
+  return [
+    { schema: tickSchema, rows: tickRows(rows(240), seed + 7) },
+    { schema: quoteSchema, rows: quoteRows(rows(180), seed + 11) },
+    { schema: fillSchema, rows: fillRows(rows(40), seed + 13) },
+  ];
+}
 
 function pick<T>(list: readonly T[], random: () => number): T {
   return list[Math.floor(random() * list.length)]!;

@@ -110,10 +110,14 @@ class Translator {
     const { analysis } = this.select!;
     if (select.sampleBy?.fill.some(({ kind }) => kind !== 'none')) throw new Untranslatable('FILL');
     const from = select.from === null ? '' : ` FROM ${this.table(select.from)}`;
+    this.inItem = true;
     const items = analysis.items.map(({ expression }) => this.expression(expression));
+    this.inItem = false;
     let sql = `SELECT ${select.distinct ? 'DISTINCT ' : ''}${items.join(', ')}${from}`;
     if (select.where !== null) sql += ` WHERE ${this.expression(select.where)}`;
+    this.inItem = true;
     const keys = analysis.groupKeys.map((key) => this.expression(key));
+    this.inItem = false;
     if (select.sampleBy !== null) keys.push(this.sampleBucket());
     if (keys.length > 0) sql += ` GROUP BY ${[...new Set(keys)].join(', ')}`;
     if (select.having !== null) sql += ` HAVING ${this.expression(select.having)}`;
@@ -312,6 +316,7 @@ class Translator {
     const { column } = reference;
     const time = this.select?.analysis.timeColumn ?? null;
     const isBucket =
+      this.inItem &&
       !this.inAggregate &&
       time !== null &&
       time.places[0]!.index === column.places[0]!.index &&
@@ -320,6 +325,8 @@ class Translator {
   }
 
   private inAggregate = false;
+  /** Where SAMPLE BY's event time means its bucket. */
+  private inItem = false;
 
   private binary(e: Extract<Expression, { kind: 'binary' }>): string {
     const [left, right] = [this.expression(e.left), this.expression(e.right)];
@@ -327,7 +334,10 @@ class Translator {
     if (e.operator === '||') return `(${this.text(e.left)} || ${this.text(e.right)})`;
     if (isFloat(this.type(e)) && isNumber(this.type(e)))
       return `(CAST(${left} AS DOUBLE) ${e.operator} CAST(${right} AS DOUBLE))`;
-    return `(${left} ${e.operator} ${right})`;
+    const type = this.type(e);
+    const text = `(${left} ${e.operator} ${right})`;
+    // DuckDB widens with each operation, and gives up decimals for it in the end.
+    return type.name === 'DECIMAL' ? `CAST(${text} AS DECIMAL(18, ${type.scale}))` : text;
   }
 
   private text(e: Expression): string {

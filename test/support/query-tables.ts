@@ -93,12 +93,12 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
         parts.push(
           await warmPart(schema, group.symbol, group.hour, group.rows.slice(0, sealed), names, disk, options),
         );
-        order.push(...sorted);
+        for (const row of sorted) order.push(row);
       }
       if (sealed < group.rows.length) {
         const rest = group.rows.slice(sealed);
         parts.push(hotPart(schema, group.symbol, group.hour, rest, names, options.chunkRows ?? 7));
-        order.push(...rest);
+        for (const row of rest) order.push(row);
       }
     }
     snapshots.set(schema.name, { schema, parts });
@@ -273,6 +273,7 @@ export async function duckdbOf(
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
   await connection.run('SET ieee_floating_point_ops = false');
+  await connection.run('SET order_by_non_integer_literal = true');
   for (const { schema } of tables) await fillTable(connection, schema, scanned.get(schema.name)!);
   return connection;
 }

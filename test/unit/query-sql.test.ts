@@ -8,12 +8,12 @@ import { catalogOf } from '../../src/query/catalog.ts';
 import { analyzeQuery } from '../../src/sql/analyze.ts';
 import { parseQuery } from '../../src/sql/parser.ts';
 import { corpus } from '../support/query-corpus.ts';
-import { fills, quotes, ticks } from '../support/query-data.ts';
+import { tablesOf } from '../support/query-data.ts';
 import { toDuckdb } from '../support/query-duckdb.ts';
 import { ask, askDuckdb, comparableRows, difference } from '../support/query-oracle.ts';
 import { duckdbOf, type Placement, type World, worldOf } from '../support/query-tables.ts';
 
-const tables = [ticks, quotes, fills];
+const tables = tablesOf(0);
 const placements: readonly Placement[] = ['hot', 'warm', 'mixed'];
 const worlds = new Map<Placement, World>();
 const oracles = new Map<Placement, DuckDBConnection>();

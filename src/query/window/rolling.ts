@@ -1,0 +1,133 @@
+// What: count, sum, avg, min and max of plain numbers over frames, position by position.
+// Why: the rolling mean of every tick is asked for all the time, and needs no accumulator for each row.
+// Invariant: what accumulators over the frames give, floats to their last digits. Only whole numbers are subtracted, floats never.
+
+import { POW10 } from '../../kernel/fixed.ts';
+import { floatVector, intVector, NARROW_MAX, type Vector } from '../vector.ts';
+import type { Frames } from './frames.ts';
+
+export type RollingName = 'sum' | 'avg' | 'min' | 'max';
+
+/** `scale`: decimals of a whole number. Null when the values do not allow it. */
+export function rolling(
+  name: RollingName,
+  values: Vector,
+  scale: number,
+  frames: Frames,
+  rows: number,
+): Vector | null {
+  const isInteger = values.kind === 'int' && values.base === 0n;
+  if (!isInteger && values.kind !== 'float') return null;
+  const numbers = values.values as Float64Array;
+  if (name === 'min' || name === 'max') {
+    const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows);
+    return isInteger ? intVector(out) : floatVector(out);
+  }
+  const counts = countsOf(numbers, frames, rows);
+  const sums = isInteger ? wholeSums(numbers, frames, rows) : floatSums(numbers, frames, rows);
+  if (sums === null) return null;
+  if (name === 'sum') {
+    for (let i = 0; i < rows; i++) if (counts[i] === 0) sums[i] = Number.NaN;
+    return isInteger ? intVector(sums) : floatVector(sums);
+  }
+  const divisor = POW10[scale]!;
+  for (let i = 0; i < rows; i++) sums[i] = sums[i]! / counts[i]! / divisor;
+  return floatVector(sums);
+}
+
+function countsOf(values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
+  const before = new Int32Array(rows + 1);
+  for (let i = 0; i < rows; i++) before[i + 1] = before[i]! + (Number.isNaN(values[i]!) ? 0 : 1);
+  const counts = new Float64Array(rows);
+  for (let i = 0; i < rows; i++) counts[i] = end[i]! > start[i]! ? before[end[i]!]! - before[start[i]!]! : 0;
+  return counts;
+}
+
+/** By differences of running sums, which are exact as long as no running sum leaves the doubles; else null. */
+function wholeSums(values: Float64Array, { start, end }: Frames, rows: number): Float64Array | null {
+  const before = new Float64Array(rows + 1);
+  let sum = 0;
+  let size = 0;
+  for (let i = 0; i < rows; i++) {
+    const value = values[i]!;
+    if (!Number.isNaN(value)) {
+      sum += value;
+      size += Math.abs(value);
+    }
+    before[i + 1] = sum;
+  }
+  if (!(size <= NARROW_MAX)) return null;
+  const sums = new Float64Array(rows);
+  for (let i = 0; i < rows; i++) sums[i] = end[i]! > start[i]! ? before[end[i]!]! - before[start[i]!]! : 0;
+  return sums;
+}
+
+/**
+ * A queue as two stacks: `front[i]` is the sum from i up to `middle`, `back` that from `middle` on. When the front runs out
+ * it is made anew. Frames never move backwards but from partition to partition.
+ */
+function floatSums(values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
+  const sums = new Float64Array(rows);
+  const front = new Float64Array(rows + 1);
+  let middle = 0;
+  let reached = 0;
+  let back = 0;
+  let lastStart = 0;
+  for (let i = 0; i < rows; i++) {
+    const from = start[i]!;
+    const to = end[i]!;
+    if (to <= from) continue;
+    if (from > reached || from < lastStart) {
+      middle = from;
+      reached = from;
+      back = 0;
+    }
+    lastStart = from;
+    for (; reached < to; reached++) if (!Number.isNaN(values[reached]!)) back += values[reached]!;
+    if (from >= middle) {
+      let sum = 0;
+      for (let at = reached - 1; at >= from; at--) {
+        if (!Number.isNaN(values[at]!)) sum += values[at]!;
+        front[at] = sum;
+      }
+      middle = reached;
+      back = 0;
+    }
+    sums[i] = front[from]! + back;
+  }
+  return sums;
+}
+
+/** A queue of positions whose values fall (for the largest) from its head to its end: the head is the answer. */
+function extremes(sign: 1 | -1, values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
+  const out = new Float64Array(rows).fill(Number.NaN);
+  const queue = new Int32Array(rows);
+  let head = 0;
+  let tail = 0;
+  let reached = 0;
+  let lastStart = 0;
+  for (let i = 0; i < rows; i++) {
+    const from = start[i]!;
+    const to = end[i]!;
+    if (to <= from) continue;
+    if (from > reached || from < lastStart) {
+      head = tail;
+      reached = from;
+    }
+    lastStart = from;
+    for (; reached < to; reached++) {
+      const value = values[reached]! * sign;
+      if (Number.isNaN(value)) continue;
+      while (tail > head && values[queue[tail - 1]!]! * sign <= value) tail--;
+      if (tail === queue.length) {
+        queue.copyWithin(0, head, tail);
+        tail -= head;
+        head = 0;
+      }
+      queue[tail++] = reached;
+    }
+    while (head < tail && queue[head]! < from) head++;
+    if (head < tail) out[i] = values[queue[head]!]!;
+  }
+  return out;
+}
