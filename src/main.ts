@@ -14,6 +14,7 @@ import { Engine } from './engine/engine.ts';
 import type { EngineView } from './http-port.ts';
 import { systemClock } from './kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
+import { pinWords } from './live/pins.ts';
 import type { Logger } from './ports.ts';
 import { ShardThread } from './threads/shard-thread.ts';
 import { openObjectStore, type StoreAbilities } from './threads/stores.ts';
@@ -53,9 +54,13 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const shards = Array.from(
     { length: config.engine.shards },
     (_, index) =>
-      new ShardThread({ config, index, abilities }, listening, (error) => {
-        void engine.fail(error).finally(() => fail(error));
-      }),
+      new ShardThread(
+        { config, index, abilities, readers: { ports: [], pinWords: pinWords(0) } },
+        listening,
+        (error) => {
+          void engine.fail(error).finally(() => fail(error));
+        },
+      ),
   );
   const engine = new Engine(shards, clock.nowMs());
   const view: EngineView = {

@@ -36,9 +36,23 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
     ],
   ],
   [
+    'src/live/',
+    [
+      'src/live/',
+      'src/commit/',
+      'src/store/',
+      'src/query/',
+      'src/format/',
+      'src/columns/',
+      'src/kernel/',
+      'src/ports.ts',
+    ],
+  ],
+  [
     'src/engine/',
     [
       'src/engine/',
+      'src/live/',
       'src/commit/',
       'src/store/',
       'src/views/',

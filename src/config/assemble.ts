@@ -117,6 +117,9 @@ function build(values: Values, tables: Config['tables']): Config {
     http: buildHttp(values),
     query: {
       timeoutMs: values['query-timeout-ms'],
+      threads: values['query-threads'],
+      bytesMax: values['query-memory'],
+      rowsMax: values['query-max-rows'],
       slowMs: values['slow-query-ms'],
       duckdbEnabled: values.duckdb,
       duckdbMemoryLimitMb: values['duckdb-memory-limit-mb'],

@@ -173,6 +173,9 @@ export interface HttpConfig {
 export interface QueryConfig {
   /** 0 = no limit. */
   readonly timeoutMs: number;
+  readonly threads: number;
+  readonly bytesMax: number;
+  readonly rowsMax: number;
   /** A query at least this long is logged with its text. 0 = none. */
   readonly slowMs: number;
   readonly duckdbEnabled: boolean;

@@ -414,7 +414,7 @@ export const settings = {
   }),
   'hot-window': duration({
     group: 'Memory and threads',
-    help: 'Storage mode pure: event time kept in memory; older hours are dropped.',
+    help: 'How long rows stay in memory after their hour; then mode tiered serves them from local files or S3 (sooner when memory is needed), and mode pure drops them.',
     default: HOUR_MS,
     min: SECOND_MS,
   }),
@@ -476,6 +476,26 @@ export const settings = {
     default: 30_000,
     min: 0,
     max: 2 ** 31 - 1,
+  }),
+  'query-threads': integer({
+    group: 'Queries',
+    help: 'Threads that answer SQL; a long query occupies one.',
+    default: 2,
+    min: 1,
+    max: 64,
+  }),
+  'query-memory': bytes({
+    group: 'Queries',
+    help: 'What one query may hold: hash tables, sorts, joins, windows.',
+    default: 256 * MIB,
+    min: MIB,
+  }),
+  'query-max-rows': integer({
+    group: 'Queries',
+    help: 'Rows of one result.',
+    default: 100_000_000,
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
   }),
   'slow-query-ms': integer({
     group: 'Queries',

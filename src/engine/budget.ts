@@ -9,6 +9,7 @@ export interface MemoryBudget {
 export type Pressure = 'none' | 'seal' | 'pause';
 
 /** Of the budget. What is left is for bytes on their way: fetched, decoded, encoded, waiting to be uploaded. */
+const EVICT_SHARE = 0.3;
 const SEAL_SHARE = 0.35;
 const PAUSE_SHARE = 0.6;
 const RESUME_SHARE = 0.45;
@@ -18,4 +19,9 @@ export function pressureOf(usedBytes: number, budget: MemoryBudget, wasPaused: b
   const share = usedBytes / budget.bytes;
   if (share >= (wasPaused ? RESUME_SHARE : PAUSE_SHARE)) return 'pause';
   return share >= SEAL_SHARE ? 'seal' : 'none';
+}
+
+/** What has to be evicted so that nothing needs to be sealed for memory's sake. */
+export function bytesOver(usedBytes: number, budget: MemoryBudget): number {
+  return usedBytes - EVICT_SHARE * budget.bytes;
 }

@@ -27,6 +27,7 @@ import type { SegmentFile } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
+import type { Feed } from '../live/feed.ts';
 import type {
   CommitLog,
   CommittedOffset,
@@ -39,7 +40,7 @@ import type {
   TopicPartition,
 } from '../ports.ts';
 import type { SlabPool } from '../store/arena.ts';
-import { HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
+import { bytesIn, freeRows, HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
 import { hoursOf } from '../store/hours.ts';
 import type { SymbolAssigner } from './symbols.ts';
 
@@ -51,6 +52,8 @@ export interface PartitionPorts {
   readonly decoder: RowDecoder;
   readonly symbols: SymbolAssigner;
   readonly pool: SlabPool;
+  /** To the threads that read rows. */
+  readonly feed: Feed;
   /** Shared by all partitions of the table in this shard: records are taken in one call at a time. */
   readonly rows: RowBuffer;
   readonly clock: Clock;
@@ -74,6 +77,8 @@ interface Taken {
 
 export class PartitionRun {
   readonly partition: TopicPartition;
+  /** Unique in the shard. */
+  readonly id: number;
   /** What Kafka is known to hold. */
   record: CommitRecord = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
   /** Next offset to take in. */
@@ -108,11 +113,14 @@ export class PartitionRun {
   private inTransit: readonly CommitRecord[] = [];
   private hours = new Int32Array(4096);
 
-  constructor(partition: TopicPartition, ports: PartitionPorts) {
+  constructor(id: number, partition: TopicPartition, ports: PartitionPorts) {
+    this.id = id;
     this.partition = partition;
     this.ports = ports;
     this.labels = { topic: partition.topic, partition: String(partition.partition) };
-    this.hot = new HotPartition(ports.source.table, ports.pool);
+    this.hot = new HotPartition(ports.source.table, ports.pool, (hour, part, chunk) =>
+      ports.feed.tellChunk(id, hour, part, chunk),
+    );
     const log = ports.offsets.open(partition);
     this.log = log;
     this.guardedLog = {
@@ -192,6 +200,17 @@ export class PartitionRun {
       },
       'partition recovered',
     );
+    ports.feed.section(() =>
+      ports.feed.tell({
+        kind: 'run-begun',
+        run: this.id,
+        group: ports.group,
+        ...partition,
+        schema: ports.source.table,
+        record,
+        sinceMs: now,
+      }),
+    );
     this.runPendingIfReached();
     return this.position;
   }
@@ -263,14 +282,41 @@ export class PartitionRun {
     };
   }
 
+  /** Lets the oldest committed rows go whose hours may go, to be read from their files. Returns their bytes; 0 when there are none. */
+  evict(mayGo: (hour: number) => boolean): number {
+    const evicted = this.hot.evict(mayGo);
+    if (evicted === null) return 0;
+    this.leave(evicted.hours, evicted.files);
+    return bytesIn(evicted.hours);
+  }
+
+  /** Local folders whose rows stand in `objects` are about to be removed. Resolves when nobody reads them any more. */
+  leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): Promise<void> {
+    const { feed } = this.ports;
+    this.hot.forgetFiles(new Set(folders));
+    feed.section(() => feed.tell({ kind: 'folders-left', run: this.id, folders, objects }));
+    return new Promise((resolve) => feed.retire(0, resolve));
+  }
+
   /** Ends this run: unsealed rows are dropped (they replay from Kafka), a plan under way is abandoned. Idempotent. */
   async close(): Promise<void> {
     this.abort.abort(new ZeptoError('CANCELLED', 'rejoin', 'the partition was given up'));
     await this.plan;
-    this.hot.clear();
+    const { feed } = this.ports;
+    feed.section(() => feed.tell({ kind: 'run-ended', run: this.id }));
+    const hours = this.hot.clear();
+    feed.retire(bytesIn(hours), () => freeRows(hours));
     this.deadLetters = [];
     this.deadLetterBytesHeld = 0;
     await this.log.close();
+  }
+
+  /** Readers find these rows in their files from now on. */
+  private leave(hours: readonly HourRows[], files: readonly SegmentFile[]): void {
+    const { feed } = this.ports;
+    const ids = hours.map(({ id }) => id);
+    feed.section(() => feed.tell({ kind: 'hours-evicted', run: this.id, hours: ids, files }));
+    feed.retire(bytesIn(hours), () => freeRows(hours));
   }
 
   private async fence(): Promise<CommittedOffset | null> {
@@ -302,7 +348,7 @@ export class PartitionRun {
     const isReplay = batch.offset[from]! < this.coveredBelow;
     const { staircase } = this.record;
     const covered = isReplay ? (offset: number): number => hourCovered(staircase, offset) : null;
-    const appended = this.hot.append(rows, this.hours, covered);
+    const appended = ports.feed.section(() => this.hot.append(rows, this.hours, covered));
     this.position = next;
     this.countTaken(batch, from, to, rows);
     this.keepDeadLetters(rows);
@@ -425,6 +471,9 @@ export class PartitionRun {
       );
       this.sealedAtMs = ports.clock.nowMs();
       if (choice.trigger === 'hour-closed') this.hourClosedLast = choice.step.hourLast;
+      this.hot.settle(frozen, files);
+      // Without files there is nothing behind memory: what a plan took is given up.
+      if (ports.writer === null) this.evict(() => true);
       ports.sealed(work, files, choice);
       const rows = work.segments.reduce((sum, segment) => sum + segment.rows, 0);
       ports.metrics.count('zepto_ticks_stored_total', this.labels, rows);
@@ -434,9 +483,8 @@ export class PartitionRun {
       ports.metrics.observe('zepto_plan_seconds', this.labels, (ports.clock.monotonicMs() - started) / 1000);
     } catch (cause) {
       const error = asZeptoError(cause);
+      // The rows stay until this run is closed: their plan is in Kafka, and whoever owns the partition runs it again.
       if (!this.abort.signal.aborted) ports.failed(this, error);
-    } finally {
-      this.hot.release(frozen);
     }
   }
 }

@@ -4,12 +4,15 @@
 
 import type { RecordBatch } from '../columns/batch.ts';
 import type { SealRequest } from '../commit/plan.ts';
+import type { SegmentFile } from '../format/segment.ts';
 import type { Timer } from '../kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
 import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
 import { topicPartitionKey } from '../ports.ts';
-import { type MemoryBudget, type Pressure, pressureOf } from './budget.ts';
+import { bytesOver, type MemoryBudget, type Pressure, pressureOf } from './budget.ts';
 import { type PartitionPorts, PartitionRun } from './partition.ts';
+
+const HOUR_MS = 3_600_000;
 
 /** What a partition run needs besides what the shard adds. */
 export type PartitionParts = Omit<PartitionPorts, 'failed'>;
@@ -18,8 +21,10 @@ export interface ShardParts {
   readonly source: TickSource;
   /** Parts for a partition's run, by the table that its topic feeds. */
   readonly partitionParts: (partition: TopicPartition) => PartitionParts;
-  readonly common: Pick<PartitionParts, 'clock' | 'logger' | 'metrics' | 'pool'>;
+  readonly common: Pick<PartitionParts, 'clock' | 'logger' | 'metrics' | 'pool' | 'feed'>;
   readonly budget: MemoryBudget;
+  /** Committed rows stay in memory until their hour ended this long ago, or memory is needed. */
+  readonly hotMs: number;
   /** How often seals and memory are looked at. */
   readonly checkIntervalMs: number;
   /** The shard cannot go on: an operator must act. Called once. */
@@ -35,6 +40,8 @@ export interface PartitionStats {
   readonly endOffset: number;
   readonly rowsHot: number;
   readonly bytesHot: number;
+  /** Of committed rows that are still in memory. */
+  readonly bytesFlushed: number;
   readonly staircase: number;
   readonly state: 'REPLAYING' | 'ACTIVE' | 'FLUSHING';
 }
@@ -56,6 +63,7 @@ export class Shard implements SourceListener {
   private pressure: Pressure = 'none';
   private paused: readonly TopicPartition[] = [];
   private isRejoining = false;
+  private nextRun = 0;
 
   constructor(parts: ShardParts) {
     this.parts = parts;
@@ -123,6 +131,15 @@ export class Shard implements SourceListener {
     return sealed.reduce<number>((sum, one) => sum + one, 0);
   }
 
+  /** Of a partition owned here: see PartitionRun. */
+  async leaveFolders(
+    partition: TopicPartition,
+    folders: readonly string[],
+    objects: readonly SegmentFile[],
+  ): Promise<void> {
+    await this.runs.get(topicPartitionKey(partition))?.leaveFolders(folders, objects);
+  }
+
   stats(): ShardStats {
     return {
       state: this.state,
@@ -138,6 +155,7 @@ export class Shard implements SourceListener {
         endOffset: run.endOffset,
         rowsHot: run.hot.rows,
         bytesHot: run.hot.bytes,
+        bytesFlushed: run.hot.flushedBytes,
         staircase: run.record.staircase.length,
         state: run.isReplaying ? 'REPLAYING' : run.isSealing ? 'FLUSHING' : 'ACTIVE',
       })),
@@ -164,7 +182,7 @@ export class Shard implements SourceListener {
         if (await known.revalidate()) return known;
         this.drop(key, known);
       }
-      const run = new PartitionRun(partition, {
+      const run = new PartitionRun(this.nextRun++, partition, {
         ...this.parts.partitionParts(partition),
         failed: (failedRun, error) => this.runFailed(failedRun, error),
       });
@@ -239,11 +257,35 @@ export class Shard implements SourceListener {
   private check(): void {
     if (this.state !== 'running') return;
     for (const run of this.runs.values()) void run.seal(null);
+    this.evictOld();
     this.applyPressure();
   }
 
-  /** Under pressure the partition with the most memory seals first; when that is not enough, fetching pauses. */
+  private evictOld(): void {
+    const { clock, feed } = this.parts.common;
+    feed.reclaim();
+    const hourLast = Math.floor((clock.nowMs() - this.parts.hotMs) / HOUR_MS) - 1;
+    for (const run of this.runs.values()) while (run.evict((hour) => hour <= hourLast) > 0);
+  }
+
+  /** Committed rows go first: their files have them. */
+  private evictFor(bytes: number): void {
+    for (let freed = 0; freed < bytes; ) {
+      let most: PartitionRun | null = null;
+      for (const run of this.runs.values())
+        if (most === null || run.hot.flushedBytes > most.hot.flushedBytes) most = run;
+      const gone = most?.evict(() => true) ?? 0;
+      if (gone === 0) return;
+      freed += gone;
+    }
+  }
+
+  /** Under pressure committed rows go, then the partition with the most memory seals; when that is not enough, fetching pauses. */
   private applyPressure(): void {
+    const { feed } = this.parts.common;
+    const over = bytesOver(this.usedBytes() - feed.retiredBytes, this.parts.budget);
+    if (over > 0) this.evictFor(over);
+    feed.reclaim();
     this.pressure = pressureOf(this.usedBytes(), this.parts.budget, this.paused.length > 0);
     if (this.pressure === 'none') {
       this.resume();

@@ -31,19 +31,34 @@ export function allocateChunk(arena: Arena, columns: readonly ColumnSchema[], ro
   const rowBytes = columns.reduce((sum, column) => sum + elementBytes[column.type]!, 0);
   const rowsPerSlab = Math.floor((SLAB_BYTES - HEADER_BYTES - 8 * columns.length) / rowBytes) & ~7;
   const capacity = Math.min(rowsPerSlab, Math.max(CHUNK_ROWS_FIRST, rowsSoFar));
-  const bytes = columns.map((column) => (capacity * elementBytes[column.type]! + 7) & ~7);
-  const { buffer, byteOffset } = arena.allocate(HEADER_BYTES + bytes.reduce((sum, size) => sum + size, 0));
-  const published = new Int32Array(buffer, byteOffset, 2);
-  published[0] = 0;
+  const { buffer, byteOffset } = arena.allocate(chunkBytes(columns, capacity));
+  const chunk = chunkAt(buffer, byteOffset, columns, capacity);
+  chunk.published[0] = 0;
+  return chunk;
+}
+
+function chunkBytes(columns: readonly ColumnSchema[], capacity: number): number {
+  return columns.reduce((sum, { type }) => sum + padded(capacity * elementBytes[type]!), HEADER_BYTES);
+}
+
+const padded = (bytes: number): number => (bytes + 7) & ~7;
+
+/** The chunk that lies there, as its writer or any other thread sees it. */
+export function chunkAt(
+  buffer: SharedArrayBuffer,
+  byteOffset: number,
+  columns: readonly ColumnSchema[],
+  capacity: number,
+): Chunk {
   let at = byteOffset + HEADER_BYTES;
-  const views = columns.map((column, i) => {
-    const values = columnView(column.type, buffer, at, capacity);
-    const width = elementBytes[column.type]!;
+  const views = columns.map(({ type }) => {
+    const values = columnView(type, buffer, at, capacity);
+    const width = elementBytes[type]!;
     const words = width === 1 ? null : new Int32Array(buffer, at, (capacity * width) / 4);
-    at += bytes[i]!;
+    at += padded(capacity * width);
     return { values, width, words };
   });
-  return { capacity, columns: views, published, rows: 0 };
+  return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0 };
 }
 
 export function publish(chunk: Chunk): void {

@@ -1,10 +1,10 @@
 // What: the unsealed and in-flight rows of one Kafka partition, by hour and symbol, as columns.
 // Why: a plan takes whole hours, so an hour's rows share an arena, and taking them is moving one object.
-// Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until `release`.
+// Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until it leaves.
 
 import type { RowBuffer } from '../columns/batch.ts';
 import { type ColumnSchema, SYMBOL_ID_LIMIT, storedColumns, type TableSchema } from '../columns/types.ts';
-import type { SegmentSource } from '../format/segment.ts';
+import type { SegmentFile, SegmentSource } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
 import { allocateChunk, type Chunk, publish, sealedChunk } from './chunk.ts';
@@ -16,6 +16,8 @@ export type HourState = 'ACTIVE' | 'SEALED' | 'FLUSHING' | 'FLUSHED';
 
 /** Rows of one symbol in one hour. */
 export interface SymbolHour {
+  /** Unique in its HotPartition. */
+  readonly id: number;
   readonly symbol: number;
   readonly hour: number;
   readonly chunks: Chunk[];
@@ -27,6 +29,8 @@ export interface SymbolHour {
 
 /** All rows of one hour. */
 export interface HourRows {
+  /** Unique in its HotPartition: an hour that was frozen and is met again is another one. */
+  readonly id: number;
   readonly hour: number;
   readonly arena: Arena;
   readonly symbols: SymbolHour[];
@@ -39,19 +43,33 @@ export interface HourRows {
   readonly offsetFirst: number;
 }
 
+/** Hears of each chunk before a row in it is published: readers on other threads find rows by it. */
+export type ChunkAdded = (hour: HourRows, part: SymbolHour, chunk: Chunk) => void;
+
+/** Rows whose plan is committed, and the files that hold them. */
+export interface Flushed {
+  readonly hours: readonly HourRows[];
+  files: readonly SegmentFile[];
+}
+
 export class HotPartition {
   readonly table: TableSchema;
   readonly stored: readonly ColumnSchema[];
   /** Past the offset of the newest row appended. */
   offsetNext = 0;
   private readonly pool: SlabPool;
+  private readonly chunkAdded: ChunkAdded;
   private readonly active = new Map<number, HourRows>();
   private readonly flushing: HourRows[] = [];
+  /** Oldest plan first. */
+  private readonly flushed: Flushed[] = [];
+  private nextId = 0;
   private readonly storedIndex: readonly number[];
   private order = new Int32Array(1024);
   private owner: (SymbolHour | null)[] = [];
 
-  constructor(table: TableSchema, pool: SlabPool) {
+  constructor(table: TableSchema, pool: SlabPool, chunkAdded: ChunkAdded = () => {}) {
+    this.chunkAdded = chunkAdded;
     this.table = table;
     this.stored = storedColumns(table);
     this.storedIndex = table.columns.flatMap((_, i) => (i === table.symbolColumn ? [] : [i]));
@@ -85,12 +103,6 @@ export class HotPartition {
     return first;
   }
 
-  /** Every hour in memory, unsealed and in flight. */
-  *all(): Iterable<HourRows> {
-    yield* this.active.values();
-    yield* this.flushing;
-  }
-
   /**
    * Appends rows [0, rows.rows) except those at or below their offset's covered hour: `hours[row] ≤ covered(offset)`.
    * `covered` is null when no row can be covered. Returns the number of rows appended.
@@ -113,7 +125,7 @@ export class HotPartition {
       if (hour === null || hour.hour !== rowHour) hour = this.hourRows(rowHour, rows.offset[row]!);
       const symbol = symbols[row]!;
       const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
-      const target = slot >= 0 ? hour.symbols[slot]! : symbolHour(hour, symbol);
+      const target = slot >= 0 ? hour.symbols[slot]! : this.symbolHour(hour, symbol);
       if (target.incoming === 0) touched.push(target);
       target.incoming++;
       owner[row] = target;
@@ -151,27 +163,48 @@ export class HotPartition {
     return frozen;
   }
 
-  /** Gives the memory of frozen hours back. Nobody may read them any more. */
-  release(frozen: readonly HourRows[]): void {
+  /** Frozen hours whose plan is committed: they stay readable here until they are evicted. */
+  settle(frozen: readonly HourRows[], files: readonly SegmentFile[]): void {
     for (const hour of frozen) {
       const at = this.flushing.indexOf(hour);
-      assert(at >= 0, 'only frozen hours are released');
+      assert(at >= 0, 'only frozen hours are settled');
       this.flushing.splice(at, 1);
       hour.state = 'FLUSHED';
-      hour.arena.reset();
     }
+    if (frozen.length > 0) this.flushed.push({ hours: frozen, files });
   }
 
-  /** Drops all unsealed rows. In-flight ones go with their own `release`. */
-  clear(): void {
-    for (const hour of this.active.values()) hour.arena.reset();
+  /** The oldest committed rows in memory: of all hours that `mayGo`, or null. They are no part of this any more; their memory is the caller's to free. */
+  evict(mayGo: (hour: number) => boolean): Flushed | null {
+    const at = this.flushed.findIndex(({ hours }) => hours.every(({ hour }) => mayGo(hour)));
+    return at < 0 ? null : this.flushed.splice(at, 1)[0]!;
+  }
+
+  /** These files are removed; others hold the same rows. */
+  forgetFiles(paths: ReadonlySet<string>): void {
+    for (const one of this.flushed) one.files = one.files.filter(({ path }) => !paths.has(path));
+  }
+
+  /** Memory of committed rows, in whole slabs. */
+  get flushedBytes(): number {
+    return this.flushed.reduce((sum, { hours }) => sum + bytesIn(hours), 0);
+  }
+
+  /** Gives all rows up, those in flight too. Their memory is the caller's to free. */
+  clear(): HourRows[] {
+    const flushed = this.flushed.flatMap(({ hours }) => hours);
+    const hours = [...this.active.values(), ...this.flushing, ...flushed];
     this.active.clear();
+    this.flushing.length = 0;
+    this.flushed.length = 0;
+    return hours;
   }
 
   private hourRows(hour: number, offset: number): HourRows {
     const known = this.active.get(hour);
     if (known) return known;
     const made: HourRows = {
+      id: this.nextId++,
       hour,
       arena: new Arena(this.pool),
       symbols: [],
@@ -185,15 +218,44 @@ export class HotPartition {
     return made;
   }
 
+  /** The symbol's rows in this hour, made when there are none. */
+  private symbolHour(hour: HourRows, symbol: number): SymbolHour {
+    const known = hour.sparse.get(symbol);
+    if (known) return known;
+    assert(symbol < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
+    const made: SymbolHour = {
+      id: this.nextId++,
+      symbol,
+      hour: hour.hour,
+      chunks: [],
+      rows: 0,
+      incoming: 0,
+      incomingStart: -1,
+    };
+    hour.symbols.push(made);
+    if (symbol >= DENSE_SYMBOLS) {
+      hour.sparse.set(symbol, made);
+      return made;
+    }
+    if (symbol >= hour.slots.length) {
+      const slots = new Int32Array(Math.max(symbol + 1, hour.slots.length * 2)).fill(-1);
+      slots.set(hour.slots);
+      hour.slots = slots;
+    }
+    hour.slots[symbol] = hour.symbols.length - 1;
+    return made;
+  }
+
   private copyRows(rows: RowBuffer, target: SymbolHour): void {
     let from = target.incomingStart;
     const end = from + target.incoming;
-    const { arena } = this.active.get(target.hour)!;
+    const hour = this.active.get(target.hour)!;
     while (from < end) {
       let chunk = target.chunks[target.chunks.length - 1];
       if (chunk === undefined || chunk.rows === chunk.capacity) {
-        chunk = allocateChunk(arena, this.stored, target.rows);
+        chunk = allocateChunk(hour.arena, this.stored, target.rows);
         target.chunks.push(chunk);
+        this.chunkAdded(hour, target, chunk);
       }
       const count = Math.min(end - from, chunk.capacity - chunk.rows);
       for (let i = 0; i < this.storedIndex.length; i++) {
@@ -212,26 +274,6 @@ export class HotPartition {
       publish(chunk);
     }
   }
-}
-
-/** The symbol's rows in this hour, made when there are none. */
-function symbolHour(hour: HourRows, symbol: number): SymbolHour {
-  const known = hour.sparse.get(symbol);
-  if (known) return known;
-  assert(symbol < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
-  const made: SymbolHour = { symbol, hour: hour.hour, chunks: [], rows: 0, incoming: 0, incomingStart: -1 };
-  hour.symbols.push(made);
-  if (symbol >= DENSE_SYMBOLS) {
-    hour.sparse.set(symbol, made);
-    return made;
-  }
-  if (symbol >= hour.slots.length) {
-    const slots = new Int32Array(Math.max(symbol + 1, hour.slots.length * 2)).fill(-1);
-    slots.set(hour.slots);
-    hour.slots = slots;
-  }
-  hour.slots[symbol] = hour.symbols.length - 1;
-  return made;
 }
 
 function gatherPairs(
@@ -272,4 +314,13 @@ export function segmentsOf(frozen: readonly HourRows[]): SegmentSource[] {
         chunks: part.chunks.map(sealedChunk),
       })),
   );
+}
+
+export function bytesIn(hours: readonly HourRows[]): number {
+  return hours.reduce((sum, { arena }) => sum + arena.bytes, 0);
+}
+
+/** Gives their memory back. Nobody may read them any more. */
+export function freeRows(hours: readonly HourRows[]): void {
+  for (const { arena } of hours) arena.reset();
 }

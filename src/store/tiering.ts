@@ -16,6 +16,12 @@ export interface LocalTier {
   readonly group: string;
   /** Age of an hour, from its end, at which its folders go. */
   readonly ageMs: number;
+  /** Resolves when nobody reads these folders any more; `objects` hold the same rows. */
+  readonly letGo: (
+    partition: TopicPartition,
+    folders: readonly string[],
+    objects: readonly SegmentFile[],
+  ) => Promise<void>;
 }
 
 /**
@@ -40,22 +46,28 @@ export async function expireLocal(
     if (bytes === null) continue;
     const manifest = parseManifest(bytes, key);
     const expired = expiredFolders(manifest, nowMs - tier.ageMs);
+    if (expired.length === 0) continue;
+    const hours = new Set(expired.map(segmentOf));
+    await tier.letGo(
+      { topic, partition },
+      expired.map((one) => one.path),
+      manifest.files.filter((one) => one.kind === 'parquet' && hours.has(segmentOf(one))),
+    );
     for (const { path: expiredPath } of expired) await disk.remove(join(baseDirectory, expiredPath));
     removed += expired.length;
     // The object store has the manifest as well; without local files the local copy says nothing.
     const left = manifest.files.filter(({ kind }) => kind === 'bin').length - expired.length;
-    if (left === 0 && expired.length > 0) await disk.remove(path);
+    if (left === 0) await disk.remove(path);
   }
   return removed;
 }
 
+const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
+
 /** The manifest's `.bin` folders of hours that ended before `beforeMs` and that stand as Parquet too. */
 export function expiredFolders(manifest: PlanManifest, beforeMs: number): SegmentFile[] {
-  const onStore = new Set(
-    manifest.files.filter(({ kind }) => kind === 'parquet').map(({ symbol, hour }) => `${symbol}/${hour}`),
-  );
+  const onStore = new Set(manifest.files.filter(({ kind }) => kind === 'parquet').map(segmentOf));
   return manifest.files.filter(
-    ({ kind, symbol, hour }) =>
-      kind === 'bin' && onStore.has(`${symbol}/${hour}`) && (hour + 1) * HOUR_MS <= beforeMs,
+    (one) => one.kind === 'bin' && onStore.has(segmentOf(one)) && (one.hour + 1) * HOUR_MS <= beforeMs,
   );
 }

@@ -19,7 +19,7 @@ export class ShardThread implements ShardHandle {
 
   /** `failed` is called when the shard cannot go on. */
   constructor(data: ShardData, listening: Listening, failed: (error: ZeptoError) => void) {
-    this.worker = startThread('shard', data, listening);
+    this.worker = startThread('shard', data, listening, data.readers.ports);
     this.caller = new Caller<ShardCalls>(this.worker);
     this.worker.on('message', (message: Partial<ShardStopped>) => {
       if (message.stopped !== undefined) failed(errorOf(message.stopped));

@@ -2,7 +2,7 @@
 // Why: the composition root of the thread that consumes; everything a shard needs is put together here.
 // Invariant: nothing of Kafka, S3 or the formats is chosen anywhere else.
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { openSchemaRegistry } from '../../connectors/decode/schema-registry.ts';
 import { localDisk } from '../../connectors/fs/disk.ts';
@@ -23,6 +23,7 @@ import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
+import { Feed } from '../live/feed.ts';
 import type { OffsetStore, SymbolDirectory, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { expireLocal, type LocalTier } from '../store/tiering.ts';
@@ -35,6 +36,13 @@ export interface ShardData {
   readonly config: Config;
   readonly index: number;
   readonly abilities: StoreAbilities;
+  readonly readers: ShardReaders;
+}
+
+/** The threads that read this shard's rows. */
+export interface ShardReaders {
+  readonly ports: readonly MessagePort[];
+  readonly pinWords: SharedArrayBuffer;
 }
 
 /** Sent once, when the shard cannot go on. */
@@ -45,12 +53,13 @@ export interface ShardStopped {
 const CHECK_INTERVAL_MS = 200;
 const TIERING_INTERVAL_MS = 60_000;
 
-const { config, index, abilities } = workerData as ShardData;
+const { config, index, abilities, readers } = workerData as ShardData;
 const port = parentPort!;
 const clock = systemClock;
 const { logger, metrics, listening } = threadReports(config.log, { shard: index });
 const { kafka, group, coldTier } = config;
 const pool = new SlabPool();
+const feed = new Feed(readers.ports, readers.pinWords);
 const symbols = new SymbolTable();
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
 const schemas =
@@ -108,7 +117,8 @@ async function start(): Promise<void> {
       return [source.topic, common] as const;
     }),
   );
-  const common = { clock, logger, metrics, pool };
+  directory.subscribe((name, id) => feed.tell({ kind: 'name-learned', id, name }));
+  const common = { clock, logger, metrics, pool, feed };
   shard = new Shard({
     source: createKafkaSource({
       connection,
@@ -121,6 +131,7 @@ async function start(): Promise<void> {
     common,
     budget: { bytes: config.memory.budgetBytes / config.engine.shards },
     checkIntervalMs: CHECK_INTERVAL_MS,
+    hotMs: config.storage.mode === 'tiered' ? config.memory.hotWindowMs : 0,
     stopped: (error) => port.postMessage({ stopped: plainError(error) } satisfies ShardStopped),
     partitionParts: (partition) => {
       const table = byTopic.get(partition.topic);
@@ -155,7 +166,13 @@ async function start(): Promise<void> {
   await shard.start();
   if (coldTier?.deleteLocalAfterS3 === true && outputs.bin !== null && outputs.parquet !== null) {
     const { baseDirectory } = outputs.bin;
-    const tier = { disk: localDisk, baseDirectory, group: group.id, ageMs: coldTier.ageHours * 3_600_000 };
+    const tier: LocalTier = {
+      disk: localDisk,
+      baseDirectory,
+      group: group.id,
+      ageMs: coldTier.ageHours * 3_600_000,
+      letGo: async (partition, folders, objects) => shard?.leaveFolders(partition, folders, objects),
+    };
     tiering = clock.every(TIERING_INTERVAL_MS, () => void expire(tier));
   }
 }
@@ -206,6 +223,7 @@ async function stop(options: { readonly drain: boolean }): Promise<void> {
   schemas?.close();
   for (const part of opened) await part.close();
   await store?.close();
+  for (const reader of readers.ports) reader.close();
   metrics.flush();
 }
 

@@ -2,7 +2,7 @@
 // Why: the same code runs as compiled JavaScript in production and straight from TypeScript in development.
 // Invariant: log lines and counts of a thread reach the main thread in order, through every thread in between.
 
-import { parentPort, Worker } from 'node:worker_threads';
+import { parentPort, type Transferable, Worker } from 'node:worker_threads';
 import { type LogMessage, relayLogger, replayLog } from '../../connectors/log/relay.ts';
 import { MetricsBatch, type MetricsMessage } from '../../connectors/prometheus/batch.ts';
 import type { LogConfig } from '../config/config.ts';
@@ -21,12 +21,18 @@ export interface Listening {
 }
 
 /** `name` is a file of src/threads without its ending. `data` arrives as `workerData`. */
-export function startThread(name: 'shard' | 'encoder', data: unknown, listening: Listening): Worker {
+export function startThread(
+  name: 'shard' | 'encoder' | 'query',
+  data: unknown,
+  listening: Listening,
+  transfer: readonly Transferable[] = [],
+): Worker {
   const isTypeScript = import.meta.url.endsWith('.ts');
   const file = new URL(`./${name}.${isTypeScript ? 'ts' : 'js'}`, import.meta.url);
   const worker = new Worker(file, {
     name,
     workerData: data,
+    transferList: [...transfer],
     ...(isTypeScript ? { execArgv: ['--import', 'tsx'] } : {}),
   });
   worker.on('message', (told: Told) => {

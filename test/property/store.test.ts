@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { Arena, SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
-import { HotPartition, segmentsOf } from '../../src/store/hot.ts';
+import { freeRows, HotPartition, segmentsOf } from '../../src/store/hot.ts';
 import { hoursOf } from '../../src/store/hours.ts';
 
 const table: TableSchema = {
@@ -85,8 +85,7 @@ describe('hot store', () => {
           return ids.map((id) => ({ symbol: segment.symbol, hour: segment.hour, id }));
         });
         expect(found.sort((a, b) => a.id - b.id)).toEqual(rows);
-        hot.release(early);
-        hot.release(late);
+        freeRows([...early, ...late]);
         expect(pool.usedBytes).toBe(0);
       }),
       { numRuns: 60 },

@@ -14,6 +14,7 @@ import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { planHash, planManifestsOf } from '../../src/format/layout.ts';
 import type { EncodeJob, SegmentFile, SegmentSource } from '../../src/format/segment.ts';
 import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
+import { unread } from '../../src/live/feed.ts';
 import type {
   CommitLog,
   CommittedOffset,
@@ -70,7 +71,7 @@ export class Member {
     const pool = new SlabPool();
     const symbols = new SymbolTable();
     const assigner = new SymbolAssigner(symbols, this.directory(), this.clock, logger);
-    const common = { clock: this.clock, logger, metrics: unmeasured, pool };
+    const common = { clock: this.clock, logger, metrics: unmeasured, pool, feed: unread() };
     const table: TableSource = {
       table: simulatedTable,
       topic: world.topic,
@@ -82,6 +83,7 @@ export class Member {
       common,
       budget: { bytes: world.chance.pick([1 << 30, 3 << 20, 1 << 19]) },
       checkIntervalMs: 100,
+      hotMs: world.chance.pick([0, 3_600_000]),
       stopped: (error) => {
         this.stoppedWith = error;
       },

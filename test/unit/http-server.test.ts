@@ -55,6 +55,7 @@ const wellEngine: EngineView = {
             endOffset: 130,
             rowsHot: 60,
             bytesHot: 600,
+            bytesFlushed: 0,
             staircase: 1,
             state: 'ACTIVE',
           },

@@ -205,6 +205,7 @@ describe('the engine’s gauges', () => {
     endOffset: 130,
     rowsHot: 60,
     bytesHot: 6_000,
+    bytesFlushed: 0,
     staircase: 2,
     state: 'ACTIVE',
     ...more,

@@ -47,7 +47,13 @@ async function volume(files: readonly SegmentFile[]) {
     files,
   });
   await mounted.writeFile(`/hdb/${planManifestKey('', plan)}`, [manifest], false);
-  const tier = { disk: mounted, baseDirectory: '/hdb', group: 'g', ageMs: 24 * HOUR_MS };
+  const tier = {
+    disk: mounted,
+    baseDirectory: '/hdb',
+    group: 'g',
+    ageMs: 24 * HOUR_MS,
+    letGo: async () => {},
+  };
   const expire = (committed: number, nowMs: number): Promise<number> =>
     expireLocal(tier, { topic: 't', partition: 0 }, committed, nowMs);
   return { expire, paths: () => [...disk.files().keys()].sort() };

@@ -1,0 +1,235 @@
+// What: a shard's feed and a reader's mirror, over random histories and over two real threads.
+// Why: SQL reads memory that another thread writes and frees; a row missed, seen twice or torn shows only here.
+// Invariant: a snapshot holds the rows below one position of each partition, each once, and stays as it is until it is released.
+
+import { once } from 'node:events';
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { RowBuffer } from '../../src/columns/batch.ts';
+import { ColumnType, NANOS_PER_HOUR, type TableSchema } from '../../src/columns/types.ts';
+import type { SegmentFile } from '../../src/format/segment.ts';
+import type { Changes } from '../../src/live/change.ts';
+import { Feed } from '../../src/live/feed.ts';
+import { Mirror } from '../../src/live/mirror.ts';
+import { pinWords } from '../../src/live/pins.ts';
+import type { Snapshot } from '../../src/query/snapshot.ts';
+import { SlabPool } from '../../src/store/arena.ts';
+import { bytesIn, type Flushed, freeRows, HotPartition, type HourRows } from '../../src/store/hot.ts';
+
+const table: TableSchema = {
+  name: 'trades',
+  columns: [
+    { name: 'timestamp', type: ColumnType.TIMESTAMP_NS },
+    { name: 'symbol', type: ColumnType.SYMBOL },
+    { name: 'id', type: ColumnType.INT64 },
+  ],
+  timestampColumn: 0,
+  symbolColumn: 1,
+};
+const schemas = new Map([['trades', table]]);
+
+/** A partition's owner, without Kafka and files. */
+function owner(feed: Feed, run: number, partition: number) {
+  const pool = new SlabPool();
+  const hot = new HotPartition(table, pool, (hour, part, chunk) => feed.tellChunk(run, hour, part, chunk));
+  const buffer = new RowBuffer(table);
+  const record = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+  let offset = 0;
+  const flushing: HourRows[][] = [];
+  feed.section(() =>
+    feed.tell({
+      kind: 'run-begun',
+      run,
+      group: 'g',
+      topic: 't',
+      partition,
+      schema: table,
+      record,
+      sinceMs: run,
+    }),
+  );
+  const fileOf = (hour: HourRows, symbol: number, rows: number): SegmentFile => ({
+    kind: 'parquet',
+    table: 'trades',
+    symbol,
+    hour: hour.hour,
+    path: `${partition}/${hour.id}/${symbol}`,
+    rows,
+    bytes: 1,
+    crc32c: '00000000',
+    timestampMin: '0',
+    timestampMax: '0',
+  });
+  return {
+    pool,
+    append(count: number): void {
+      buffer.clear();
+      buffer.reserve(count);
+      const hours = new Int32Array(count);
+      for (let i = 0; i < count; i++) {
+        const id = offset++;
+        hours[i] = 100 + (id % 3);
+        (buffer.columns[0]!.values as BigInt64Array)[i] = BigInt(hours[i]!) * NANOS_PER_HOUR + BigInt(id);
+        (buffer.columns[1]!.values as Uint32Array)[i] = id % 5;
+        (buffer.columns[2]!.values as BigInt64Array)[i] = BigInt(id);
+        buffer.offset[i] = id;
+      }
+      buffer.rows = count;
+      feed.section(() => hot.append(buffer, hours, null));
+    },
+    freeze(hourLast: number): void {
+      flushing.push(hot.freeze(hourLast));
+    },
+    settle(): void {
+      const frozen = flushing.shift();
+      if (frozen === undefined) return;
+      const files = frozen.flatMap((hour) =>
+        hour.symbols.map(({ symbol, rows }) => fileOf(hour, symbol, rows)),
+      );
+      hot.settle(frozen, files);
+    },
+    evict(): void {
+      const gone: Flushed | null = hot.evict(() => true);
+      if (gone === null) return;
+      const hours = gone.hours.map(({ id }) => id);
+      feed.section(() => feed.tell({ kind: 'hours-evicted', run, hours, files: gone.files }));
+      feed.retire(bytesIn(gone.hours), () => freeRows(gone.hours));
+    },
+    end(): void {
+      feed.section(() => feed.tell({ kind: 'run-ended', run }));
+      const hours = hot.clear();
+      feed.retire(bytesIn(hours), () => freeRows(hours));
+    },
+    get offset(): number {
+      return offset;
+    },
+  };
+}
+
+function mirrorOf(words: SharedArrayBuffer, port: Parameters<typeof receiveMessageOnPort>[0]): Mirror {
+  return new Mirror({
+    links: [{ pinWords: words, take: () => receiveMessageOnPort(port)?.message as Changes | undefined }],
+    reader: 0,
+    baseDirectory: null,
+    loadSealed: async () => [],
+  });
+}
+
+/** Ids in memory by partition, ascending, and rows that stand in files. */
+function read(snapshot: Snapshot): Map<number, { ids: number[]; rows: number }> {
+  const found = new Map<number, { ids: number[]; rows: number }>();
+  for (const part of snapshot.tables.get('trades')!.parts) {
+    const of = found.get(part.partition) ?? { ids: [], rows: 0 };
+    found.set(part.partition, of);
+    of.rows += part.rows;
+    if (part.tier !== 'hot') continue;
+    let rows = 0;
+    for (const run of part.runs) {
+      rows += run.rows;
+      for (let row = 0; row < run.rows; row++) of.ids.push(Number((run.columns[1] as BigInt64Array)[row]!));
+    }
+    expect(rows).toBe(part.rows);
+  }
+  for (const { ids } of found.values()) ids.sort((a, b) => a - b);
+  return found;
+}
+
+it('a snapshot holds each row below the position once, whatever was frozen, settled, evicted or given up', async () => {
+  const step = fc.oneof(
+    {
+      weight: 6,
+      arbitrary: fc.record({ kind: fc.constant('append' as const), count: fc.integer({ min: 1, max: 300 }) }),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant('freeze' as const), hour: fc.integer({ min: 99, max: 103 }) }),
+    },
+    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'evict' as const) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constantFrom('end' as const, 'hold' as const, 'let-go' as const) }),
+    },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(fc.nat(1), step), { maxLength: 40 }), async (steps) => {
+      const { port1, port2 } = new MessageChannel();
+      const words = pinWords(1);
+      const feed = new Feed([port1], words);
+      const mirror = mirrorOf(words, port2);
+      let runs = 0;
+      const owners = [owner(feed, runs++, 0), owner(feed, runs++, 1)];
+      let held: { snapshot: Snapshot; seen: ReturnType<typeof read> } | null = null;
+      for (const [which, action] of steps) {
+        const one = owners[which]!;
+        if (action.kind === 'append') one.append(action.count);
+        else if (action.kind === 'freeze') one.freeze(action.hour);
+        else if (action.kind === 'settle') one.settle();
+        else if (action.kind === 'evict') one.evict();
+        else if (action.kind === 'end') {
+          one.end();
+          owners[which] = owner(feed, runs++, which);
+        } else if (action.kind === 'hold' && held === null) {
+          const snapshot = await mirror.snapshot(schemas);
+          held = { snapshot, seen: read(snapshot) };
+        } else if (action.kind === 'let-go' && held !== null) {
+          expect(read(held.snapshot)).toEqual(held.seen);
+          held.snapshot.release();
+          held = null;
+        }
+        const snapshot = await mirror.snapshot(schemas);
+        const found = read(snapshot);
+        for (const [partition, { offset }] of owners.entries()) {
+          const { ids, rows } = found.get(partition) ?? { ids: [], rows: 0 };
+          expect(rows).toBe(offset);
+          expect(new Set(ids).size).toBe(ids.length);
+          for (const id of ids) expect(id).toBeLessThan(offset);
+        }
+        snapshot.release();
+      }
+      if (held !== null) expect(read(held.snapshot)).toEqual(held.seen);
+      held?.snapshot.release();
+      for (const one of owners) one.end();
+      feed.reclaim();
+      for (const one of owners) expect(one.pool.usedBytes).toBe(0);
+      expect(feed.retiredBytes).toBe(0);
+      port1.close();
+    }),
+    { numRuns: 150 },
+  );
+});
+
+it('over two threads, each look finds all ids up to some position, and none that was freed', async () => {
+  const { port1, port2 } = new MessageChannel();
+  const words = pinWords(1);
+  const file = new URL('../support/live-writer.ts', import.meta.url).href;
+  const source = `import('tsx/esm/api').then(({ register }) => { register(); return import('${file}'); })`;
+  const worker = new Worker(source, {
+    eval: true,
+    workerData: { port: port1, words },
+    transferList: [port1],
+  });
+  const mirror = mirrorOf(words, port2);
+  const exited = once(worker, 'exit');
+  let isRunning = true;
+  void exited.then(() => {
+    isRunning = false;
+  });
+  let last = 0;
+  let looks = 0;
+  while (isRunning) {
+    const snapshot = await mirror.snapshot(schemas);
+    const { ids, rows } = read(snapshot).get(0) ?? { ids: [], rows: 0 };
+    expect(rows).toBeGreaterThanOrEqual(last);
+    // Evicted rows are the older ones of their hours; what is in memory ends at the position.
+    if (ids.length > 0) expect(ids.at(-1)).toBe(rows - 1);
+    expect(new Set(ids).size).toBe(ids.length);
+    last = rows;
+    looks++;
+    snapshot.release();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(looks).toBeGreaterThan(50);
+  expect(last).toBe(400_000);
+  port2.close();
+});
