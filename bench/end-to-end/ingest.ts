@@ -131,7 +131,7 @@ async function ingest(
     const seconds = (systemClock.monotonicMs() - startMs) / 1_000;
     const cpuAfter = member.cpuSeconds();
     await member.flush();
-    await member.until((state) => state.rowsHot === 0, 'rows sealed', TIMEOUT_MS);
+    await member.until((state) => state.committed >= topic.records, 'rows sealed', TIMEOUT_MS);
     const found = await binSums(hdb);
     checkSums(group, found, topic.records);
     const cpuSeconds = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;
@@ -139,6 +139,9 @@ async function ingest(
       rowsPerSecond: topic.records / seconds,
       cpuMicrosPerRow: cpuSeconds === null ? null : (cpuSeconds * 1e6) / topic.records,
     };
+  } catch (error) {
+    console.error(member.tail());
+    throw error;
   } finally {
     await member.stop('SIGKILL');
     await rm(hdb, { recursive: true, force: true });

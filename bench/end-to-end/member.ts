@@ -99,7 +99,8 @@ export class Member {
 
   /** Resolves when the plans it cut are done. */
   async flush(): Promise<void> {
-    await fetch(`${this.url}/admin/flush`, { method: 'POST' });
+    const response = await fetch(`${this.url}/admin/flush`, { method: 'POST' });
+    if (!response.ok) throw new Error(`flush answered ${response.status}: ${await response.text()}`);
   }
 
   /** Looks every `everyMs` until `isReached`; the state that was. @throws when it ends or takes too long. */
