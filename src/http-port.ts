@@ -5,10 +5,10 @@
 import type { EngineStats } from './engine/engine.ts';
 
 export type { EngineStats } from './engine/engine.ts';
+export type { PartitionStats, ShardStats } from './engine/shard.ts';
 export type { QueryStats, ResultBlock, ResultSet, ResultValues } from './query/result.ts';
 export type { OutputColumn } from './sql/scope.ts';
 export type { SqlType } from './sql/types.ts';
-export type { PartitionStats, ShardStats } from './engine/shard.ts';
 
 export interface EngineView {
   /** Why the process should be started anew; null while it is well. */
