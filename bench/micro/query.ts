@@ -24,6 +24,7 @@ import type {
   TableSnapshot,
   WarmPart,
 } from '../../src/query/snapshot.ts';
+import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import type { Statement } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import type { OutputColumn } from '../../src/sql/scope.ts';
@@ -214,7 +215,7 @@ const stepOf = (rows: number): number => Math.floor((HOURS * 3.6e12) / rows) - 1
 export function hotSnapshot(rows: number): Snapshot {
   const tables = [trades, quotes].map((table): [string, TableSnapshot] => [
     table.name,
-    { schema: schemaOf(table), parts: hotParts(table, rows, stepOf(rows)) },
+    tableOf(schemaOf(table), hotParts(table, rows, stepOf(rows))),
   ]);
   return { tables: new Map(tables), names: dictionary, release: () => undefined };
 }
@@ -395,9 +396,10 @@ async function duckdbWith(
 
 async function warmSnapshot(snapshot: Snapshot, directory: string): Promise<Snapshot> {
   const tables = new Map(snapshot.tables);
-  const { schema, parts } = tables.get('trades')!;
+  const trades = tables.get('trades')!;
+  const { schema } = trades;
   const warm: AnyPart[] = [];
-  for (const part of parts as readonly HotPart[]) {
+  for (const part of partsIn(trades) as HotPart[]) {
     const [file] = await writeSegments(
       {
         plan: { group: 'g', topic: 't', partition: 0, incarnation: 0, hourLast: part.hour, offsetNext: 1 },
@@ -422,6 +424,6 @@ async function warmSnapshot(snapshot: Snapshot, directory: string): Promise<Snap
     };
     warm.push(sealed);
   }
-  tables.set('trades', { schema, parts: warm });
+  tables.set('trades', tableOf(schema, warm));
   return { ...snapshot, tables };
 }

@@ -1,55 +1,60 @@
 // What: a symbol-hour in a shard's memory, as a reader thread sees it.
-// Why: rows are appended all the time; a part for a query is made anew only when there are more.
-// Invariant: runs of a part are views over the shard's chunks with as many rows as were published when they were counted.
+// Why: rows are appended all the time; a part is made of them only when a query wants it, and again only when there are more.
+// Invariant: a part of n rows is views over the chunks that hold the first n rows; what is appended later does not show.
 
 import type { ColumnRun, HotPart } from '../query/snapshot.ts';
 import type { Chunk } from '../store/chunk.ts';
 import type { RunBegun } from './change.ts';
 
 export class LivePart {
+  /** Of its run. */
   readonly number: number;
+  readonly symbol: number;
+  readonly hour: number;
+  readonly partition: number;
+  /** Its place in the row counts of a snapshot. */
+  readonly slot: number;
   private readonly run: RunBegun;
-  private readonly symbol: number;
-  private readonly hour: number;
   private readonly chunks: Chunk[] = [];
-  private readonly runs: ColumnRun[] = [];
-  /** Rows of the last chunk when last counted. */
-  private lastRows = 0;
+  /** Rows of all chunks but the last: they are full. */
+  private fullRows = 0;
+  private last: Int32Array = new Int32Array(1);
   private made: HotPart | null = null;
 
-  constructor(run: RunBegun, number: number, symbol: number, hour: number) {
+  constructor(run: RunBegun, number: number, symbol: number, hour: number, slot: number) {
     this.run = run;
+    this.partition = run.partition;
     this.number = number;
     this.symbol = symbol;
     this.hour = hour;
+    this.slot = slot;
   }
 
   /** A further chunk: the one before it is full. */
   add(chunk: Chunk): void {
-    const last = this.chunks.at(-1);
-    if (last !== undefined) this.runs[this.chunks.length - 1] = runOf(last, last.capacity);
+    this.fullRows += this.chunks.at(-1)?.capacity ?? 0;
     this.chunks.push(chunk);
-    this.lastRows = 0;
-    this.made = null;
+    this.last = chunk.published;
   }
 
-  /** Looks at how many rows are published now. */
-  count(): void {
-    const rows = Atomics.load(this.chunks.at(-1)!.published, 0);
-    if (rows === this.lastRows) return;
-    this.lastRows = rows;
-    this.made = null;
+  /** Rows that are published now. */
+  count(): number {
+    return this.fullRows + Atomics.load(this.last, 0);
   }
 
-  /** As it was last counted; null when it holds no row. */
-  part(): HotPart | null {
-    this.made ??= this.make();
-    return this.made.rows === 0 ? null : this.made;
+  part(rows: number): HotPart {
+    if (this.made?.rows !== rows) this.made = this.make(rows);
+    return this.made;
   }
 
-  private make(): HotPart {
-    const runs = this.runs.slice();
-    if (this.lastRows > 0) runs[this.chunks.length - 1] = runOf(this.chunks.at(-1)!, this.lastRows);
+  private make(rows: number): HotPart {
+    const runs: ColumnRun[] = [];
+    let left = rows;
+    for (const { capacity, columns } of this.chunks) {
+      if (left <= 0) break;
+      runs.push({ rows: Math.min(left, capacity), columns: columns.map(({ values }) => values) });
+      left -= capacity;
+    }
     const { topic, partition, run, sinceMs } = this.run;
     return {
       id: `${topic}-${partition}/${sinceMs}-${run}/${this.number}`,
@@ -58,7 +63,7 @@ export class LivePart {
       partition,
       symbol: this.symbol,
       hour: this.hour,
-      rows: runs.reduce((sum, { rows }) => sum + rows, 0),
+      rows,
       timestampMin: null,
       timestampMax: null,
       isSorted: false,
@@ -66,8 +71,3 @@ export class LivePart {
     };
   }
 }
-
-const runOf = (chunk: Chunk, rows: number): ColumnRun => ({
-  rows,
-  columns: chunk.columns.map(({ values }) => values),
-});

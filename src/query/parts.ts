@@ -25,28 +25,6 @@ export interface Piece {
   readonly columns: readonly (ColumnArray | undefined)[];
 }
 
-const bySymbol = new WeakMap<TableSnapshot, ReadonlyMap<number, readonly AnyPart[]>>();
-
-/** The table's parts by symbol; made once for each snapshot. */
-export function partsBySymbol(table: TableSnapshot): ReadonlyMap<number, readonly AnyPart[]> {
-  const known = bySymbol.get(table);
-  if (known !== undefined) return known;
-  const groups = new Map<number, AnyPart[]>();
-  for (const part of table.parts) {
-    const group = groups.get(part.symbol);
-    if (group === undefined) groups.set(part.symbol, [part]);
-    else group.push(part);
-  }
-  const ordered = new Map<number, readonly AnyPart[]>();
-  for (const symbol of [...groups.keys()].sort((a, b) => a - b))
-    ordered.set(
-      symbol,
-      groups.get(symbol)!.sort((a, b) => a.hour - b.hour || a.partition - b.partition),
-    );
-  bySymbol.set(table, ordered);
-  return ordered;
-}
-
 export const hourStart = (part: AnyPart): bigint => BigInt(part.hour) * NANOS_PER_HOUR;
 
 /** Whether no row, some rows or all rows of the part can be within the bounds. */
@@ -65,16 +43,14 @@ export function prunedParts(
   wanted: (symbol: number) => boolean,
   run: Run,
 ): AnyPart[] {
-  const groups = partsBySymbol(table);
   const chosen: AnyPart[] = [];
-  const symbols = hint === null ? groups.keys() : [...hint].sort((a, b) => a - b);
+  const symbols = hint === null ? table.symbols : [...hint].sort((a, b) => a - b);
   for (const symbol of symbols) {
-    const group = groups.get(symbol);
-    if (group === undefined || !wanted(symbol)) continue;
-    for (const part of group) if (coverage(part, time) !== 'none') chosen.push(part);
+    if (!wanted(symbol)) continue;
+    for (const part of table.partsOf(symbol)) if (coverage(part, time) !== 'none') chosen.push(part);
   }
   run.stats.partsRead += chosen.length;
-  run.stats.partsPruned += table.parts.length - chosen.length;
+  run.stats.partsPruned += table.partCount - chosen.length;
   for (const { tier } of chosen) run.stats.tiers[tier]++;
   return chosen;
 }

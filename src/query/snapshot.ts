@@ -56,8 +56,15 @@ export type AnyPart = HotPart | WarmPart | ColdPart;
 
 export interface TableSnapshot {
   readonly schema: TableSchema;
-  /** Parts of the same topic, partition, symbol and hour stand in offset order: ties of event time go by it. */
-  readonly parts: readonly AnyPart[];
+  /** Ids of the symbols that have parts, ascending. */
+  readonly symbols: readonly number[];
+  /**
+   * By hour, then Kafka partition. Parts of the same topic, partition and hour stand in offset order: ties of event time
+   * go by it.
+   */
+  partsOf(symbol: number): readonly AnyPart[];
+  /** Of all symbols. */
+  readonly partCount: number;
 }
 
 /** Names of symbols and STRING values by code, and back. */

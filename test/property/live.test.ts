@@ -14,6 +14,7 @@ import { Feed } from '../../src/live/feed.ts';
 import { Mirror } from '../../src/live/mirror.ts';
 import { pinWords } from '../../src/live/pins.ts';
 import type { Snapshot } from '../../src/query/snapshot.ts';
+import { partsIn } from '../../src/query/table-parts.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { bytesIn, type Flushed, freeRows, HotPartition, type HourRows } from '../../src/store/hot.ts';
 
@@ -119,7 +120,7 @@ function mirrorOf(words: SharedArrayBuffer, port: Parameters<typeof receiveMessa
 /** Ids in memory by partition, ascending, and rows that stand in files. */
 function read(snapshot: Snapshot): Map<number, { ids: number[]; rows: number }> {
   const found = new Map<number, { ids: number[]; rows: number }>();
-  for (const part of snapshot.tables.get('trades')!.parts) {
+  for (const part of partsIn(snapshot.tables.get('trades')!)) {
     const of = found.get(part.partition) ?? { ids: [], rows: 0 };
     found.set(part.partition, of);
     of.rows += part.rows;

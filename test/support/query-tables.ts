@@ -22,6 +22,7 @@ import { writeSegments } from '../../src/format/write-segments.ts';
 import { formatFixed } from '../../src/kernel/fixed.ts';
 import type { Disk } from '../../src/ports.ts';
 import type { AnyPart, ColumnRun, Names, Snapshot, TableSnapshot } from '../../src/query/snapshot.ts';
+import { tableOf } from '../../src/query/table-parts.ts';
 import { memoryVolume } from './memory-disk.ts';
 
 /** Integers, times and scaled decimals as bigint, symbols and strings as text. */
@@ -101,7 +102,7 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
         for (const row of rest) order.push(row);
       }
     }
-    snapshots.set(schema.name, { schema, parts });
+    snapshots.set(schema.name, tableOf(schema, parts));
     scanned.set(schema.name, order);
   }
   const snapshot: Snapshot = { tables: snapshots, names, release: () => undefined };

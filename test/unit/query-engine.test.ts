@@ -9,6 +9,7 @@ import { execute } from '../../src/query/execute.ts';
 import { PartCache } from '../../src/query/part-cache.ts';
 import { type Cell, rowsOf } from '../../src/query/result.ts';
 import type { HotPart, Snapshot } from '../../src/query/snapshot.ts';
+import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { ask, optionsFor } from '../support/query-oracle.ts';
 import { type Row, type TestTable, type World, worldOf } from '../support/query-tables.ts';
@@ -287,8 +288,8 @@ describe('pruning', () => {
   test('a cold part without the analytic engine is refused with the switch that is off', async () => {
     const of = await world();
     const hot = of.snapshot.tables.get('trades')!;
-    const cold = { ...hot.parts[0]!, tier: 'cold' as const, key: 'k.parquet', bytes: 1 };
-    const tables = new Map([['trades', { schema: hot.schema, parts: [cold] }]]);
+    const cold = { ...partsIn(hot)[0]!, tier: 'cold' as const, key: 'k.parquet', bytes: 1 };
+    const tables = new Map([['trades', tableOf(hot.schema, [cold])]]);
     await expect(
       ask('SELECT price FROM trades', { ...of, snapshot: { ...of.snapshot, tables } }),
     ).rejects.toThrow(/--duckdb/);
@@ -330,10 +331,11 @@ describe('remembered parts', () => {
 
   test('rows that were not published when the snapshot was taken are not in the answer', async () => {
     const of = await worldOf([table(trades, many(10))], { placement: 'hot', chunkRows: 100 });
-    const { schema: declared, parts } = of.snapshot.tables.get('trades')!;
-    const part = parts[0] as HotPart;
+    const whole = of.snapshot.tables.get('trades')!;
+    const declared = whole.schema;
+    const part = partsIn(whole)[0] as HotPart;
     const fewer: HotPart = { ...part, rows: 4, runs: [{ ...part.runs[0]!, rows: 4 }] };
-    const snapshot = { ...of.snapshot, tables: new Map([['trades', { schema: declared, parts: [fewer] }]]) };
+    const snapshot = { ...of.snapshot, tables: new Map([['trades', tableOf(declared, [fewer])]]) };
     for (const query of [
       'SELECT count(*) FROM trades',
       'SELECT sum(volume) FROM trades',

@@ -1,0 +1,122 @@
+// What: one partition in the hands of one owner, as a reader thread sees it: its live parts and its sealed ones.
+// Why: an owner's rows come and go as one, and only the latest owner's count.
+// Invariant: what was sealed before this owner stands before what it sealed itself.
+
+import { storedColumns } from '../columns/types.ts';
+import type { CommitRecord } from '../commit/metadata.ts';
+import type { SegmentFile } from '../format/segment.ts';
+import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
+import { chunkAt } from '../store/chunk.ts';
+import { CHUNK_FIELDS, type RunBegun } from './change.ts';
+import { LivePart } from './live-part.ts';
+import { coldPart, partsOf, type SealedPart } from './sealed.ts';
+import type { Slots } from './slots.ts';
+import type { TableIndex } from './table-index.ts';
+
+/** Where sealed rows are found. */
+export interface SealedRows {
+  /** Of `.bin` folders; null: none are written here. */
+  readonly baseDirectory: string | null;
+  /** Sealed rows of a partition from before it was owned here. */
+  readonly loadSealed: (run: RunBegun) => Promise<readonly SealedPart[]>;
+}
+
+export class Run {
+  readonly begun: RunBegun;
+  /** While the rows that were sealed before are looked for. */
+  loading: Promise<void> | null = null;
+  /** Why they were not found. */
+  failure: ZeptoError | null = null;
+  private readonly index: TableIndex;
+  private readonly baseDirectory: string | null;
+  private readonly parts = new Map<number, LivePart>();
+  private readonly hours = new Map<number, LivePart[]>();
+  private sealed: readonly SealedPart[] = [];
+  private hasLeft = false;
+
+  constructor(begun: RunBegun, index: TableIndex, { baseDirectory, loadSealed }: SealedRows) {
+    this.begun = begun;
+    this.index = index;
+    this.baseDirectory = baseDirectory;
+    if (isUnsealed(begun.record)) return;
+    this.loading = loadSealed(begun).then(
+      (parts) => {
+        // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
+        const since = this.sealed;
+        this.replace(since, [...parts, ...since]);
+        this.loading = null;
+      },
+      (error) => {
+        this.failure = asZeptoError(error);
+        this.loading = null;
+      },
+    );
+  }
+
+  get live(): Iterable<LivePart> {
+    return this.parts.values();
+  }
+
+  addChunks(chunks: readonly number[], blocks: readonly SharedArrayBuffer[], slots: Slots): void {
+    const columns = storedColumns(this.begun.schema);
+    const added: LivePart[] = [];
+    for (let at = 0; at < chunks.length; at += CHUNK_FIELDS) {
+      const [hourId, number, symbol, hour, block, byteOffset, capacity] = chunks.slice(at, at + CHUNK_FIELDS);
+      let part = this.parts.get(number!);
+      if (part === undefined) {
+        part = new LivePart(this.begun, number!, symbol!, hour!, slots.take());
+        this.parts.set(number!, part);
+        added.push(part);
+        const ofHour = this.hours.get(hourId!);
+        if (ofHour === undefined) this.hours.set(hourId!, [part]);
+        else ofHour.push(part);
+      }
+      part.add(chunkAt(blocks[block!]!, byteOffset!, columns, capacity!));
+    }
+    if (!this.hasLeft && added.length > 0) this.index.add(added);
+  }
+
+  evict(hours: readonly number[], files: readonly SegmentFile[], slots: Slots): void {
+    const gone = hours.flatMap((id) => this.hours.get(id) ?? []);
+    for (const id of hours) this.hours.delete(id);
+    for (const { number, slot } of gone) {
+      this.parts.delete(number);
+      slots.give(slot);
+    }
+    if (!this.hasLeft) this.index.remove(gone);
+    this.replace([], partsOf(files, this.begun, this.baseDirectory).parts);
+  }
+
+  leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): void {
+    const left = new Set(folders);
+    this.replace(
+      this.sealed.filter(({ tier, id }) => tier === 'warm' && left.has(id)),
+      objects.map((file) => coldPart(file, this.begun.topic, this.begun.partition)),
+    );
+  }
+
+  /** It is the owner no more: none of its rows count. */
+  leave(): void {
+    if (this.hasLeft) return;
+    this.index.remove([...this.parts.values(), ...this.sealed]);
+    this.hasLeft = true;
+  }
+
+  end(slots: Slots): void {
+    this.leave();
+    for (const { slot } of this.parts.values()) slots.give(slot);
+    this.parts.clear();
+  }
+
+  private replace(gone: readonly SealedPart[], come: readonly SealedPart[]): void {
+    const set = new Set(gone);
+    this.sealed = [...this.sealed.filter((part) => !set.has(part)), ...come];
+    if (this.hasLeft) return;
+    this.index.remove(gone);
+    this.index.add(come);
+  }
+}
+
+/** Nothing was ever sealed of it. */
+const isUnsealed = ({ committed, staircase, incarnation }: CommitRecord): boolean =>
+  committed === 0 && staircase.length === 0 && incarnation === 0;
