@@ -2,7 +2,9 @@
 // Why: the parts know only their ports; here, and in the thread entries, they meet.
 // Invariant: whatever ends the process, shards are stopped first and what can be sealed is sealed.
 
+import { MessageChannel } from 'node:worker_threads';
 import { HttpServer } from '../connectors/http/server.ts';
+import { statementRoutes } from '../connectors/http/statements.ts';
 import { createLogger } from '../connectors/log/logger.ts';
 import { exposeEngine } from '../connectors/prometheus/engine-gauges.ts';
 import { PrometheusMetrics } from '../connectors/prometheus/metrics.ts';
@@ -16,6 +18,9 @@ import { systemClock } from './kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
 import { pinWords } from './live/pins.ts';
 import type { Logger } from './ports.ts';
+import type { QueryData } from './threads/query.ts';
+import { QueryPool } from './threads/query-pool.ts';
+import type { ShardReaders } from './threads/shard.ts';
 import { ShardThread } from './threads/shard-thread.ts';
 import { openObjectStore, type StoreAbilities } from './threads/stores.ts';
 
@@ -51,18 +56,15 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     fail = resolve;
   });
   const listening = { logger, metrics: metrics.receive.bind(metrics) };
-  const shards = Array.from(
-    { length: config.engine.shards },
-    (_, index) =>
-      new ShardThread(
-        { config, index, abilities, readers: { ports: [], pinWords: pinWords(0) } },
-        listening,
-        (error) => {
-          void engine.fail(error).finally(() => fail(error));
-        },
-      ),
+  const { readers, queries } = connectThreads(config, abilities);
+  const shards = readers.map(
+    (ofShard, index) =>
+      new ShardThread({ config, index, abilities, readers: ofShard }, listening, (error) => {
+        void engine.fail(error).finally(() => fail(error));
+      }),
   );
   const engine = new Engine(shards, clock.nowMs());
+  const statements = new QueryPool(queries, listening, clock);
   const view: EngineView = {
     unhealthy: () => engine.failedWith?.message ?? null,
     notReady: () => engine.notReady(),
@@ -82,11 +84,13 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     logger,
     clock,
     version: { name, version },
+    plugins: [statementRoutes({ service: statements, clock, logger, metrics, slowMs: config.query.slowMs })],
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
       await http.stop();
+      await statements.stop();
       await engine.stop({ drain: engine.failedWith === null });
       metrics.close();
     })();
@@ -102,6 +106,27 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     await stop();
     throw cause;
   }
+}
+
+/** A channel from each shard to each query thread, and the words by which they agree. */
+function connectThreads(
+  config: Config,
+  abilities: StoreAbilities,
+): { readonly readers: readonly ShardReaders[]; readonly queries: readonly QueryData[] } {
+  const threads = config.query.threads;
+  const links = Array.from({ length: config.engine.shards }, () => ({
+    pinWords: pinWords(threads),
+    channels: Array.from({ length: threads }, () => new MessageChannel()),
+  }));
+  return {
+    readers: links.map(({ pinWords, channels }) => ({ pinWords, ports: channels.map(({ port1 }) => port1) })),
+    queries: Array.from({ length: threads }, (_, index) => ({
+      config,
+      index,
+      abilities,
+      shards: links.map(({ pinWords, channels }) => ({ pinWords, port: channels[index]!.port2 })),
+    })),
+  };
 }
 
 /** `zepto serve`: runs until a signal asks it to end, or it cannot go on. */

@@ -93,6 +93,12 @@ export const reportedMetrics: readonly MetricDefinition[] = [
   gauge('zepto_store_failing', '1 while the object store does not answer as it should.', ['store']),
   counter('zepto_http_requests_total', 'HTTP requests answered.', ['method', 'route', 'status']),
   histogram(
+    'zepto_query_seconds',
+    'SQL statements, from their arrival to the end of the answer; outcome is ok or an error code.',
+    ['outcome'],
+    MILLISECONDS_TO_SECONDS,
+  ),
+  histogram(
     'zepto_http_request_seconds',
     'HTTP requests, from the head of the request to the end of the answer.',
     ['route'],

@@ -1,0 +1,151 @@
+// What: a query thread: statements in, pieces of their answers out.
+// Why: the composition root of the thread that reads what shards write; HTTP and heartbeats never wait for a query.
+// Invariant: a piece is made when it is asked for; a statement that is closed holds no memory of any shard.
+
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { resultFormat } from '../../connectors/formats/format.ts';
+import { localDisk } from '../../connectors/fs/disk.ts';
+import type { TableSchema } from '../columns/types.ts';
+import type { Config } from '../config/config.ts';
+import type { StatementRequest } from '../http-port.ts';
+import { systemClock } from '../kernel/clock.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import { formatFixed } from '../kernel/fixed.ts';
+import type { Changes } from '../live/change.ts';
+import { Mirror } from '../live/mirror.ts';
+import { loadSealed } from '../live/sealed.ts';
+import { execute } from '../query/execute.ts';
+import { PartCache } from '../query/part-cache.ts';
+import type { OptionValue } from '../sql/ast.ts';
+import { parseStatement } from '../sql/parser.ts';
+import { offer } from './calls.ts';
+import { openObjectStore, type StoreAbilities } from './stores.ts';
+import { threadReports } from './thread.ts';
+
+export interface QueryData {
+  readonly config: Config;
+  readonly index: number;
+  readonly abilities: StoreAbilities;
+  readonly shards: readonly { readonly port: MessagePort; readonly pinWords: SharedArrayBuffer }[];
+}
+
+/** Answer to `open`. */
+export interface Opened {
+  readonly contentType: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The first piece; null: there is none. */
+  readonly piece: Uint8Array | null;
+  readonly isDone: boolean;
+}
+
+interface Open {
+  readonly pieces: AsyncIterator<Uint8Array>;
+}
+
+const DRAIN_INTERVAL_MS = 100;
+
+const { config, index, abilities, shards } = workerData as QueryData;
+const port = parentPort!;
+const clock = systemClock;
+const { logger, metrics } = threadReports(config.log, { thread: 'query', index });
+const { coldTier, storage, query } = config;
+const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
+const places = {
+  disk: localDisk,
+  baseDirectory: storage.hdbDirectory,
+  store,
+  prefix: coldTier?.s3.prefix ?? '',
+};
+const closing = new AbortController();
+const mirror = new Mirror({
+  links: shards.map(({ port: shard, pinWords }) => ({
+    pinWords,
+    take: () => receiveMessageOnPort(shard)?.message as Changes | undefined,
+  })),
+  reader: index,
+  baseDirectory: storage.hdbDirectory,
+  loadSealed: (run) => loadSealed(run, places, logger, closing.signal),
+});
+const draining = clock.every(DRAIN_INTERVAL_MS, () => mirror.drain());
+const cache = new PartCache();
+const schemas: ReadonlyMap<string, TableSchema> = new Map(
+  config.tables.map(({ table }) => [table.name, table]),
+);
+const open = new Map<string, Open>();
+
+async function start(request: StatementRequest, cancel: Int32Array): Promise<Opened> {
+  const startedMs = clock.monotonicMs();
+  const { statement, format, settings } = parseStatement(request.text, {
+    parameters: new Map(Object.entries(request.parameters)),
+  });
+  const writer = resultFormat(format ?? request.format);
+  const snapshot = await mirror.snapshot(schemas);
+  const result = await execute(statement, snapshot, {
+    limits: {
+      rowsMax: query.rowsMax,
+      bytesMax: query.bytesMax,
+      timeoutMs: query.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : query.timeoutMs,
+    },
+    nowNs: BigInt(clock.nowMs()) * 1_000_000n,
+    monotonicMs: clock.monotonicMs,
+    cancel,
+    disk: localDisk,
+    analytic: null,
+    cache,
+  });
+  const about = {
+    elapsedUs: () => Math.round((clock.monotonicMs() - startedMs) * 1000),
+    settings: {
+      ...request.settings,
+      ...Object.fromEntries(settings.map(({ name, value }) => [name, textOfOption(value)])),
+    },
+  };
+  const pieces = writer.write(result, about)[Symbol.asyncIterator]();
+  const { piece, isDone } = await pull(pieces);
+  if (!isDone) open.set(request.id, { pieces });
+  return { contentType: writer.contentType, headers: {}, piece, isDone };
+}
+
+function textOfOption(value: OptionValue): string {
+  return value.kind === 'decimal' ? formatFixed(value.unscaled, value.scale) : String(value.value);
+}
+
+async function pull(
+  pieces: AsyncIterator<Uint8Array>,
+): Promise<{ readonly piece: Uint8Array | null; readonly isDone: boolean }> {
+  const first = await pieces.next();
+  return first.done === true ? { piece: null, isDone: true } : { piece: first.value, isDone: false };
+}
+
+const calls = {
+  open: ({ request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer }) =>
+    start(request, new Int32Array(cancel)),
+  next: async (id: string): Promise<{ piece: Uint8Array | null; isDone: boolean }> => {
+    const running = open.get(id);
+    if (running === undefined) throw new ZeptoError('CANCELLED', 'stop', `statement ${id} has ended`);
+    try {
+      const pulled = await pull(running.pieces);
+      if (pulled.isDone) open.delete(id);
+      return pulled;
+    } catch (error) {
+      open.delete(id);
+      throw error;
+    }
+  },
+  close: async (id: string): Promise<void> => {
+    const running = open.get(id);
+    open.delete(id);
+    await running?.pieces.return?.();
+  },
+  stop: async (): Promise<void> => {
+    draining.cancel();
+    closing.abort(new ZeptoError('CANCELLED', 'stop', 'the process stops'));
+    for (const { pieces } of open.values()) await pieces.return?.();
+    await store?.close();
+    for (const { port: shard } of shards) shard.close();
+    metrics.flush();
+    setImmediate(() => port.close());
+  },
+};
+export type QueryCalls = typeof calls;
+offer(port, calls);
