@@ -89,6 +89,14 @@ export class MemberProcess {
     return { status: response.status, text: await response.text() };
   }
 
+  /** Rows of the answer. @throws with its text when the status is not 200. */
+  async query(sql: string): Promise<unknown[][]> {
+    const response = await fetch(`${await this.url()}/`, { method: 'POST', body: sql });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${sql}: ${response.status} ${text}\n${this.tail()}`);
+    return (JSON.parse(text) as { data: unknown[][] }).data;
+  }
+
   async flush(): Promise<void> {
     await fetch(`${await this.url()}/admin/flush`, { method: 'POST' });
   }
