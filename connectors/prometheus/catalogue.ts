@@ -91,6 +91,11 @@ export const reportedMetrics: readonly MetricDefinition[] = [
   ]),
   counter('zepto_tiering_failures_total', 'Removals of old local files that failed and are tried again.'),
   gauge('zepto_store_failing', '1 while the object store does not answer as it should.', ['store']),
+  counter(
+    'zepto_cold_reads_total',
+    'Parquet objects that queries asked for; result is hit when the local cache had it, else miss.',
+    ['result'],
+  ),
   counter('zepto_http_requests_total', 'HTTP requests answered.', ['method', 'route', 'status']),
   histogram(
     'zepto_query_seconds',

@@ -198,6 +198,8 @@ function buildColdTier(values: Values): ColdTierConfig {
     flatEpoch: values['cold-tier-flat-epoch'],
     rowGroupRowsMax: values['cold-tier-row-group-rows'],
     uploadConcurrency: values['cold-tier-upload-concurrency'],
+    cacheBytesMax: values['cold-cache-bytes'],
+    cacheDirectory: absolute(values['cold-cache-dir']),
   };
 }
 

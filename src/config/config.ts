@@ -124,6 +124,10 @@ export interface ColdTierConfig {
   readonly flatEpoch: 's' | 'ns';
   readonly rowGroupRowsMax: number;
   readonly uploadConcurrency: number;
+  /** Of objects that queries have read, on the local disk. */
+  readonly cacheBytesMax: number;
+  /** Null: below the system's folder for temporary files. */
+  readonly cacheDirectory: string | null;
 }
 
 export interface S3Config {

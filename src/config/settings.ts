@@ -358,6 +358,18 @@ export const settings = {
     max: 256,
   }),
 
+  'cold-cache-bytes': bytes({
+    group: 'Cold tier',
+    help: 'Local disk for objects that queries have read.',
+    default: 1024 * MIB,
+    min: 0,
+  }),
+  'cold-cache-dir': path({
+    group: 'Cold tier',
+    placeholder: 'DIR',
+    help: 'Where; it is emptied at the start. Default: a folder for temporary files.',
+  }),
+
   'seal-interval': duration({
     group: 'Sealing',
     help: 'Seal everything this often by wall clock; 0 = only for the reasons below.',

@@ -12,6 +12,7 @@ import {
   storedColumns,
   type TableSchema,
 } from '../columns/types.ts';
+import { parquetPieces } from '../format/read-parquet.ts';
 import { openSegment } from '../format/read-segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { ForeignRun } from './analytic.ts';
@@ -60,7 +61,6 @@ export function* piecesOf(
   part: AnyPart,
   schema: TableSchema,
   stored: readonly number[],
-  time: TimeBounds,
   run: Run,
 ): Generator<Piece | Promise<unknown>, void, undefined> {
   // How many rows there are is known without reading any.
@@ -72,7 +72,7 @@ export function* piecesOf(
       opened.piece = piece;
     });
     yield opened.piece!;
-  } else yield* readCold(part, schema, stored, time, run);
+  } else yield* readCold(part, schema, stored, run);
 }
 
 async function readWarm(
@@ -118,24 +118,36 @@ function* readCold(
   part: ColdPart,
   schema: TableSchema,
   stored: readonly number[],
-  time: TimeBounds,
   run: Run,
 ): Generator<Piece | Promise<unknown>, void, undefined> {
+  const { cold } = run.options;
+  if (cold === undefined)
+    throw new ZeptoError(
+      'SQL_UNSUPPORTED',
+      'stop',
+      `${part.key} stands on S3 alone, and this process has no cold tier to read it from (--cold-tier-enabled)`,
+    );
+  const fetched: { bytes?: Uint8Array } = {};
+  yield cold(part.key, run.signal).then((bytes) => {
+    fetched.bytes = bytes;
+  });
   const declared = storedColumns(schema);
-  const columns = stored.map((index) => declared[index]!);
-  const timeColumn = schema.columns[schema.timestampColumn]!.name;
-  const engine = requireAnalytic(run, `the Parquet object ${part.key}`);
-  const runs = engine.readParquet({ keys: [part.key], columns, timeColumn, time }, run.signal);
-  for (const piece of drained(runs)) {
-    if (piece instanceof Promise) yield piece;
-    else {
-      const arrays: (ColumnArray | undefined)[] = [];
-      stored.forEach((index, i) => {
-        arrays[index] = storedValues(piece.columns[i]!, piece.rows, run);
-      });
-      yield { rows: piece.rows, columns: arrays };
-    }
+  const wanted = stored.map((index) => declared[index]!);
+  let rows = 0;
+  for (const piece of parquetPieces(fetched.bytes!, wanted, (text) => run.texts.codeOf(text), part.key)) {
+    rows += piece.rows;
+    const columns: (ColumnArray | undefined)[] = [];
+    stored.forEach((index, i) => {
+      columns[index] = piece.columns[i];
+    });
+    yield { rows: piece.rows, columns };
   }
+  if (rows !== part.rows)
+    throw new ZeptoError(
+      'FORMAT_INVALID',
+      'stop',
+      `${part.key} holds ${rows} rows, its plan says ${part.rows}`,
+    );
 }
 
 /** An async iteration as a flow. */

@@ -53,7 +53,9 @@ export interface ExecuteOptions {
   readonly cancel?: Int32Array;
   /** Reads warm parts. Without it a query that needs one is refused. */
   readonly disk?: Disk;
-  /** Reads cold parts and duckdb('…'). Null or absent: switched off. */
+  /** The bytes of a Parquet object of ours. Without it a query that needs one is refused. */
+  readonly cold?: (key: string, signal: AbortSignal) => Promise<Uint8Array>;
+  /** Reads duckdb('…'). Null or absent: switched off. */
   readonly analytic?: AnalyticEngine | null;
   /** What is known of parts from earlier queries of this thread. */
   readonly cache?: PartCache;

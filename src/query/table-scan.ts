@@ -104,7 +104,7 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
     const needsTime = isCut || spec.sampleRatio !== null;
     const columns = needsTime && !needed.includes(timeIndex) ? [...needed, timeIndex] : needed;
     block.setPart(part);
-    for (const piece of piecesOf(part, schema, columns, time, run)) {
+    for (const piece of piecesOf(part, schema, columns, run)) {
       if (piece instanceof Promise) {
         yield piece;
         continue;

@@ -2,9 +2,12 @@
 // Why: the composition root of the thread that reads what shards write; HTTP and heartbeats never wait for a query.
 // Invariant: a piece is made when it is asked for; a statement that is closed holds no memory of any shard.
 
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { resultFormat } from '../../connectors/formats/format.ts';
 import { localDisk } from '../../connectors/fs/disk.ts';
+import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 import type { TableSchema } from '../columns/types.ts';
 import type { Config } from '../config/config.ts';
 import type { StatementRequest } from '../http-port.ts';
@@ -56,6 +59,18 @@ const places = {
   store,
   prefix: coldTier?.s3.prefix ?? '',
 };
+const objects =
+  store === null || coldTier === null
+    ? null
+    : new ObjectCache({
+        directory: join(
+          coldTier.cacheDirectory ?? join(tmpdir(), `zepto-cold-cache-${process.pid}`),
+          `query-${index}`,
+        ),
+        bytesMax: Math.floor(coldTier.cacheBytesMax / query.threads),
+        fetch: (key) => store.get(key, closing.signal),
+        looked: (hit) => metrics.count('zepto_cold_reads_total', { result: hit ? 'hit' : 'miss' }, 1),
+      });
 const closing = new AbortController();
 const mirror = new Mirror({
   links: shards.map(({ port: shard, pinWords }) => ({
@@ -90,6 +105,7 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     monotonicMs: clock.monotonicMs,
     cancel,
     disk: localDisk,
+    ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
     analytic: null,
     cache,
   });
@@ -141,6 +157,7 @@ const calls = {
     draining.cancel();
     closing.abort(new ZeptoError('CANCELLED', 'stop', 'the process stops'));
     for (const { pieces } of open.values()) await pieces.return?.();
+    await objects?.close();
     await store?.close();
     for (const { port: shard } of shards) shard.close();
     metrics.flush();

@@ -26,16 +26,20 @@ async function idsOf(member: MemberProcess): Promise<Set<number>> {
   return ids;
 }
 
-const tiers: readonly (readonly [string, readonly string[]])[] = [
-  ['memory', ['--hot-window', '100h']],
-  ['memory and local files', ['--storage-mode', 'disk']],
+const toDisk = ['--storage-mode', 'disk'];
+const toObjects = ['--hot-window', '1s', '--cold-tier-format', 'parquet'];
+/** Where rows go, whether objects are written, flags, and what EXPLAIN must have met. */
+const tiers: readonly (readonly [string, boolean, readonly string[], RegExp])[] = [
+  ['memory', false, ['--hot-window', '100h'], / 0 warm, 0 cold/],
+  ['memory and local files', false, toDisk, /[1-9]\d* warm/],
+  ['memory and objects', true, toObjects, /[1-9]\d* cold/],
 ];
 
 describe('a query', () => {
   it.each(tiers)(
     `sees each row once, over %s, while two members ingest and seal each second`,
-    async (_, flags) => {
-      const here = await openScene({ home, brokers: services.brokers, s3: null });
+    async (_, isCold, flags, explained) => {
+      const here = await openScene({ home, brokers: services.brokers, s3: isCold ? services.s3 : null });
       const member = here.start('--shards', '2', '--seal-interval', '1s', ...flags);
       await member.ready();
       void here.ledger.start({ perSecond: 3_000 });
@@ -63,33 +67,39 @@ describe('a query', () => {
         30_000,
       );
       expect((await member.query('EXPLAIN ANALYZE SELECT count(*) FROM trades')).flat().join()).toMatch(
-        flags[0] === '--storage-mode' ? /[1-9]\d* warm/ : / 0 warm/,
+        explained,
       );
     },
     seconds * 1000 + 120_000,
   );
 
-  it('finds after SIGKILL and a new start all that was there before', async () => {
-    const here = await openScene({ home, brokers: services.brokers, s3: null });
-    const first = here.start('--seal-interval', '1s', '--storage-mode', 'disk');
-    await first.ready();
-    await here.ledger.start({ total: 20_000 });
-    await first.until(
-      async () => ((await idsOf(first)).size === here.ledger.produced ? true : undefined),
-      'every tick in the answer',
-      30_000,
-    );
-    const symbols = await first.query(
-      'SELECT symbol, count(*), sum(price), max(id) FROM trades GROUP BY symbol ORDER BY symbol',
-    );
-    await first.kill();
-    const second = here.start('--seal-interval', '1s', '--storage-mode', 'disk');
-    await second.ready();
-    expect((await idsOf(second)).size).toBe(here.ledger.produced);
-    expect(
-      await second.query(
+  it.each([
+    ['local files', false, toDisk],
+    ['objects', true, toObjects],
+  ] as const)(
+    'finds after SIGKILL and a new start all that was there before, in %s',
+    async (_, isCold, flags) => {
+      const here = await openScene({ home, brokers: services.brokers, s3: isCold ? services.s3 : null });
+      const first = here.start('--seal-interval', '1s', ...flags);
+      await first.ready();
+      await here.ledger.start({ total: 20_000 });
+      await first.until(
+        async () => ((await idsOf(first)).size === here.ledger.produced ? true : undefined),
+        'every tick in the answer',
+        30_000,
+      );
+      const symbols = await first.query(
         'SELECT symbol, count(*), sum(price), max(id) FROM trades GROUP BY symbol ORDER BY symbol',
-      ),
-    ).toEqual(symbols);
-  });
+      );
+      await first.kill();
+      const second = here.start('--seal-interval', '1s', ...flags);
+      await second.ready();
+      expect((await idsOf(second)).size).toBe(here.ledger.produced);
+      expect(
+        await second.query(
+          'SELECT symbol, count(*), sum(price), max(id) FROM trades GROUP BY symbol ORDER BY symbol',
+        ),
+      ).toEqual(symbols);
+    },
+  );
 });

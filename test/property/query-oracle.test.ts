@@ -20,7 +20,7 @@ const firstSeed = Number(process.env.ORACLE_SEED ?? 1);
 /** Asked of the same rows before others are made. */
 const QUERIES_PER_WORLD = 100;
 
-const placements: readonly Placement[] = ['hot', 'warm', 'mixed'];
+const placements: readonly Placement[] = ['hot', 'warm', 'cold', 'mixed'];
 
 async function worldFor(
   number: number,

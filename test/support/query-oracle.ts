@@ -18,6 +18,7 @@ export function optionsFor(world: World, more: Partial<ExecuteOptions> = {}): Ex
     nowNs: NOW_NS,
     monotonicMs: () => performance.now(),
     disk: world.disk,
+    cold: async (key) => world.objects.get(key)!,
     ...more,
   };
 }

@@ -17,7 +17,9 @@ import {
   type TableSchema,
 } from '../../src/columns/types.ts';
 import { hourOfNs } from '../../src/format/layout.ts';
-import type { SegmentSource } from '../../src/format/segment.ts';
+import { parquetEncoder } from '../../src/format/parquet.ts';
+import type { PlanIdentity, SegmentSource } from '../../src/format/segment.ts';
+import { sortedColumns } from '../../src/format/segment-columns.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { formatFixed } from '../../src/kernel/fixed.ts';
 import type { Disk } from '../../src/ports.ts';
@@ -36,8 +38,16 @@ export interface TestTable {
   readonly rows: readonly Row[];
 }
 
-/** Where a symbol-hour's rows lie; `mixed`: the first half sealed, the rest in memory. */
-export type Placement = 'hot' | 'warm' | 'mixed';
+/** Where a symbol-hour's rows lie; `mixed`: the first quarter in Parquet, the second in a local folder, the rest in memory. */
+export type Placement = 'hot' | 'warm' | 'cold' | 'mixed';
+
+/** The first so many of `rows` rows lie in Parquet, and the first so many in sealed files at all. */
+const SEALED: Readonly<Record<Placement, (rows: number) => readonly [cold: number, sealed: number]>> = {
+  hot: () => [0, 0],
+  warm: (rows) => [0, rows],
+  cold: (rows) => [rows, rows],
+  mixed: (rows) => [rows >> 2, rows >> 1],
+};
 
 export class TestNames implements Names {
   readonly names: string[] = [];
@@ -62,6 +72,8 @@ export class TestNames implements Names {
 export interface World {
   readonly snapshot: Snapshot;
   readonly disk: Disk;
+  /** Parquet objects by key. */
+  readonly objects: ReadonlyMap<string, Uint8Array>;
   /** By table: the rows in the order in which a scan meets them. */
   readonly scanned: ReadonlyMap<string, readonly Row[]>;
 }
@@ -75,6 +87,7 @@ export interface WorldOptions {
 
 export async function worldOf(tables: readonly TestTable[], options: WorldOptions): Promise<World> {
   const disk = memoryVolume().mount();
+  const objects = new Map<string, Uint8Array>();
   const names = new TestNames();
   const snapshots = new Map<string, TableSnapshot>();
   const scanned = new Map<string, Row[]>();
@@ -87,14 +100,17 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
         typeof options.placement === 'function'
           ? options.placement(group.symbol, group.hour)
           : options.placement;
-      const sealed =
-        placement === 'hot' ? 0 : placement === 'warm' ? group.rows.length : group.rows.length >> 1;
-      if (sealed > 0) {
-        const sorted = sortedByTime(schema, group.rows.slice(0, sealed));
-        parts.push(
-          await warmPart(schema, group.symbol, group.hour, group.rows.slice(0, sealed), names, disk, options),
-        );
-        for (const row of sorted) order.push(row);
+      const [cold, sealed] = SEALED[placement](group.rows.length);
+      const { symbol, hour } = group;
+      if (cold > 0) {
+        const rows = group.rows.slice(0, cold);
+        parts.push(await coldPart(schema, symbol, hour, rows, names, objects));
+        for (const row of sortedByTime(schema, rows)) order.push(row);
+      }
+      if (sealed > cold) {
+        const rows = group.rows.slice(cold, sealed);
+        parts.push(await warmPart(schema, symbol, hour, rows, names, disk, options));
+        for (const row of sortedByTime(schema, rows)) order.push(row);
       }
       if (sealed < group.rows.length) {
         const rest = group.rows.slice(sealed);
@@ -106,7 +122,7 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
     scanned.set(schema.name, order);
   }
   const snapshot: Snapshot = { tables: snapshots, names, release: () => undefined };
-  return { snapshot, disk, scanned };
+  return { snapshot, disk, objects, scanned };
 }
 
 interface Group {
@@ -206,20 +222,7 @@ async function warmPart(
   disk: Disk,
   options: WorldOptions,
 ): Promise<AnyPart> {
-  const segment: SegmentSource = {
-    symbol,
-    hour,
-    rows: rows.length,
-    chunks: [columnRun(schema, rows, names)],
-  };
-  const plan = {
-    group: 'g',
-    topic: schema.name,
-    partition: 0,
-    incarnation: 0,
-    hourLast: hour,
-    offsetNext: rows.length,
-  };
+  const { segment, plan } = segmentOf(schema, symbol, hour, rows, names);
   const [file] = await writeSegments(
     {
       plan,
@@ -248,6 +251,64 @@ async function warmPart(
     timestampMax: BigInt(file!.timestampMax),
     isSorted: true,
     folder: `/hdb/${file!.path}`,
+  };
+}
+
+/** Times as they are by default, or as plain integers: both are exact. */
+async function coldPart(
+  schema: TableSchema,
+  symbol: number,
+  hour: number,
+  rows: readonly Row[],
+  names: TestNames,
+  objects: Map<string, Uint8Array>,
+): Promise<AnyPart> {
+  const { segment, plan } = segmentOf(schema, symbol, hour, rows, names);
+  const strings = new Map(names.names.map((name, code) => [code, name]));
+  const timestampType = symbol % 2 === 0 ? 'ns' : 'int64';
+  const encode = parquetEncoder(
+    plan,
+    schema,
+    { codec: 'SNAPPY', timestampType, rowGroupRowsMax: 50 },
+    strings,
+  );
+  const columns = sortedColumns(segment, schema);
+  const key = `${schema.name}/${symbol}-${hour}.parquet`;
+  const bytes = await encode(symbol, hour, columns);
+  objects.set(key, bytes);
+  return {
+    id: key,
+    tier: 'cold',
+    topic: schema.name,
+    partition: 0,
+    symbol,
+    hour,
+    rows: rows.length,
+    timestampMin: columns.timestampMin,
+    timestampMax: columns.timestampMax,
+    isSorted: true,
+    key,
+    bytes: bytes.length,
+  };
+}
+
+function segmentOf(
+  schema: TableSchema,
+  symbol: number,
+  hour: number,
+  rows: readonly Row[],
+  names: TestNames,
+): { segment: SegmentSource; plan: PlanIdentity } {
+  return {
+    segment: { symbol, hour, rows: rows.length, chunks: [columnRun(schema, rows, names)] },
+    plan: {
+      group: 'g',
+      topic: schema.name,
+      partition: 0,
+      incarnation: 0,
+      hourLast: hour,
+      offsetNext: rows.length,
+    },
   };
 }
 

@@ -285,14 +285,15 @@ describe('pruning', () => {
     expect(result.stats.partsRead).toBe(0);
   });
 
-  test('a cold part without the analytic engine is refused with the switch that is off', async () => {
+  test('a cold part is refused by a process without a cold tier, with the switch that is off', async () => {
     const of = await world();
     const hot = of.snapshot.tables.get('trades')!;
     const cold = { ...partsIn(hot)[0]!, tier: 'cold' as const, key: 'k.parquet', bytes: 1 };
     const tables = new Map([['trades', tableOf(hot.schema, [cold])]]);
-    await expect(
-      ask('SELECT price FROM trades', { ...of, snapshot: { ...of.snapshot, tables } }),
-    ).rejects.toThrow(/--duckdb/);
+    const { cold: _, ...options } = optionsFor(of);
+    const { statement } = parseStatement('SELECT price FROM trades');
+    const result = await execute(statement, { ...of.snapshot, tables }, options);
+    await expect(rowsOf(result)).rejects.toThrow(/--cold-tier-enabled/);
   });
 });
 

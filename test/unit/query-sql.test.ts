@@ -14,7 +14,7 @@ import { ask, askDuckdb, comparableRows, difference } from '../support/query-ora
 import { duckdbOf, type Placement, type World, worldOf } from '../support/query-tables.ts';
 
 const tables = tablesOf(0);
-const placements: readonly Placement[] = ['hot', 'warm', 'mixed'];
+const placements: readonly Placement[] = ['hot', 'warm', 'cold', 'mixed'];
 const worlds = new Map<Placement, World>();
 const oracles = new Map<Placement, DuckDBConnection>();
 

@@ -82,7 +82,7 @@ function* candidates(
   const memory = cache.of(part);
   let best: Candidate | null = null;
   let index = 0;
-  for (const piece of piecesOf(part, schema, [...needed], time, run)) {
+  for (const piece of piecesOf(part, schema, [...needed], run)) {
     if (piece instanceof Promise) {
       yield piece;
       continue;

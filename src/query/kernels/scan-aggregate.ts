@@ -196,7 +196,7 @@ class ScanAggregate {
     const open = missing.map((aggregate) => new PartAggregate(aggregate, memory));
     const from = Math.min(...open.map(({ runsKnown }) => runsKnown));
     let run = 0;
-    for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, ALL, this.run)) {
+    for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, this.run)) {
       if (piece instanceof Promise) {
         yield piece;
         continue;
@@ -233,7 +233,7 @@ class ScanAggregate {
     const end =
       time === null || time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
     let run = 0;
-    for (const piece of piecesOf(part, this.spec.scan.schema, columns, time ?? ALL, this.run)) {
+    for (const piece of piecesOf(part, this.spec.scan.schema, columns, this.run)) {
       if (piece instanceof Promise) {
         yield piece;
         continue;
@@ -307,8 +307,6 @@ class ScanAggregate {
     for (const { state, feed } of this.aggregates) feed(state, group, stretch);
   }
 }
-
-const ALL: TimeBounds = { min: -(2n ** 63n), max: 2n ** 63n - 1n };
 
 function rangeAggregate(
   { call, columns }: RangeCall,
