@@ -9,7 +9,7 @@ import { columnTypeNames, storedColumns, type TableSchema } from '../columns/typ
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { Disk } from '../ports.ts';
-import { type BinColumnFile, encodeBinColumn } from './bin.ts';
+import { encodeBinColumn } from './bin.ts';
 import { combineCrc32c, crc32cOf, crc32cText } from './crc32c.ts';
 import { binFolder, symbolFolder, TEMPORARY_FOLDER } from './layout.ts';
 import type { PlanRecord } from './plan-record.ts';
@@ -93,15 +93,21 @@ async function writeFiles(
 ): Promise<SegmentRecord> {
   await disk.makeDirectory(folder, false);
   const stored = storedColumns(key.table);
-  const files = stored.map(({ type }, i) => encodeBinColumn(type, columns.columns[i]!, output.compression));
-  const writing = Promise.allSettled([
+  const writing: Promise<void>[] = [
     disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol)), false),
-    ...files.map(({ parts }, i) => disk.writeFile(columnPath(folder, stored[i]!.name), parts, output.sync)),
-  ]);
-  // The checksums are computed while the disk writes.
-  const checksums = await checksumsOf(files);
+  ];
+  const written: { readonly bytes: number; readonly crc32c: string }[] = [];
+  // A column's checksum and the next one's compression are computed while the disk writes.
+  for (const [i, { name, type }] of stored.entries()) {
+    const { parts, bytes } = encodeBinColumn(type, columns.columns[i]!, output.compression);
+    writing.push(disk.writeFile(columnPath(folder, name), parts, output.sync));
+    // The event loop turns, or the write would stand still after its first step.
+    await setImmediate();
+    written.push({ bytes, crc32c: crc32cText(crc32cOf(parts)) });
+  }
   // All have ended before the first error is told, so that nothing is written to a folder that is removed.
-  for (const result of await writing) if (result.status === 'rejected') throw result.reason;
+  for (const result of await Promise.allSettled(writing))
+    if (result.status === 'rejected') throw result.reason;
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -114,23 +120,12 @@ async function writeFiles(
       name,
       type: columnTypeNames[type]!,
       ...(scale === undefined ? {} : { scale }),
-      bytes: files[i]!.bytes,
-      crc32c: checksums[i]!,
+      ...written[i]!,
     })),
   };
   await disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync);
   if (output.sync) await disk.syncDirectory(folder);
   return record;
-}
-
-/** Between two columns the event loop turns, or the writes would stand still after their first step. */
-async function checksumsOf(files: readonly BinColumnFile[]): Promise<string[]> {
-  const checksums: string[] = [];
-  for (const { parts } of files) {
-    await setImmediate();
-    checksums.push(crc32cText(crc32cOf(parts)));
-  }
-  return checksums;
 }
 
 /** Gives the finished folder its name: the plain one, or with the plan's hash when that is another plan's. */
