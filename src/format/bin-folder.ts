@@ -93,21 +93,26 @@ async function writeFiles(
 ): Promise<SegmentRecord> {
   await disk.makeDirectory(folder, false);
   const stored = storedColumns(key.table);
-  const writing: Promise<void>[] = [
-    disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol)), false),
-  ];
+  /** Each with its error, or null: an error is told when all have ended, so that nothing is written to a folder that is removed. */
+  const writing: Promise<unknown>[] = [];
+  const begin = (work: Promise<void>): unknown =>
+    writing.push(
+      work.then(
+        () => null,
+        (error: unknown) => error,
+      ),
+    );
+  begin(disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol)), false));
   const written: { readonly bytes: number; readonly crc32c: string }[] = [];
   // A column's checksum and the next one's compression are computed while the disk writes.
   for (const [i, { name, type }] of stored.entries()) {
     const { parts, bytes } = encodeBinColumn(type, columns.columns[i]!, output.compression);
-    writing.push(disk.writeFile(columnPath(folder, name), parts, output.sync));
+    begin(disk.writeFile(columnPath(folder, name), parts, output.sync));
     // The event loop turns, or the write would stand still after its first step.
     await setImmediate();
     written.push({ bytes, crc32c: crc32cText(crc32cOf(parts)) });
   }
-  // All have ended before the first error is told, so that nothing is written to a folder that is removed.
-  for (const result of await Promise.allSettled(writing))
-    if (result.status === 'rejected') throw result.reason;
+  for (const error of await Promise.all(writing)) if (error !== null) throw error;
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
