@@ -36,6 +36,9 @@ export class Ledger {
   private readonly options: LedgerOptions;
   private readonly kafka: Kafka;
   private isStopped = false;
+  private isPaused = false;
+  /** The send under way. */
+  private sending: Promise<unknown> = Promise.resolve();
   private running: Promise<void> = Promise.resolve();
 
   constructor(options: LedgerOptions) {
@@ -63,6 +66,16 @@ export class Ledger {
     await this.running;
   }
 
+  /** Nothing is published until `resume`; resolves when nothing is on its way. */
+  async pause(): Promise<void> {
+    this.isPaused = true;
+    await this.sending;
+  }
+
+  resume(): void {
+    this.isPaused = false;
+  }
+
   private async run(rate: { readonly perSecond: number } | { readonly total: number }): Promise<void> {
     // Idempotent: a retried send is not a second record.
     const producer = this.kafka.producer({
@@ -79,7 +92,7 @@ export class Ledger {
       const due =
         'total' in rate ? 5_000 : Math.floor(((Date.now() - startedAt) / 1000) * rate.perSecond) - made;
       const count = Math.min(5_000, due, total - made);
-      if (count <= 0) {
+      if (count <= 0 || this.isPaused) {
         await sleep(10);
         continue;
       }
@@ -88,7 +101,9 @@ export class Ledger {
         if ((made + i) % 500 === 499) return { key: 'S0', value: `{"symbol":"S0","id":` };
         return this.message(this.produced + good++);
       });
-      await producer.send({ topic: this.options.topic, messages });
+      const sent = producer.send({ topic: this.options.topic, messages });
+      this.sending = sent.catch(() => {});
+      await sent;
       this.produced += good;
       this.undecodable += count - good;
     }

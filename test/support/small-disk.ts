@@ -18,11 +18,15 @@ export interface SmallDisk {
 }
 
 /** @throws Error with what to do when this machine lets nobody mount. */
-export async function openSmallDisk(mountPoint: string, mebibytes: number): Promise<SmallDisk> {
+export async function openSmallDisk(
+  mountPoint: string,
+  mebibytes: number,
+  lifeSeconds = 600,
+): Promise<SmallDisk> {
   await mkdir(mountPoint, { recursive: true });
-  const script = 'mount -t tmpfs -o size="$1"m tmpfs "$0" && echo mounted && exec sleep 600';
+  const script = 'mount -t tmpfs -o size="$1"m tmpfs "$0" && echo mounted && exec sleep "$2"';
   const holding = (namespaces: string): Promise<ChildProcess | string> =>
-    hold(['unshare', namespaces, 'sh', '-c', script, mountPoint, String(mebibytes)]);
+    hold(['unshare', namespaces, 'sh', '-c', script, mountPoint, String(mebibytes), String(lifeSeconds)]);
   // As root without user namespaces, as anybody else with one.
   let holder = await holding('-m');
   if (typeof holder === 'string') holder = await holding('-rm');
