@@ -2,19 +2,12 @@
 // Why: members and replays must give one name one id for ever, with no other authority than Kafka's order of records.
 // Invariant: the id of a name is the number of distinct names before it in the topic; a name gets its id only by being read back.
 
-import { backoffMs, type Clock } from '../../src/kernel/clock.ts';
-import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
+import type { RecordBatch } from '../../src/columns/batch.ts';
+import type { Clock } from '../../src/kernel/clock.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics, SymbolDirectory } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
-import { isPassing, KafkaCode, refusal } from './errors.ts';
-import { RecordBatchReader } from './record-batch.ts';
-import {
-  BATCH_HEADER_BYTES,
-  encodeRecordBatch,
-  type OutgoingRecord,
-  recordBytesMax,
-} from './record-write.ts';
-import { fetchRecords, listOffset, produce } from './requests.ts';
+import { OrderedTopic, slice } from './ordered-topic.ts';
 import { symbolOf, symbolRecord } from './symbol-record.ts';
 import { prepareSymbolTopic } from './symbol-topic-setup.ts';
 
@@ -35,11 +28,6 @@ export interface SymbolTopicOptions {
 
 /** Of a name, in UTF-8. */
 const NAME_BYTES_MAX = 1_024;
-const BATCH_RECORDS_MAX = 5_000;
-const FETCH_BYTES_MAX = 8 * 1024 * 1024;
-const FETCH_WAIT_MS_MAX = 5_000;
-/** A topic that has gone for this long will not come back by itself. */
-const MISSING_PATIENCE_MS = 10_000;
 
 /**
  * Makes or checks the topic and reads it to its end: the directory knows all names given so far.
@@ -49,81 +37,27 @@ const MISSING_PATIENCE_MS = 10_000;
 export async function openSymbolTopic(options: SymbolTopicOptions): Promise<SymbolDirectory> {
   const { cluster, group, clock, logger, metrics, symbolsMax = 1_000_000, patienceMs = 30_000 } = options;
   const topic = options.topic ?? `${group}-symbols`;
-  const leader = { kind: 'leader', topic, partition: 0 } as const;
   const { batchBytesMax } = await prepareSymbolTopic(cluster, topic, group, logger);
 
   const names: string[] = [];
   const idByName = new Map<string, number>();
   const listeners: ((name: string, id: number) => void)[] = [];
-  /** Every record below this offset has been read. */
-  let position = 0;
-  const waiters: { readonly offset: number; readonly settle: (failure: ZeptoError | null) => void }[] = [];
-  let failure: ZeptoError | null = null;
-  const closing = new AbortController();
 
-  // -- reading -------------------------------------------------------------------------------------------
-
-  const reader = new RecordBatchReader();
-
-  async function follow(): Promise<void> {
-    const waitMs = Math.min(FETCH_WAIT_MS_MAX, Math.floor(cluster.requestTimeoutMs / 2));
-    let attempt = 0;
-    let missingSinceMs: number | null = null;
-    while (!closing.signal.aborted && failure === null) {
-      try {
-        const request = fetchRecords(topic, 0, position, waitMs, FETCH_BYTES_MAX);
-        const { code, records } = await cluster.send({ ...leader, waiting: true }, request, closing.signal);
-        if (code === KafkaCode.OFFSET_OUT_OF_RANGE) throw lostRecords(topic, position);
-        if (code !== KafkaCode.NONE) {
-          if (isPassing(code)) cluster.forget(leader);
-          throw refusal(code, `read symbol topic ${topic}`, { topic });
-        }
-        take(records);
-        attempt = 0;
-        missingSinceMs = null;
-      } catch (cause) {
-        if (closing.signal.aborted) return;
-        const error = asZeptoError(cause);
-        if (error.code === 'KAFKA_TOPIC_MISSING') missingSinceMs ??= clock.monotonicMs();
-        const isMissing =
-          missingSinceMs !== null && clock.monotonicMs() - missingSinceMs > MISSING_PATIENCE_MS;
-        if (isMissing || (error.action !== 'retry' && error.code !== 'KAFKA_TOPIC_MISSING')) {
-          fail(error);
-          return;
-        }
-        logger.warn(
-          { topic, position, code: error.code, error: error.message },
-          'symbol topic cannot be read, trying again',
-        );
-        await clock.sleep(backoffMs(attempt++, 20, 2_000, clock), closing.signal).catch(() => {});
-      }
-    }
-  }
-
-  function take(records: Buffer): void {
+  function take({ buffer, count, offset, keyStart, keyLength, valueStart, valueLength }: RecordBatch): void {
     let skipped = 0;
     let skippedFirst = -1;
-    reader.open({ topic, partition: 0, fetchOffset: position, bytes: records, aborted: [], endOffset: -1 });
-    for (let batch = reader.next(); batch !== null; batch = reader.next()) {
-      const { buffer, keyStart, keyLength, valueStart, valueLength } = batch;
-      for (let i = 0; i < batch.count; i++) {
-        const key = slice(buffer, keyStart[i]!, keyLength[i]!);
-        const name = symbolOf(key, slice(buffer, valueStart[i]!, valueLength[i]!));
-        if (name !== null) learn(name);
-        else if (skipped++ === 0) skippedFirst = batch.offset[i]!;
-      }
-      position = batch.offsetNext;
+    for (let i = 0; i < count; i++) {
+      const key = slice(buffer, keyStart[i]!, keyLength[i]!);
+      const name = symbolOf(key, slice(buffer, valueStart[i]!, valueLength[i]!));
+      if (name !== null) learn(name);
+      else if (skipped++ === 0) skippedFirst = offset[i]!;
     }
-    if (skipped > 0) {
-      logger.warn(
-        { topic, offset: skippedFirst, records: skipped },
-        'records in the symbol topic are not symbols, skipped',
-      );
-      metrics?.count('zepto_symbol_records_skipped_total', { topic }, skipped);
-    }
-    for (let i = waiters.length - 1; i >= 0; i--) {
-      if (waiters[i]!.offset <= position) waiters.splice(i, 1)[0]!.settle(null);
-    }
+    if (skipped === 0) return;
+    logger.warn(
+      { topic, offset: skippedFirst, records: skipped },
+      'records in the symbol topic are not symbols, skipped',
+    );
+    metrics?.count('zepto_symbol_records_skipped_total', { topic }, skipped);
   }
 
   function learn(name: string): void {
@@ -134,60 +68,24 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
     for (const listener of listeners) listener(name, id);
   }
 
-  function fail(error: ZeptoError): void {
-    failure = error;
-    logger.error({ topic, code: error.code, error: error.message }, 'the symbol topic is given up');
-    for (const waiter of waiters.splice(0)) waiter.settle(error);
-  }
-
-  /** Resolves when every record below `offset` has been read. */
-  function reached(offset: number): Promise<void> {
-    if (failure !== null) return Promise.reject(failure);
-    if (position >= offset) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const waiter = {
-        offset,
-        settle: (error: ZeptoError | null): void => {
-          timer.cancel();
-          if (error === null) resolve();
-          else reject(error);
-        },
-      };
-      const timer = clock.after(patienceMs, () => {
-        waiters.splice(waiters.indexOf(waiter), 1);
-        reject(
-          new ZeptoError(
-            'KAFKA_UNREACHABLE',
-            'retry',
-            `symbol topic ${topic} could not be read to offset ${offset}`,
-          ),
-        );
-      });
-      waiters.push(waiter);
-    });
-  }
-
-  async function readToEnd(): Promise<void> {
-    const doing = `find the end of symbol topic ${topic}`;
-    const { code, offset } = await cluster.ask(
-      leader,
-      listOffset(topic, 0, 'latest'),
-      (answer) => answer.code,
-      doing,
-    );
-    if (code !== 0) throw refusal(code, doing, { topic });
-    await reached(offset);
-  }
-
-  // -- assigning -----------------------------------------------------------------------------------------
+  const records = new OrderedTopic({
+    cluster,
+    topic,
+    kind: 'symbol topic',
+    batchBytesMax,
+    patienceMs,
+    clock,
+    logger,
+    take,
+    lost: (position) => lostRecords(topic, position),
+  });
 
   async function assign(wanted: readonly string[]): Promise<readonly number[]> {
     // As they come back: UTF-8 has no half of a surrogate pair.
     const asked = wanted.map((name) => Buffer.from(name).toString());
     if (asked.some((name) => !idByName.has(name))) {
       // A full dictionary refuses without asking Kafka: a flood of new names must stay cheap.
-      if (names.length < symbolsMax) await readToEnd();
-      if (failure !== null) throw failure;
+      if (names.length < symbolsMax) await records.readToEnd();
       const missing = [...new Set(asked)].filter((name) => !idByName.has(name));
       if (missing.length > 0) await publish(missing);
     }
@@ -202,25 +100,8 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
       throw limit(
         `${missing.length} new symbols do not fit: ${names.length} of at most ${symbolsMax} are given (--symbols-max)`,
       );
-    let end = 0;
-    for (const records of batches(
-      missing.map((name) => symbolRecord(name, group, clock.nowMs())),
-      batchBytesMax,
-    )) {
-      // Repeated when unanswered: a name that comes twice counts once.
-      const request = produce(
-        null,
-        cluster.requestTimeoutMs,
-        topic,
-        0,
-        encodeRecordBatch(records, clock.nowMs(), null),
-      );
-      const doing = `write to symbol topic ${topic}`;
-      const { code, offset } = await cluster.ask(leader, request, (answer) => answer.code, doing);
-      if (code !== 0) throw refusal(code, doing, { topic });
-      end = offset + records.length;
-    }
-    await reached(end);
+    // A name that comes twice counts once.
+    await records.append(missing.map((name) => symbolRecord(name, group, clock.nowMs())));
     const lost = missing.find((name) => !idByName.has(name));
     if (lost !== undefined)
       throw new ZeptoError(
@@ -230,12 +111,10 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
       );
   }
 
-  const following = follow();
   try {
-    await readToEnd();
+    await records.readToEnd();
   } catch (error) {
-    closing.abort();
-    await following;
+    await records.close();
     throw error;
   }
   logger.info({ topic, symbols: names.length }, 'symbol topic read');
@@ -248,33 +127,8 @@ export async function openSymbolTopic(options: SymbolTopicOptions): Promise<Symb
       });
       listeners.push(listener);
     },
-    close: async () => {
-      failure ??= new ZeptoError('CANCELLED', 'stop', 'the symbol directory was closed');
-      for (const waiter of waiters.splice(0)) waiter.settle(failure);
-      closing.abort();
-      await following;
-    },
+    close: () => records.close(),
   };
-}
-
-function* batches(records: readonly OutgoingRecord[], bytesMax: number): Generator<OutgoingRecord[]> {
-  let batch: OutgoingRecord[] = [];
-  let bytes = BATCH_HEADER_BYTES;
-  for (const record of records) {
-    const more = recordBytesMax(record);
-    if (batch.length > 0 && (bytes + more > bytesMax || batch.length === BATCH_RECORDS_MAX)) {
-      yield batch;
-      batch = [];
-      bytes = BATCH_HEADER_BYTES;
-    }
-    batch.push(record);
-    bytes += more;
-  }
-  if (batch.length > 0) yield batch;
-}
-
-function slice(buffer: Uint8Array, start: number, length: number): Uint8Array | null {
-  return length < 0 ? null : buffer.subarray(start, start + length);
 }
 
 function limit(message: string): ZeptoError {
