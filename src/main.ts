@@ -2,22 +2,29 @@
 // Why: the parts know only their ports; here, and in the thread entries, they meet.
 // Invariant: whatever ends the process, shards are stopped first and what can be sealed is sealed.
 
-import { MessageChannel } from 'node:worker_threads';
+import { randomUUID } from 'node:crypto';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { HttpServer } from '../connectors/http/server.ts';
 import { statementRoutes } from '../connectors/http/statements.ts';
+import { openCatalogueTopic, topicAdmin } from '../connectors/kafka/catalogue-topic.ts';
+import { type Cluster, openCluster } from '../connectors/kafka/cluster.ts';
 import { createLogger } from '../connectors/log/logger.ts';
 import { exposeEngine } from '../connectors/prometheus/engine-gauges.ts';
 import { PrometheusMetrics } from '../connectors/prometheus/metrics.ts';
+import { type Catalogue, initialCatalogue } from './catalogue/catalogue.ts';
+import { SharedCatalogue } from './catalogue/shared.ts';
 import { packageVersion } from './cli/version.ts';
 import { coldTierLine } from './config/announce.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { Engine } from './engine/engine.ts';
 import type { EngineView } from './http-port.ts';
-import { systemClock } from './kernel/clock.ts';
+import { type Clock, systemClock } from './kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
 import { pinWords } from './live/pins.ts';
-import type { Logger } from './ports.ts';
+import type { Logger, Metrics } from './ports.ts';
+import { offer } from './threads/calls.ts';
+import { mainCalls } from './threads/main-calls.ts';
 import type { QueryData } from './threads/query.ts';
 import { QueryPool } from './threads/query-pool.ts';
 import type { ShardReaders } from './threads/shard.ts';
@@ -56,15 +63,28 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     fail = resolve;
   });
   const listening = { logger, metrics: metrics.receive.bind(metrics) };
-  const { readers, queries } = connectThreads(config, abilities);
+  const cluster = openCluster(config.kafka, logger, clock);
+  const catalogue = await openCatalogue(config, cluster, { clock, logger, metrics });
+  const { readers, queries, mains } = connectThreads(config, abilities, catalogue.current);
+  const tables = [...catalogue.current.tables.values()];
   const shards = readers.map(
     (ofShard, index) =>
-      new ShardThread({ config, index, abilities, readers: ofShard }, listening, (error) => {
-        void engine.fail(error).finally(() => fail(error));
-      }),
+      new ShardThread(
+        { config: { ...config, tables }, index, abilities, readers: ofShard },
+        listening,
+        (error) => {
+          void engine.fail(error).finally(() => fail(error));
+        },
+      ),
   );
   const engine = new Engine(shards, clock.nowMs());
   const statements = new QueryPool(queries, listening, clock);
+  const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster), engine, clock });
+  for (const port of mains) offer(port, calls);
+  catalogue.onChange(async (changed) => {
+    const sources = [...changed.tables.values()];
+    await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(sources))]);
+  });
   const view: EngineView = {
     unhealthy: () => engine.failedWith?.message ?? null,
     notReady: () => engine.notReady(),
@@ -92,6 +112,9 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
       await http.stop();
       await statements.stop();
       await engine.stop({ drain: engine.failedWith === null });
+      await catalogue.close();
+      await cluster.close();
+      for (const port of mains) port.close();
       metrics.close();
     })();
     return stopped;
@@ -108,24 +131,49 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   }
 }
 
-/** A channel from each shard to each query thread, and the words by which they agree. */
+/** The catalogue as the group has it, over the tables that configuration declares. */
+async function openCatalogue(
+  config: Config,
+  cluster: Cluster,
+  { clock, logger, metrics }: { clock: Clock; logger: Logger; metrics: Metrics },
+): Promise<SharedCatalogue> {
+  try {
+    const log = await openCatalogueTopic({ cluster, topic: config.catalogueTopic, clock, logger });
+    const initial = initialCatalogue(config.tables);
+    return new SharedCatalogue({ log, initial, newId: randomUUID, logger, metrics });
+  } catch (error) {
+    await cluster.close();
+    throw error;
+  }
+}
+
+/** A channel from each shard to each query thread, with the words by which they agree, and one from each query thread to here. */
 function connectThreads(
   config: Config,
   abilities: StoreAbilities,
-): { readonly readers: readonly ShardReaders[]; readonly queries: readonly QueryData[] } {
+  catalogue: Catalogue,
+): {
+  readonly readers: readonly ShardReaders[];
+  readonly queries: readonly QueryData[];
+  readonly mains: readonly MessagePort[];
+} {
   const threads = config.query.threads;
   const links = Array.from({ length: config.engine.shards }, () => ({
     pinWords: pinWords(threads),
     channels: Array.from({ length: threads }, () => new MessageChannel()),
   }));
+  const toMain = Array.from({ length: threads }, () => new MessageChannel());
   return {
     readers: links.map(({ pinWords, channels }) => ({ pinWords, ports: channels.map(({ port1 }) => port1) })),
     queries: Array.from({ length: threads }, (_, index) => ({
       config,
       index,
       abilities,
+      catalogue,
+      main: toMain[index]!.port2,
       shards: links.map(({ pinWords, channels }) => ({ pinWords, port: channels[index]!.port2 })),
     })),
+    mains: toMain.map(({ port1 }) => port1),
   };
 }
 

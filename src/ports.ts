@@ -39,6 +39,8 @@ export interface TickSource {
   /** Stops delivering these partitions' records until `resume`; heartbeats go on. Idempotent. */
   pause(partitions: readonly TopicPartition[]): void;
   resume(partitions: readonly TopicPartition[]): void;
+  /** The topics to consume from now on, in place of those before: the group shares all partitions out anew. */
+  subscribe(topics: readonly string[]): void;
   /** Deliver from this offset next (after a position was given up). Only for assigned partitions. */
   seek(partition: TopicPartition, offset: number): void;
   /** Gives the membership up and take part again: `lost`, then `assigned`. */
@@ -104,6 +106,44 @@ export interface SymbolDirectory {
   /** Called for each name in id order, those already known first. */
   subscribe(learn: (name: string, id: number) => void): void;
   close(): Promise<void>;
+}
+
+/** Records that every member reads in one order, from the first. */
+export interface OrderedLog {
+  /** Resolves when the record has been read back, after all before it. May stand twice after a failure in between. */
+  append(value: Uint8Array): Promise<void>;
+  /** Called for each record in order, those already read first. Once. */
+  subscribe(take: (value: Uint8Array) => void): void;
+  close(): Promise<void>;
+}
+
+export interface OutgoingTick {
+  /** Decides the partition: ticks of one symbol stay together. */
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+
+/** The offset after the last record written to a partition. */
+export interface WrittenEnd {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Puts ticks on a topic, each once. */
+export interface TickSink {
+  /**
+   * Resolves when all are acknowledged by every replica in sync.
+   * @throws ZeptoError KAFKA_*; the message says when some may have been written.
+   */
+  send(topic: string, ticks: readonly OutgoingTick[]): Promise<readonly WrittenEnd[]>;
+  close(): Promise<void>;
+}
+
+/** Makes topics, and tells what they are like. */
+export interface TopicAdmin {
+  /** Makes the topic unless it is there. */
+  ensure(topic: string, partitions: number): Promise<'created' | 'exists'>;
+  retention(topic: string): Promise<{ ms: number | null; bytes: number | null; compacted: boolean }>;
 }
 
 // ---------------------------------------------------------------------------------------------------------

@@ -63,6 +63,19 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
       'src/ports.ts',
     ],
   ],
+  ['src/catalogue/', ['src/catalogue/', 'src/sql/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
+  [
+    'src/statements/',
+    [
+      'src/statements/',
+      'src/catalogue/',
+      'src/sql/',
+      'src/query/',
+      'src/columns/',
+      'src/kernel/',
+      'src/ports.ts',
+    ],
+  ],
   ['src/config/', ['src/config/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   [
     'src/http-port.ts',

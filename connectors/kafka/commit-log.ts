@@ -163,7 +163,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     );
     for (let sent = 0; sent < letters.length; ) {
       const records = nextDeadLetterBatch(letters, sent, source, deadLetterTopic.batchBytesMax());
-      const batch = encodeRecordBatch(records, clock.nowMs(), owner);
+      const batch = encodeRecordBatch(records, clock.nowMs(), { ...owner, isTransactional: true });
       const timeoutMs = cluster.requestTimeoutMs;
       try {
         await step(

@@ -62,6 +62,7 @@ export class Membership {
   private readonly options: MembershipOptions;
   private readonly parts: MembershipParts;
   private readonly listener: MembershipListener;
+  private topics: readonly string[];
   private memberId = '';
   private generation = -1;
   /** What the last assignment gave, also after it was lost: rows of these may still be here. */
@@ -76,12 +77,19 @@ export class Membership {
 
   constructor(options: MembershipOptions, parts: MembershipParts, listener: MembershipListener) {
     this.options = options;
+    this.topics = options.topics;
     this.parts = parts;
     this.listener = listener;
   }
 
   start(): void {
     this.running ??= this.run();
+  }
+
+  /** Takes part again with other topics, as the member that it is. */
+  subscribe(topics: readonly string[]): void {
+    this.topics = topics;
+    this.turn.abort(again);
   }
 
   /** Resolves when the group knows, or after a moment; taking part again has then begun. */
@@ -160,7 +168,8 @@ export class Membership {
 
   private async joinAndSync(signal: AbortSignal): Promise<readonly TopicPartition[]> {
     const { wire, logger } = this.parts;
-    const { groupId, topics, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
+    const { topics } = this;
+    const { groupId, sessionTimeoutMs, rebalanceTimeoutMs } = this.options;
     const joined = await wire.join(
       {
         groupId,

@@ -9,12 +9,7 @@ import type { Logger } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
 import { isPassing, KafkaCode, refusal } from './errors.ts';
 import { RecordBatchReader } from './record-batch.ts';
-import {
-  BATCH_HEADER_BYTES,
-  encodeRecordBatch,
-  type OutgoingRecord,
-  recordBytesMax,
-} from './record-write.ts';
+import { encodeRecordBatch, type OutgoingRecord, recordBatches } from './record-write.ts';
 import { fetchRecords, listOffset, produce } from './requests.ts';
 
 export interface OrderedTopicParts {
@@ -35,7 +30,6 @@ export interface OrderedTopicParts {
   readonly lost: (position: number) => ZeptoError;
 }
 
-const BATCH_RECORDS_MAX = 5_000;
 const FETCH_BYTES_MAX = 8 * 1024 * 1024;
 const FETCH_WAIT_MS_MAX = 5_000;
 /** A topic that has gone for this long will not come back by itself. */
@@ -75,14 +69,14 @@ export class OrderedTopic {
   }
 
   /**
-   * Writes the records and resolves when they have been read back, with the offset of the last. One that goes unanswered is
-   * written again, so it may stand there twice.
+   * Writes the records and resolves when they have been read back. What goes unanswered is written again, so a record may
+   * stand there twice.
    */
-  async append(records: readonly OutgoingRecord[]): Promise<number> {
+  async append(records: readonly OutgoingRecord[]): Promise<void> {
     if (this.failure !== null) throw this.failure;
     const { cluster, topic, kind, clock, batchBytesMax } = this.parts;
     let end = 0;
-    for (const batch of batches(records, batchBytesMax)) {
+    for (const batch of recordBatches(records, batchBytesMax)) {
       const bytes = encodeRecordBatch(batch, clock.nowMs(), null);
       const request = produce(null, cluster.requestTimeoutMs, topic, 0, bytes);
       const doing = `write to ${kind} ${topic}`;
@@ -91,7 +85,6 @@ export class OrderedTopic {
       end = offset + batch.length;
     }
     await this.reached(end);
-    return end - 1;
   }
 
   /** Idempotent. */
@@ -191,20 +184,4 @@ export class OrderedTopic {
 /** Bytes of a record's key or value; null: it has none. */
 export function slice(buffer: Uint8Array, start: number, length: number): Uint8Array | null {
   return length < 0 ? null : buffer.subarray(start, start + length);
-}
-
-function* batches(records: readonly OutgoingRecord[], bytesMax: number): Generator<OutgoingRecord[]> {
-  let batch: OutgoingRecord[] = [];
-  let bytes = BATCH_HEADER_BYTES;
-  for (const record of records) {
-    const more = recordBytesMax(record);
-    if (batch.length > 0 && (bytes + more > bytesMax || batch.length === BATCH_RECORDS_MAX)) {
-      yield batch;
-      batch = [];
-      bytes = BATCH_HEADER_BYTES;
-    }
-    batch.push(record);
-    bytes += more;
-  }
-  if (batch.length > 0) yield batch;
 }

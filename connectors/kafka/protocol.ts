@@ -44,8 +44,11 @@ export class Writer {
   }
   /** Flexible versions: lengths are unsigned varints, one too high. */
   compactString(value: string): void {
-    this.uvarint(Buffer.byteLength(value) + 1);
-    this.raw(Buffer.from(value));
+    this.nullableCompactString(value);
+  }
+  nullableCompactString(value: string | null): void {
+    this.uvarint(value === null ? 0 : Buffer.byteLength(value) + 1);
+    if (value !== null) this.raw(Buffer.from(value));
   }
   nullableCompactArray<T>(items: readonly T[] | null, write: (item: T) => void): void {
     this.uvarint(items === null ? 0 : items.length + 1);

@@ -16,21 +16,30 @@ export interface OutgoingRecord {
 export const BATCH_HEADER_BYTES = 61;
 
 const TRANSACTIONAL = 0x10;
+const BATCH_RECORDS_MAX = 5_000;
 
-/** `sequence`: how many records this producer has sent to the partition before; null producer: neither idempotent nor transactional. */
+/** Who sends a batch; brokers take each sequence once. */
+export interface Sender {
+  readonly producer: ProducerId;
+  /** How many records this producer has sent to the partition before. */
+  readonly sequence: number;
+  readonly isTransactional: boolean;
+}
+
+/** Null sender: a batch that is sent twice stands there twice. */
 export function encodeRecordBatch(
   records: readonly OutgoingRecord[],
   timestampMs: number,
-  transaction: { readonly producer: ProducerId; readonly sequence: number } | null,
+  sender: Sender | null,
 ): Buffer {
   const checked = new Writer();
-  checked.int16(transaction === null ? 0 : TRANSACTIONAL);
+  checked.int16(sender?.isTransactional === true ? TRANSACTIONAL : 0);
   checked.int32(records.length - 1);
   checked.int64(BigInt(timestampMs));
   checked.int64(BigInt(timestampMs));
-  checked.int64(transaction?.producer.id ?? -1n);
-  checked.int16(transaction?.producer.epoch ?? -1);
-  checked.int32(transaction?.sequence ?? -1);
+  checked.int64(sender?.producer.id ?? -1n);
+  checked.int16(sender?.producer.epoch ?? -1);
+  checked.int32(sender?.sequence ?? -1);
   checked.array(records.map(encodeRecord), (bytes) => checked.raw(bytes));
   const body = checked.finish();
 
@@ -75,4 +84,24 @@ export function recordBytesMax(record: OutgoingRecord): number {
   for (const [name, value] of record.headers)
     bytes += 10 + Buffer.byteLength(name) + Buffer.byteLength(value);
   return bytes;
+}
+
+/** Cut so that each fits `bytesMax` as a batch; a larger record stands alone. */
+export function* recordBatches(
+  records: readonly OutgoingRecord[],
+  bytesMax: number,
+): Generator<OutgoingRecord[]> {
+  let batch: OutgoingRecord[] = [];
+  let bytes = BATCH_HEADER_BYTES;
+  for (const record of records) {
+    const more = recordBytesMax(record);
+    if (batch.length > 0 && (bytes + more > bytesMax || batch.length === BATCH_RECORDS_MAX)) {
+      yield batch;
+      batch = [];
+      bytes = BATCH_HEADER_BYTES;
+    }
+    batch.push(record);
+    bytes += more;
+  }
+  if (batch.length > 0) yield batch;
 }

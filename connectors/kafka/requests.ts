@@ -117,8 +117,9 @@ export function findCoordinator(
 // Transactions
 
 /** Version 3, not later: it answers INVALID_PRODUCER_EPOCH where 4 says PRODUCER_FENCED, and any broker since 2.5 knows it. */
+/** Without a transactional id: a new producer, which is only idempotent. */
 export function initProducerId(
-  transactionalId: string,
+  transactionalId: string | null,
   transactionTimeoutMs: number,
   current: ProducerId | null,
 ): KafkaRequest<{ code: number; producer: ProducerId }> {
@@ -128,7 +129,7 @@ export function initProducerId(
     version: 3,
     encode: (to) => {
       to.tags(); // of the request header
-      to.compactString(transactionalId);
+      to.nullableCompactString(transactionalId);
       to.int32(transactionTimeoutMs);
       to.int64(current?.id ?? -1n);
       to.int16(current?.epoch ?? -1);

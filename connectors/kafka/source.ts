@@ -66,6 +66,7 @@ export class KafkaSource implements TickSource {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly reader: StretchReader;
+  private readonly layout: TopicLayout;
   private readonly membership: Membership;
   private readonly fetcher: Fetcher;
   private listener: SourceListener | null = null;
@@ -86,6 +87,7 @@ export class KafkaSource implements TickSource {
     this.logger = logger;
     this.reader = config.kafka.fetchDecode === 'direct' ? new RecordBatchReader() : kafkajsReader();
     const layout = new TopicLayout(wire, topics, clock);
+    this.layout = layout;
     const common = { wire, layout, clock, logger, metrics };
     const { id: groupId, sessionTimeoutMs, heartbeatIntervalMs, rebalanceTimeoutMs } = config.group;
     this.membership = new Membership(
@@ -123,6 +125,12 @@ export class KafkaSource implements TickSource {
 
   resume(partitions: readonly TopicPartition[]): void {
     this.fetcher.resume(partitions);
+  }
+
+  subscribe(topics: readonly string[]): void {
+    if (this.isDown) return;
+    this.layout.subscribe(topics);
+    this.membership.subscribe(topics);
   }
 
   seek(partition: TopicPartition, offset: number): void {

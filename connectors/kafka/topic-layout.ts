@@ -12,7 +12,7 @@ const MISSING_PATIENCE_MS = 5_000;
 
 export class TopicLayout {
   private readonly wire: MemberWire;
-  private readonly topics: readonly string[];
+  private topics: readonly string[];
   private readonly clock: Clock;
   private known: ReadonlyMap<string, readonly PartitionLeader[]> = new Map();
   private leaders: ReadonlyMap<string, number> = new Map();
@@ -24,6 +24,12 @@ export class TopicLayout {
     this.wire = wire;
     this.topics = topics;
     this.clock = clock;
+  }
+
+  subscribe(topics: readonly string[]): void {
+    this.topics = topics;
+    for (const topic of this.missingSinceMs.keys())
+      if (!topics.includes(topic)) this.missingSinceMs.delete(topic);
   }
 
   /** @throws ZeptoError KAFKA_TOPIC_MISSING (retry at first, then stop); whatever the cluster refuses with. */

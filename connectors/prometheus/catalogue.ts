@@ -54,6 +54,7 @@ export const reportedMetrics: readonly MetricDefinition[] = [
   ),
   counter('zepto_kafka_failures_total', 'Calls to Kafka that failed and are tried again.', ['code']),
   counter('zepto_symbol_records_skipped_total', 'Records of the symbol topic that give no id.', ['topic']),
+  counter('zepto_catalogue_records_skipped_total', 'Records of the catalogue topic of no known format.'),
   counter('zepto_rebalances_total', 'Rebalances that ended with an assignment.'),
   counter(
     'zepto_fenced_total',

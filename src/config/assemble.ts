@@ -67,6 +67,10 @@ function derive(
     values['symbol-ids'] = 'file';
     sources['symbol-ids'] = 'derived';
   }
+  if (values['catalogue-topic'] === null && values.group !== null) {
+    values['catalogue-topic'] = `${values.group}-catalogue`;
+    sources['catalogue-topic'] = 'derived';
+  }
   if (values['symbol-ids'] === 'topic' && values['symbols-topic'] === null && values.group !== null) {
     values['symbols-topic'] = `${values.group}-symbols`;
     sources['symbols-topic'] = 'derived';
@@ -89,6 +93,7 @@ function build(values: Values, tables: Config['tables']): Config {
     },
     tables,
     schemaRegistry: buildSchemaRegistry(values),
+    catalogueTopic: values['catalogue-topic'] ?? `${values.group}-catalogue`,
     symbols: {
       source: values['symbol-ids'],
       topic: values['symbols-topic'] ?? `${values.group}-symbols`,

@@ -11,6 +11,8 @@ export interface Config {
   readonly tables: readonly TableSource[];
   /** Null: no Avro table needs one. */
   readonly schemaRegistry: SchemaRegistryConfig | null;
+  /** Of tables, views and policies that SQL has declared. */
+  readonly catalogueTopic: string;
   readonly symbols: SymbolsConfig;
   readonly engine: EngineConfig;
   readonly storage: StorageConfig;

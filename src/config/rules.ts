@@ -128,8 +128,11 @@ function reviewSymbols(review: Review): void {
     problems.push(`${flagAndEnv('symbols-file')} requires --symbol-ids file, not ${source}`);
   if (source !== 'topic' && sources['symbols-topic'] !== 'derived' && values['symbols-topic'] !== null)
     problems.push(`${flagAndEnv('symbols-topic')} requires --symbol-ids topic, not ${source}`);
-  if (review.tables.some(({ topic }) => topic === values['symbols-topic']))
-    problems.push(`${flagAndEnv('symbols-topic')} "${values['symbols-topic']}" is also a topic of ticks`);
+  for (const setting of ['symbols-topic', 'catalogue-topic'] as const)
+    if (review.tables.some(({ topic }) => topic === values[setting]))
+      problems.push(`${flagAndEnv(setting)} "${values[setting]}" is also a topic of ticks`);
+  if (values['symbols-topic'] !== null && values['symbols-topic'] === values['catalogue-topic'])
+    problems.push(`${flagAndEnv('catalogue-topic')} is also the symbol topic: each needs its own`);
 }
 
 function reviewStorage(review: Review): void {

@@ -141,6 +141,15 @@ export const settings = {
     default: 4 * MIB,
     min: 16 * KIB,
   }),
+  'catalogue-topic': text({
+    group: 'Kafka',
+    placeholder: 'TOPIC',
+    help: 'Single-partition topic of what CREATE, ALTER and DROP have declared for the whole group; made when it is missing.',
+    default: null,
+    defaultText: '{group}-catalogue',
+    pattern: TOPIC_NAME,
+    expects: 'a topic name',
+  }),
 
   'kafka-tls': toggle({
     group: 'Kafka security',

@@ -142,6 +142,11 @@ export class PartitionRun {
     };
   }
 
+  /** The table that it fills, as it was when this run began. */
+  get source(): TableSource {
+    return this.ports.source;
+  }
+
   get isSealing(): boolean {
     return this.plan !== null;
   }

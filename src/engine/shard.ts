@@ -75,6 +75,11 @@ export class Shard implements SourceListener {
     await this.parts.source.start(this);
   }
 
+  /** Consumes these topics from now on; partitions of others are let go when the group has shared them out anew. */
+  subscribe(topics: readonly string[]): void {
+    this.parts.source.subscribe(topics);
+  }
+
   /** A rebalance ended. What stays and holds what it left keeps its memory; the rest recovers from Kafka. */
   async assigned(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
     const wanted = new Set(partitions.map(topicPartitionKey));
@@ -177,13 +182,15 @@ export class Shard implements SourceListener {
   private async runOf(partition: TopicPartition): Promise<PartitionRun> {
     const key = topicPartitionKey(partition);
     for (;;) {
+      const parts = this.parts.partitionParts(partition);
       const known = this.runs.get(key);
       if (known !== undefined) {
-        if (await known.revalidate()) return known;
+        // A table that was dropped and made anew is another table.
+        if (known.source === parts.source && (await known.revalidate())) return known;
         this.drop(key, known);
       }
       const run = new PartitionRun(this.nextRun++, partition, {
-        ...this.parts.partitionParts(partition),
+        ...parts,
         failed: (failedRun, error) => this.runFailed(failedRun, error),
       });
       this.runs.set(key, run);

@@ -3,6 +3,7 @@
 // Invariant: a statement occupies its thread until its last piece is taken or it is closed; a dead thread fails only its own.
 
 import type { Worker } from 'node:worker_threads';
+import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { RunningStatement, StatementAnswer, StatementRequest, StatementService } from '../http-port.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { ZeptoError } from '../kernel/errors.ts';
@@ -81,6 +82,11 @@ export class QueryPool implements StatementService {
     return true;
   }
 
+  /** Resolves when every thread has taken it. */
+  async setCatalogue(catalogue: Catalogue): Promise<void> {
+    await Promise.all(this.threads.map(({ caller }) => caller.call('setCatalogue', catalogue)));
+  }
+
   async stop(): Promise<void> {
     this.isStopping = true;
     for (const id of this.statements.keys()) this.cancel(id);
@@ -118,7 +124,7 @@ export class QueryPool implements StatementService {
   }
 
   private startThread(data: QueryData, listening: Listening): Thread {
-    const ports = data.shards.map(({ port }) => port);
+    const ports = [...data.shards.map(({ port }) => port), data.main];
     const worker = startThread('query', data, listening, ports);
     const caller = new Caller<QueryCalls>(worker);
     worker.on('error', (error) =>

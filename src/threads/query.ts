@@ -8,6 +8,9 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { resultFormat } from '../../connectors/formats/format.ts';
 import { localDisk } from '../../connectors/fs/disk.ts';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
+import { openCluster } from '../../connectors/kafka/cluster.ts';
+import { openTickSink } from '../../connectors/kafka/tick-sink.ts';
+import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { TableSchema } from '../columns/types.ts';
 import type { Config } from '../config/config.ts';
 import type { StatementRequest } from '../http-port.ts';
@@ -17,11 +20,14 @@ import { formatFixed } from '../kernel/fixed.ts';
 import type { Changes } from '../live/change.ts';
 import { Mirror } from '../live/mirror.ts';
 import { loadSealed } from '../live/sealed.ts';
-import { execute } from '../query/execute.ts';
+import type { TickSink } from '../ports.ts';
+import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
 import type { OptionValue } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
-import { offer } from './calls.ts';
+import { Caller, offer } from './calls.ts';
+import type { MainCalls } from './main-calls.ts';
+import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
 
@@ -30,6 +36,9 @@ export interface QueryData {
   readonly index: number;
   readonly abilities: StoreAbilities;
   readonly shards: readonly { readonly port: MessagePort; readonly pinWords: SharedArrayBuffer }[];
+  readonly catalogue: Catalogue;
+  /** To the main thread. */
+  readonly main: MessagePort;
 }
 
 /** Answer to `open`. */
@@ -47,7 +56,7 @@ interface Open {
 
 const DRAIN_INTERVAL_MS = 100;
 
-const { config, index, abilities, shards } = workerData as QueryData;
+const { config, index, abilities, shards, main, ...given } = workerData as QueryData;
 const port = parentPort!;
 const clock = systemClock;
 const { logger, metrics } = threadReports(config.log, { thread: 'query', index });
@@ -83,19 +92,30 @@ const mirror = new Mirror({
 });
 const draining = clock.every(DRAIN_INTERVAL_MS, () => mirror.drain());
 const cache = new PartCache();
-const schemas: ReadonlyMap<string, TableSchema> = new Map(
-  config.tables.map(({ table }) => [table.name, table]),
-);
+let { catalogue } = given;
+let schemas = schemasOf(catalogue);
+let sink: TickSink | null = null;
+const statementParts: StatementParts = {
+  catalogue: () => catalogue,
+  snapshot: () => mirror.snapshot(schemas),
+  main: new Caller<MainCalls>(main),
+  sink: () => {
+    sink ??= openTickSink(openCluster(config.kafka, logger, clock), clock);
+    return sink;
+  },
+  nowMs: clock.nowMs,
+};
 const open = new Map<string, Open>();
 
 async function start(request: StatementRequest, cancel: Int32Array): Promise<Opened> {
   const startedMs = clock.monotonicMs();
-  const { statement, format, settings } = parseStatement(request.text, {
+  const parsed = parseStatement(request.text, {
     parameters: new Map(Object.entries(request.parameters)),
   });
-  const writer = resultFormat(format ?? request.format);
-  const snapshot = await mirror.snapshot(schemas);
-  const result = await execute(statement, snapshot, {
+  // FORMAT of an INSERT is that of its rows.
+  const asked = parsed.statement.kind === 'insert' ? null : parsed.format;
+  const writer = resultFormat(asked ?? request.format);
+  const options: ExecuteOptions = {
     limits: {
       rowsMax: query.rowsMax,
       bytesMax: query.bytesMax,
@@ -108,18 +128,23 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
     analytic: null,
     cache,
-  });
+  };
+  const result = await answer(parsed, request, options, statementParts);
   const about = {
     elapsedUs: () => Math.round((clock.monotonicMs() - startedMs) * 1000),
     settings: {
       ...request.settings,
-      ...Object.fromEntries(settings.map(({ name, value }) => [name, textOfOption(value)])),
+      ...Object.fromEntries(parsed.settings.map(({ name, value }) => [name, textOfOption(value)])),
     },
   };
   const pieces = writer.write(result, about)[Symbol.asyncIterator]();
   const { piece, isDone } = await pull(pieces);
   if (!isDone) open.set(request.id, { pieces });
   return { contentType: writer.contentType, headers: {}, piece, isDone };
+}
+
+function schemasOf({ tables }: Catalogue): ReadonlyMap<string, TableSchema> {
+  return new Map([...tables].map(([name, { table }]) => [name, table]));
 }
 
 function textOfOption(value: OptionValue): string {
@@ -134,6 +159,10 @@ async function pull(
 }
 
 const calls = {
+  setCatalogue: (changed: Catalogue): void => {
+    catalogue = changed;
+    schemas = schemasOf(changed);
+  },
   open: ({ request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer }) =>
     start(request, new Int32Array(cancel)),
   next: async (id: string): Promise<{ piece: Uint8Array | null; isDone: boolean }> => {
@@ -160,6 +189,8 @@ const calls = {
     await objects?.close();
     await store?.close();
     for (const { port: shard } of shards) shard.close();
+    await sink?.close();
+    main.close();
     metrics.flush();
     setImmediate(() => port.close());
   },

@@ -6,6 +6,7 @@ import type { Worker } from 'node:worker_threads';
 import type { ShardHandle } from '../engine/engine.ts';
 import type { ShardStats } from '../engine/shard.ts';
 import { ZeptoError } from '../kernel/errors.ts';
+import type { TableSource } from '../ports.ts';
 import { Caller, errorOf } from './calls.ts';
 import type { ShardCalls, ShardData, ShardStopped } from './shard.ts';
 import { type Listening, startThread } from './thread.ts';
@@ -52,6 +53,10 @@ export class ShardThread implements ShardHandle {
       this.last = { ...this.last, state: 'stopped' };
     }
     return this.last;
+  }
+
+  setTables(tables: readonly TableSource[]): Promise<void> {
+    return this.caller.call('setTables', tables);
   }
 
   flush(): Promise<number> {

@@ -2,6 +2,7 @@
 // Why: the composition root of the thread that consumes; everything a shard needs is put together here.
 // Invariant: nothing of Kafka, S3 or the formats is chosen anywhere else.
 
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { openSchemaRegistry } from '../../connectors/decode/schema-registry.ts';
@@ -13,22 +14,22 @@ import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import { RowBuffer } from '../columns/batch.ts';
 import { SymbolTable } from '../columns/symbols.ts';
-import type { SealPolicy } from '../commit/plan.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
 import { createPlanWriter } from '../engine/plan-writer.ts';
-import { Shard, type ShardStats } from '../engine/shard.ts';
+import { type PartitionParts, Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
 import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
-import type { OffsetStore, SymbolDirectory, TopicPartition } from '../ports.ts';
+import type { OffsetStore, SymbolDirectory, TableSource, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
 import { EncodePool } from './encode-pool.ts';
+import { sealPolicy } from './seal-policy.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
 
@@ -75,6 +76,9 @@ const encoders = hasFiles
   : null;
 let shard: Shard | null = null;
 let tiering: Timer | null = null;
+/** Of every table that there is or was: a partition of a dropped one may still be given back. */
+const byTopic = new Map<string, Pick<PartitionParts, 'source' | 'decoder' | 'rows'>>();
+let takeTables: (sources: readonly TableSource[]) => void = () => {};
 const opened: { close(): Promise<void> }[] = [];
 
 async function start(): Promise<void> {
@@ -107,16 +111,18 @@ async function start(): Promise<void> {
           logger,
           metrics,
         });
-  const byTopic = new Map(
-    config.tables.map((source) => {
-      const common = {
+  takeTables = (sources) => {
+    for (const source of sources) {
+      const known = byTopic.get(source.topic);
+      if (known !== undefined && isDeepStrictEqual(known.source, source)) continue;
+      byTopic.set(source.topic, {
         source,
         decoder: createDecoder(source, symbols, schemas),
         rows: new RowBuffer(source.table),
-      };
-      return [source.topic, common] as const;
-    }),
-  );
+      });
+    }
+  };
+  takeTables(config.tables);
   directory.subscribe((name, id) => feed.tell({ kind: 'name-learned', id, name }));
   const common = { clock, logger, metrics, pool, feed };
   shard = new Shard({
@@ -238,6 +244,10 @@ const calls = {
       partitions: [],
     },
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
+  setTables: (sources: readonly TableSource[]): void => {
+    takeTables(sources);
+    shard?.subscribe(sources.map(({ topic }) => topic));
+  },
   stop: async (options: { readonly drain: boolean }): Promise<void> => {
     await stop(options);
     // The answer goes out before the port closes and the thread ends.
@@ -269,20 +279,5 @@ function outputsOf(
       prefix: s3.prefix,
       conditionalWrites,
     },
-  };
-}
-
-function sealPolicy({ seal, storage, memory }: Config): SealPolicy {
-  const isWindow = storage.mode === 'pure';
-  return {
-    isWindow,
-    intervalMs: seal.intervalMs,
-    idleMs: seal.idleMs,
-    rowsMax: seal.rowsMax,
-    bytesMax: seal.bytesMax,
-    allowedLatenessMs: isWindow ? memory.hotWindowMs : seal.allowedLatenessMs,
-    holdBackRecords: seal.holdBackRecordsMax,
-    holdBackBytes: seal.holdBackBytesMax,
-    holdBackMs: seal.holdBackMsMax,
   };
 }

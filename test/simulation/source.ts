@@ -53,6 +53,9 @@ export class SimulatedSource implements TickSource {
     for (const partition of partitions) this.paused.delete(topicPartitionKey(partition));
   }
 
+  /** The simulated world has one topic. */
+  subscribe(): void {}
+
   seek(partition: TopicPartition, offset: number): void {
     this.positions.set(topicPartitionKey(partition), offset);
   }

@@ -89,6 +89,11 @@ export class MemberProcess {
     return { status: response.status, text: await response.text() };
   }
 
+  async post(path: string, body: string | Uint8Array): Promise<{ status: number; text: string }> {
+    const response = await fetch(`${await this.url()}${path}`, { method: 'POST', body });
+    return { status: response.status, text: await response.text() };
+  }
+
   /** Rows of the answer. @throws with its text when the status is not 200. */
   async query(sql: string): Promise<unknown[][]> {
     const response = await fetch(`${await this.url()}/`, { method: 'POST', body: sql });
@@ -146,7 +151,7 @@ export class MemberProcess {
     return this.log.slice(-40).join('\n');
   }
 
-  private async url(): Promise<string> {
+  async url(): Promise<string> {
     return this.until(() => this.address ?? undefined, 'its HTTP address', 30_000);
   }
 

@@ -109,8 +109,8 @@ describe('batches of dead letters', () => {
       fc.property(letters, (list) => {
         const records = nextDeadLetterBatch(list, 0, from, 1_000_000);
         const reader = new RecordBatchReader();
-        const transaction = { producer: { id: 5n, epoch: 2 }, sequence: 9 };
-        const bytes = encodeRecordBatch(records, 1_700_000_000_000, transaction);
+        const sender = { producer: { id: 5n, epoch: 2 }, sequence: 9, isTransactional: true };
+        const bytes = encodeRecordBatch(records, 1_700_000_000_000, sender);
         reader.open({ topic: 'ticks.dlq', partition: 0, fetchOffset: 0, bytes, aborted: [], endOffset: -1 });
         const batch = reader.next()!;
         expect(batch.count).toBe(records.length);

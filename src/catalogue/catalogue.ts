@@ -1,0 +1,137 @@
+// What: the catalogue as a pure state: tables, views and storage policies, and how each change moves it.
+// Why: members apply the same changes in the same order, so what holds on one holds on all, and one of two that conflict wins.
+// Invariant: applying a change never throws and depends on nothing but the state; a change that does not fit is refused and changes nothing.
+
+import type { TableSource } from '../ports.ts';
+import type { StoragePolicy } from '../sql/storage-policy.ts';
+
+/** A materialized view as it was declared. */
+export interface ViewEntry {
+  readonly name: string;
+  /** The table or view that it reads. */
+  readonly source: string;
+  /** Its query, as printed. */
+  readonly sql: string;
+  /** Kafka topic of its closed and corrected buckets; null: none. */
+  readonly topic: string | null;
+}
+
+export interface Catalogue {
+  /** Changes applied so far. */
+  readonly version: number;
+  readonly tables: ReadonlyMap<string, TableSource>;
+  readonly views: ReadonlyMap<string, ViewEntry>;
+  /** By table; a table without one keeps to the settings of the process. */
+  readonly policies: ReadonlyMap<string, StoragePolicy>;
+}
+
+export type CatalogueChange =
+  | { readonly kind: 'create-table'; readonly source: TableSource }
+  | { readonly kind: 'drop-table'; readonly table: string }
+  | { readonly kind: 'set-policy'; readonly table: string; readonly policy: StoragePolicy }
+  | { readonly kind: 'create-view'; readonly view: ViewEntry; readonly orReplace: boolean }
+  | { readonly kind: 'drop-view'; readonly view: string };
+
+/** What became of a change: null, or why it was refused. */
+export type Refusal = string | null;
+
+/** Tables that configuration declares; they belong to every member and cannot be dropped. */
+export function initialCatalogue(tables: readonly TableSource[]): Catalogue {
+  return {
+    version: 0,
+    tables: new Map(tables.map((source) => [source.table.name, source])),
+    views: new Map(),
+    policies: new Map(),
+  };
+}
+
+export function applyChange(
+  catalogue: Catalogue,
+  change: CatalogueChange,
+  configured: ReadonlySet<string>,
+): { readonly catalogue: Catalogue; readonly refusal: Refusal } {
+  const refusal = refusalOf(catalogue, change, configured);
+  if (refusal !== null) return { catalogue, refusal };
+  return { catalogue: { ...moved(catalogue, change), version: catalogue.version + 1 }, refusal: null };
+}
+
+function refusalOf(
+  { tables, views }: Catalogue,
+  change: CatalogueChange,
+  configured: ReadonlySet<string>,
+): Refusal {
+  switch (change.kind) {
+    case 'create-table': {
+      const { table, topic } = change.source;
+      const { name } = table;
+      if (tables.has(name)) return `Table '${name}' already exists`;
+      if (views.has(name)) return `'${name}' already exists, as a view`;
+      const other = [...tables.values()].find((source) => source.topic === topic);
+      return other === undefined
+        ? null
+        : `topic ${topic} already fills table '${other.table.name}': a topic fills one table`;
+    }
+    case 'drop-table': {
+      const { table } = change;
+      if (!tables.has(table)) return `Table '${table}' does not exist`;
+      if (configured.has(table))
+        return `Table '${table}' is declared by this process's configuration: take it out of --topics or the config file`;
+      return usedBy(views, table);
+    }
+    case 'set-policy':
+      return tables.has(change.table) ? null : `Table '${change.table}' does not exist`;
+    case 'create-view': {
+      const { name, source } = change.view;
+      if (tables.has(name)) return `'${name}' already exists, as a table`;
+      if (!tables.has(source) && !views.has(source)) return `Table '${source}' does not exist`;
+      if (!views.has(name)) return null;
+      if (!change.orReplace) return `Materialized view '${name}' already exists`;
+      return isAbove(views, source, name)
+        ? `view '${name}' cannot read '${source}', which reads '${name}'`
+        : usedBy(views, name);
+    }
+    case 'drop-view':
+      return views.has(change.view)
+        ? usedBy(views, change.view)
+        : `Materialized view '${change.view}' not found`;
+  }
+}
+
+function usedBy(views: Catalogue['views'], name: string): Refusal {
+  const users = [...views.values()].filter(({ source }) => source === name).map((view) => view.name);
+  return users.length === 0 ? null : `'${name}' is used by the view ${users.join(', ')}: drop that first`;
+}
+
+/** Whether `name` reads `other`, directly or through views between. */
+function isAbove(views: Catalogue['views'], name: string, other: string): boolean {
+  for (let view = views.get(name); view !== undefined; view = views.get(view.source))
+    if (view.name === other || view.source === other) return true;
+  return false;
+}
+
+function moved(catalogue: Catalogue, change: CatalogueChange): Catalogue {
+  switch (change.kind) {
+    case 'create-table': {
+      const { source } = change;
+      return { ...catalogue, tables: new Map(catalogue.tables).set(source.table.name, source) };
+    }
+    case 'drop-table':
+      return {
+        ...catalogue,
+        tables: without(catalogue.tables, change.table),
+        policies: without(catalogue.policies, change.table),
+      };
+    case 'set-policy':
+      return { ...catalogue, policies: new Map(catalogue.policies).set(change.table, change.policy) };
+    case 'create-view':
+      return { ...catalogue, views: new Map(catalogue.views).set(change.view.name, change.view) };
+    case 'drop-view':
+      return { ...catalogue, views: without(catalogue.views, change.view) };
+  }
+}
+
+function without<V>(map: ReadonlyMap<string, V>, name: string): ReadonlyMap<string, V> {
+  const left = new Map(map);
+  left.delete(name);
+  return left;
+}

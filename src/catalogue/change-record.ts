@@ -1,0 +1,78 @@
+// What: a change of the catalogue as a record of its topic, and back.
+// Why: members of other versions read it too: what one does not know must be told apart from what is broken.
+// Invariant: reading gives a change that has every field it needs, or null.
+
+import { z } from 'zod';
+import { columnTypeNames } from '../columns/types.ts';
+import type { CatalogueChange } from './catalogue.ts';
+
+/** Grows when a change gets a meaning that older members must not ignore. */
+const VERSION = 1;
+
+const name = z.string().min(1);
+const minutes = z.int().positive().nullable();
+const column = z.strictObject({
+  name,
+  type: z
+    .int()
+    .min(0)
+    .max(columnTypeNames.length - 1),
+  scale: z.int().min(0).max(18).optional(),
+});
+const table = z.strictObject({
+  name,
+  columns: z.array(column).min(2),
+  timestampColumn: z.int().min(0),
+  symbolColumn: z.int().min(0),
+});
+const fields = z.strictObject({
+  names: z.record(z.string(), z.string()),
+  timeUnit: z.enum(['s', 'ms', 'us', 'ns']),
+  scaledNumbers: z.enum(['value', 'scaled']),
+});
+const format = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('json'), fields }),
+  z.strictObject({ kind: z.literal('avro'), fields }),
+  z.strictObject({ kind: z.literal('binary') }),
+  z.strictObject({ kind: z.literal('arrow'), fields }),
+]);
+const policy = z.strictObject({
+  hotMinutes: minutes,
+  warmMinutes: minutes,
+  coldMinutes: minutes,
+  dropMinutes: minutes,
+});
+const view = z.strictObject({ name, source: name, sql: z.string(), topic: z.string().nullable() });
+
+const change = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('create-table'),
+    source: z.strictObject({ table, topic: name, format }),
+  }),
+  z.strictObject({ kind: z.literal('drop-table'), table: name }),
+  z.strictObject({ kind: z.literal('set-policy'), table: name, policy }),
+  z.strictObject({ kind: z.literal('create-view'), view, orReplace: z.boolean() }),
+  z.strictObject({ kind: z.literal('drop-view'), view: name }),
+]);
+const record = z.strictObject({ version: z.literal(VERSION), id: z.string(), change });
+
+export interface ChangeRecord {
+  /** Made by who asks, who knows its record again by it. */
+  readonly id: string;
+  readonly change: CatalogueChange;
+}
+
+export function encodeChange({ id, change: made }: ChangeRecord): Uint8Array {
+  return Buffer.from(JSON.stringify({ version: VERSION, id, change: made }));
+}
+
+/** Null: not of this format or version. */
+export function decodeChange(bytes: Uint8Array): ChangeRecord | null {
+  try {
+    const parsed = record.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    // The schemas above spell what the types say; column types are numbers there.
+    return parsed.success ? (parsed.data as unknown as ChangeRecord) : null;
+  } catch {
+    return null;
+  }
+}

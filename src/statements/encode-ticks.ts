@@ -1,0 +1,87 @@
+// What: rows of an INSERT → JSON messages of the table's topic.
+// Why: inserted rows take the same way as everybody's ticks: durable in Kafka, seen by all members.
+// Invariant: a message decodes to exactly the row that it was made of.
+
+import { type ColumnSchema, ColumnType } from '../columns/types.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import { formatFixed } from '../kernel/fixed.ts';
+import type { FieldMap, OutgoingTick, TableSource } from '../ports.ts';
+import type { ResultBlock, ResultValues } from '../query/result.ts';
+import { timestampText } from '../sql/timestamp.ts';
+
+/** `columns`: for each column of the block, its index in the table. The symbol's column must be among them. */
+export function encodeTicks(
+  { table, format }: TableSource,
+  columns: readonly number[],
+  block: ResultBlock,
+): OutgoingTick[] {
+  if (format.kind !== 'json')
+    throw new ZeptoError(
+      'SQL_UNSUPPORTED',
+      'stop',
+      `INSERT writes JSON; table '${table.name}' reads ${format.kind}`,
+    );
+  const members = columns.map((index, i) => {
+    const column = table.columns[index]!;
+    const name = JSON.stringify(format.fields.names[column.name] ?? column.name);
+    return { name, print: printerOf(column, block.columns[i]!, format.fields) };
+  });
+  const keys = block.columns[columns.indexOf(table.symbolColumn)] as ResultValues & { kind: 'text' };
+  const ticks: OutgoingTick[] = [];
+  for (let row = 0; row < block.rows; row++) {
+    const parts: string[] = [];
+    for (const { name, print } of members) {
+      const text = print(row);
+      if (text !== null) parts.push(`${name}:${text}`);
+    }
+    const symbol = keys.texts[keys.codes[row]!]!;
+    ticks.push({ key: Buffer.from(symbol), value: Buffer.from(`{${parts.join(',')}}`) });
+  }
+  return ticks;
+}
+
+/** The JSON of a value; null: the member is left out. */
+type Print = (row: number) => string | null;
+
+function printerOf(column: ColumnSchema, values: ResultValues, fields: FieldMap): Print {
+  const { nulls } = values;
+  const print = printValue(column, values, fields);
+  return nulls === null ? print : (row) => (nulls[row] === 1 ? null : print(row));
+}
+
+function printValue(column: ColumnSchema, values: ResultValues, fields: FieldMap): Print {
+  switch (values.kind) {
+    case 'int': {
+      const ints = values.values;
+      if (column.type === ColumnType.TIMESTAMP_NS)
+        return (row) => timeText(BigInt(ints[row]!), fields.timeUnit);
+      const { scale } = column;
+      if (scale === undefined || fields.scaledNumbers === 'scaled') return (row) => String(ints[row]!);
+      return (row) => formatFixed(BigInt(ints[row]!), scale);
+    }
+    case 'float': {
+      const floats = values.values;
+      return (row) => {
+        const value = floats[row]!;
+        if (Number.isFinite(value)) return String(value);
+        throw new ZeptoError('SQL_TYPE', 'stop', `column ${column.name}: ${value} cannot be stored`);
+      };
+    }
+    case 'bool': {
+      const bools = values.values;
+      return (row) => (bools[row] === 1 ? 'true' : 'false');
+    }
+    case 'text': {
+      const { codes, texts } = values;
+      return (row) => JSON.stringify(texts[codes[row]!]!);
+    }
+  }
+}
+
+const nanosPer = { s: 1_000_000_000n, ms: 1_000_000n, us: 1_000n, ns: 1n } as const;
+
+/** In the table's unit; as date and time where that would cut digits off. */
+function timeText(ns: bigint, unit: FieldMap['timeUnit']): string {
+  const per = nanosPer[unit];
+  return ns % per === 0n ? String(ns / per) : JSON.stringify(timestampText(ns));
+}

@@ -1,0 +1,81 @@
+// What: what query threads ask of the main thread: changes of the catalogue, whether written rows are visible, numbers.
+// Why: the catalogue and the shards are held once for the process; a query thread holds neither.
+// Invariant: a change is answered when every thread of this process has taken it.
+
+import type { CatalogueChange, Refusal } from '../catalogue/catalogue.ts';
+import type { SharedCatalogue } from '../catalogue/shared.ts';
+import { retentionProblem } from '../commit/retention.ts';
+import type { Config } from '../config/config.ts';
+import type { Engine, EngineStats } from '../engine/engine.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { TableSource, TopicAdmin, WrittenEnd } from '../ports.ts';
+import { sealPolicy } from './seal-policy.ts';
+
+export interface MainParts {
+  readonly config: Config;
+  readonly catalogue: SharedCatalogue;
+  readonly topics: TopicAdmin;
+  readonly engine: Engine;
+  readonly clock: Clock;
+}
+
+/** A new topic's partitions reach a member with the next rebalance. */
+const ASSIGNED_WAIT_MS = 10_000;
+const VISIBLE_WAIT_MS = 30_000;
+
+export function mainCalls({ config, catalogue, topics, engine, clock }: MainParts) {
+  /** What must hold of a new table's topic before members are told of it. */
+  async function prepare({ table, topic, format }: TableSource, partitions: number): Promise<void> {
+    if (catalogue.current.tables.has(table.name)) return;
+    if (format.kind === 'avro' && config.schemaRegistry === null)
+      throw new ZeptoError(
+        'SQL_UNSUPPORTED',
+        'stop',
+        `format avro needs a schema registry: set --schema-registry`,
+      );
+    await topics.ensure(topic, partitions);
+    const problem = retentionProblem(topic, await topics.retention(topic), sealPolicy(config));
+    if (problem !== null) throw new ZeptoError('SQL_UNSUPPORTED', 'stop', problem, { context: { topic } });
+  }
+
+  return {
+    change: async (asked: {
+      readonly change: CatalogueChange;
+      readonly partitions: number;
+    }): Promise<Refusal> => {
+      if (asked.change.kind === 'create-table') await prepare(asked.change.source, asked.partitions);
+      return catalogue.change(asked.change);
+    },
+
+    /** Resolves when rows below these offsets are seen by queries here; false when that took too long, or another member has some of them. */
+    visible: async (
+      written: { readonly topic: string; readonly ends: readonly WrittenEnd[] },
+      signal: AbortSignal,
+    ): Promise<boolean> => {
+      const startedMs = clock.monotonicMs();
+      for (;;) {
+        const { shards } = await engine.stats();
+        const positions = new Map(
+          shards
+            .flatMap(({ partitions }) => partitions)
+            .filter(({ topic }) => topic === written.topic)
+            .map(({ partition, position }) => [partition, position] as const),
+        );
+        const passedMs = clock.monotonicMs() - startedMs;
+        // Before the first assignment nobody has them; after it those that are not here are another member's.
+        if (positions.size > 0 || passedMs > ASSIGNED_WAIT_MS) {
+          const waiting = written.ends.some(
+            ({ partition, offset }) => (positions.get(partition) ?? Number.POSITIVE_INFINITY) < offset,
+          );
+          if (!waiting) return written.ends.every(({ partition }) => positions.has(partition));
+        }
+        if (passedMs > VISIBLE_WAIT_MS) return false;
+        await clock.sleep(passedMs < 20 ? 1 : 5, signal);
+      }
+    },
+
+    stats: (): Promise<EngineStats> => engine.stats(),
+  };
+}
+export type MainCalls = ReturnType<typeof mainCalls>;

@@ -1,0 +1,162 @@
+// What: one parsed statement → its result, whatever its kind.
+// Why: the query thread deals in results; which kinds read, change the catalogue or write is decided here.
+// Invariant: what is refused is refused before anything is read or written; the role is checked on the parsed statement.
+
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { StatementRequest } from '../http-port.ts';
+import { ZeptoError } from '../kernel/errors.ts';
+import type { TableSource, TickSink } from '../ports.ts';
+import { catalogOf } from '../query/catalog.ts';
+import { execute } from '../query/execute.ts';
+import { plainResult } from '../query/plain-result.ts';
+import type { ResultBlock, ResultSet } from '../query/result.ts';
+import type { ExecuteOptions } from '../query/run.ts';
+import type { Snapshot } from '../query/snapshot.ts';
+import { accessOf } from '../sql/access.ts';
+import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
+import { nodeError } from '../sql/errors.ts';
+import { nearest } from '../sql/nearest.ts';
+import { INT64, STRING } from '../sql/types.ts';
+import { askedChange } from '../statements/ddl.ts';
+import { encodeTicks } from '../statements/encode-ticks.ts';
+import { insertQuery } from '../statements/insert-query.ts';
+import type { Caller } from './calls.ts';
+import { rowsOfData } from './insert-data.ts';
+import type { MainCalls } from './main-calls.ts';
+
+export interface StatementParts {
+  readonly catalogue: () => Catalogue;
+  readonly snapshot: () => Promise<Snapshot>;
+  readonly main: Caller<MainCalls>;
+  readonly sink: () => TickSink;
+  readonly nowMs: () => number;
+}
+
+export async function answer(
+  { statement, format }: ParsedStatement,
+  request: StatementRequest,
+  options: ExecuteOptions,
+  parts: StatementParts,
+): Promise<ResultSet> {
+  requireRole(statement, request);
+  switch (statement.kind) {
+    case 'select':
+    case 'explain':
+    case 'show':
+    case 'describe':
+      return execute(statement, await parts.snapshot(), options);
+    case 'create-table':
+    case 'drop-table':
+    case 'alter-table': {
+      const { change, partitions, message } = askedChange(statement, parts.catalogue());
+      if (change !== null) {
+        const refusal = await parts.main.call('change', { change, partitions });
+        if (refusal !== null)
+          throw new ZeptoError('CATALOG_CONFLICT', 'stop', refusal, { context: { position: statement.at } });
+      }
+      return plainResult([{ name: 'result', type: STRING }], [[message]]);
+    }
+    case 'insert': {
+      const inserted = await insert(statement, format, request, options, parts);
+      return plainResult([{ name: 'inserted', type: INT64 }], [[BigInt(inserted)]]);
+    }
+    case 'create-view':
+    case 'drop-view':
+      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', 'materialized views are not supported yet', {
+        context: { position: statement.at },
+      });
+    case 'update':
+    case 'delete':
+      throw new ZeptoError(
+        'SQL_UNSUPPORTED',
+        'stop',
+        `${statement.kind.toUpperCase()} is refused: the log is append-only, and every tick stays as it came. ` +
+          'Publish a correcting tick, or let old ones go by ALTER TABLE … SET STORAGE POLICY … DROP n DAYS',
+        { context: { position: statement.at } },
+      );
+  }
+}
+
+function requireRole(statement: Statement, request: StatementRequest): void {
+  const access = accessOf(statement);
+  const isAllowed = access === 'read' || (access === 'write' ? request.mayWrite : request.mayAdminister);
+  if (isAllowed) return;
+  throw new ZeptoError(
+    'UNAUTHORIZED',
+    'stop',
+    `${access.toUpperCase()} permission required for SQL statement (and POST: a GET only reads)`,
+  );
+}
+
+/** Rows written, all of them visible here unless other members hold some. */
+async function insert(
+  statement: Insert,
+  format: string | null,
+  request: StatementRequest,
+  options: ExecuteOptions,
+  parts: StatementParts,
+): Promise<number> {
+  const source = tableOf(statement, parts.catalogue());
+  const { columns, blocks } = await rowsToInsert(statement, format, request, options, parts, source);
+  const ticks = blocks.flatMap((block) => encodeTicks(source, columns, block));
+  if (ticks.length === 0) return 0;
+  const { topic } = source;
+  const ends = await parts.sink().send(topic, ticks);
+  await parts.main.call('visible', { topic, ends });
+  return ticks.length;
+}
+
+function tableOf({ table }: Insert, { tables, views }: Catalogue): TableSource {
+  const source = tables.get(table.name);
+  if (source !== undefined) return source;
+  throw nodeError(
+    'SQL_NAME',
+    table.at,
+    views.has(table.name)
+      ? `'${table.name}' is a view: insert into the table that it reads`
+      : `Table '${table.name}' does not exist`,
+    { suggestion: nearest(table.name, [...tables.keys()]) },
+  );
+}
+
+interface Rows {
+  /** For each column of the blocks, its index in the table. */
+  readonly columns: readonly number[];
+  readonly blocks: readonly ResultBlock[];
+}
+
+async function rowsToInsert(
+  statement: Insert,
+  format: string | null,
+  request: StatementRequest,
+  options: ExecuteOptions,
+  parts: StatementParts,
+  { table }: TableSource,
+): Promise<Rows> {
+  if (statement.query === null) {
+    if (request.data === null)
+      throw new ZeptoError(
+        'SQL_SYNTAX',
+        'stop',
+        'INSERT: the rows are missing: VALUES (…), a query, or FORMAT with a body',
+      );
+    const names = statement.columns.length > 0 ? statement.columns : table.columns.map(({ name }) => name);
+    const block = await rowsOfData(format ?? 'JSONEachRow', request.data, table, names, parts.nowMs());
+    return { columns: table.columns.map((_, index) => index), blocks: block.rows > 0 ? [block] : [] };
+  }
+  const snapshot = await parts.snapshot();
+  const catalog = catalogOf(snapshot.tables, new Map());
+  const target = catalog.table(statement.table)!;
+  let made: ReturnType<typeof insertQuery>;
+  try {
+    made = insertQuery(statement, statement.query, target, catalog);
+  } catch (error) {
+    snapshot.release();
+    throw error;
+  }
+  const { query, columns } = made;
+  const result = await execute({ kind: 'select', at: statement.at, query }, snapshot, options);
+  const blocks: ResultBlock[] = [];
+  for await (const block of result) blocks.push(block);
+  return { columns, blocks };
+}
