@@ -4,7 +4,7 @@
 
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
-import type { CommitLog, CommittedOffset, DeadLetter, TopicPartition } from '../../src/ports.ts';
+import type { CommitLog, CommittedOffset, DeadLetter, Logger, TopicPartition } from '../../src/ports.ts';
 import { type Cluster, type Target, wasSent } from './cluster.ts';
 import { nextDeadLetterBatch } from './dead-letter.ts';
 import type { DeadLetterTopic } from './dead-letter-topic.ts';
@@ -15,6 +15,7 @@ import {
   addPartitionToTransaction,
   commitOffsetInTransaction,
   endTransaction,
+  type GroupOffset,
   groupOffsets,
   initProducerId,
   type KafkaRequest,
@@ -28,6 +29,7 @@ export interface CommitLogOptions {
   readonly source: TopicPartition;
   readonly deadLetterTopic: DeadLetterTopic;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** After this long the coordinator itself aborts a transaction whose producer is silent. */
   readonly transactionTimeoutMs: number;
   /** How long a step of a commit is repeated while brokers answer that it cannot be done yet. */
@@ -36,6 +38,8 @@ export interface CommitLogOptions {
 
 /** A string of the protocol has a 16-bit length. Brokers allow 4,096 characters unless told otherwise. */
 const METADATA_BYTES_MAX = 32_767;
+/** Markers of a transaction that has ended reach the group within milliseconds, under load within seconds. */
+const HANGING_AFTER_MS = 10_000;
 
 /** What this log may do next. */
 type State =
@@ -46,7 +50,8 @@ type State =
   | { readonly kind: 'unknown'; readonly producer: ProducerId; readonly why: ZeptoError };
 
 export function openCommitLog(options: CommitLogOptions): CommitLog {
-  const { cluster, group, source, deadLetterTopic, clock, transactionTimeoutMs, patienceMs } = options;
+  const { cluster, group, source, deadLetterTopic, clock, logger, transactionTimeoutMs, patienceMs } =
+    options;
   const { topic, partition } = source;
   const transactionalId = `${group}-${topic}-${partition}`;
   const transactions: Target = { kind: 'coordinator', of: 'transaction', key: transactionalId };
@@ -57,6 +62,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     why: new ZeptoError('INTERNAL', 'stop', 'commit before fence', { context }),
   };
 
+  const reading = `read the committed offset of ${topic}-${partition} in group ${group}`;
   const unread = new ZeptoError(
     'COMMIT_UNKNOWN',
     'retry',
@@ -79,20 +85,51 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     const producer = await takeEpoch(state.kind === 'unknown' ? state.producer : null);
     state = { kind: 'unknown', producer, why: state.kind === 'unknown' ? state.why : unread };
     // Only now: what an earlier owner had in flight is aborted or committed by the time the epoch is given out.
-    const doing = `read the committed offset of ${topic}-${partition} in group ${group}`;
-    const fetched = await cluster.ask(
-      offsets,
-      groupOffsets(group, source),
-      (answer) => answer.code,
-      doing,
-      closing.signal,
-    );
-    if (fetched.code !== 0) throw refusal(fetched.code, doing, context);
+    let fetched = await readCommitted();
+    if (fetched.code === KafkaCode.UNSTABLE_OFFSET_COMMIT) {
+      await finishHanging(producer);
+      fetched = await readCommitted();
+    }
+    if (fetched.code !== 0) throw refusal(fetched.code, reading, context);
     state = { kind: 'owner', producer, sequence: 0 };
     const committed = fetched.offsets[0];
     return committed === undefined || committed.offset < 0
       ? null
       : { offset: committed.offset, metadata: committed.metadata };
+  }
+
+  /** UNSTABLE_OFFSET_COMMIT when a transaction has been pending for longer than markers can be on their way. */
+  function readCommitted(): Promise<{ code: number; offsets: readonly GroupOffset[] }> {
+    const startMs = clock.monotonicMs();
+    const isHanging = (code: number): boolean =>
+      code === KafkaCode.UNSTABLE_OFFSET_COMMIT && clock.monotonicMs() - startMs > HANGING_AFTER_MS;
+    return cluster.ask(
+      offsets,
+      groupOffsets(group, source),
+      ({ code }) => (isHanging(code) ? KafkaCode.NONE : code),
+      reading,
+      closing.signal,
+    );
+  }
+
+  /**
+   * A broker that shuts down may take a transaction for complete without having written its marker to the group's offsets
+   * ("these partitions are likely deleted already and hence can be skipped"); they stay pending for ever. Only owners of this
+   * partition write them, all of whom are shut out, and an intent or commit that was sent is one that may hold: the end of
+   * an empty transaction of the same producer id takes it over.
+   */
+  async function finishHanging(producer: ProducerId): Promise<void> {
+    logger.warn(
+      { ...context, transactionalId },
+      'Kafka has left the last commit of a former owner pending: completing it',
+    );
+    const request = addOffsetsToTransaction(transactionalId, producer, group);
+    try {
+      await step(transactions, request, (code) => code);
+    } catch (error) {
+      throw await abandoned({ kind: 'owner', producer, sequence: 0 }, error, '');
+    }
+    await end(producer);
   }
 
   /**

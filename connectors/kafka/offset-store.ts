@@ -59,6 +59,7 @@ export function openOffsetStore(options: OffsetStoreOptions): OffsetStore {
         source,
         deadLetterTopic: deadLetterTopic(source.topic),
         clock,
+        logger,
         transactionTimeoutMs,
         patienceMs: commitPatienceMs,
       }),

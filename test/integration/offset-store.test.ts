@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Cluster } from '../../connectors/kafka/cluster.ts';
 import { type OffsetStoreOptions, openOffsetStore } from '../../connectors/kafka/offset-store.ts';
+import { commitOffsetInTransaction, initProducerId } from '../../connectors/kafka/requests.ts';
 import { type Services, startServices } from '../../services/up.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
@@ -329,6 +330,50 @@ function dyingBefore(cluster: Cluster, name: string): Cluster {
     },
   };
 }
+
+describe('a transaction whose marker was never written', () => {
+  let services: Services<'kafka'>;
+  beforeAll(async () => {
+    // The broker then takes an offset into no transaction at all, which leaves it pending as a lost marker does.
+    const properties = { 'transaction.partition.verification.enable': 'false' };
+    services = await startServices({ with: ['kafka'], kafka: { properties }, report: () => {} });
+  });
+  afterAll(() => services.stop());
+
+  it('is completed by the next owner, who goes on from its commit', async () => {
+    const group = uniqueName('group');
+    const topic = await makeTopic(services.kafka.brokers);
+    const cluster = testCluster(services.kafka.brokers);
+    const log = storeOver(cluster, group).open({ topic, partition: 0 });
+    await log.fence();
+    await log.commit(10, 'before', []);
+    const transactionalId = `${group}-${topic}-0`;
+    const coordinator = { kind: 'coordinator', of: 'transaction', key: transactionalId } as const;
+    const { producer } = await cluster.ask(
+      coordinator,
+      initProducerId(transactionalId, 60_000, null),
+      ({ code }) => code,
+      'test',
+    );
+    const pending = { group, topic, partition: 0, offset: 20, metadata: 'pending' };
+    const request = commitOffsetInTransaction(transactionalId, producer, pending);
+    expect(
+      await cluster.ask({ kind: 'coordinator', of: 'group', key: group }, request, (code) => code, 'test'),
+    ).toBe(0);
+    const logger = recordingLogger();
+    const owner = storeOver(testCluster(services.kafka.brokers), group, { logger }).open({
+      topic,
+      partition: 0,
+    });
+    expect(await owner.fence()).toEqual({ offset: 20, metadata: 'pending' });
+    expect(logger.lines.map(({ message }) => message).join()).toMatch(
+      /left the last commit of a former owner pending/,
+    );
+    await owner.commit(30, 'after', []);
+    expect(await owner.fence()).toEqual({ offset: 30, metadata: 'after' });
+    await owner.close();
+  }, 90_000);
+});
 
 describe('when the network or the broker fails', () => {
   let services: Services<'kafka'>;

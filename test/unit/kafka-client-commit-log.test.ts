@@ -72,6 +72,7 @@ function scripted(script: Readonly<Record<string, readonly Reply[]>>): {
     source: { topic: 't', partition: 0 },
     deadLetterTopic,
     clock,
+    logger: { debug() {}, info() {}, warn() {}, error() {} },
     transactionTimeoutMs: 60_000,
     patienceMs: 10_000,
   });
