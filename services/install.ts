@@ -123,6 +123,7 @@ const TOOLS: Readonly<Record<string, string>> = {
   java: 'install Java 17 or newer (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) and have `java` on the PATH',
   mvn: 'install Apache Maven (Debian, Ubuntu: apt-get install maven; macOS: brew install maven) and have `mvn` on the PATH',
   go: 'install Go 1.24 or newer (https://go.dev/dl) and have `go` on the PATH, or use the default S3 server (--s3 s3proxy), which needs Java only',
+  helm: 'install Helm 3.17 or newer (https://helm.sh/docs/intro/install) and have `helm` on the PATH',
   keytool: 'install a full Java 17 runtime: `keytool` is part of it',
   tar: 'install tar',
 };

@@ -76,6 +76,12 @@ describe('values.schema.json', () => {
     for (const name of examples) expect(accepts(parse(text(`${CHART}/ci/${name}`))), name).toBe(true);
   });
 
+  test('accepts the examples in docs/deploy.md', () => {
+    const blocks = [...text('docs/deploy.md').matchAll(/```yaml\n([\s\S]*?)```/g)].map((match) => match[1]!);
+    expect(blocks.length).toBe(2);
+    for (const block of blocks) expect(accepts(parse(block)), block).toBe(true);
+  });
+
   test.each([
     { persistance: { enabled: true } },
     { replicaCount: '3' },

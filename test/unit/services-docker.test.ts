@@ -62,6 +62,47 @@ describe('the compose file', () => {
   });
 });
 
+describe('the compose file of a member', () => {
+  const text = readFileSync('docker/member.yaml', 'utf8');
+  const member = (parse(text) as typeof compose).services.zepto!;
+
+  /** As Compose does: `${NAME:-default}`, and `${NAME:?message}`, which is an error when there is none. */
+  function environment(given: Readonly<Record<string, string>>): Record<string, string> {
+    const entries = Object.entries(member.environment ?? {}).filter(([, value]) => value !== null);
+    return Object.fromEntries(
+      entries.map(([name, value]) => [
+        name,
+        String(value).replaceAll(/\$\{(\w+):([-?])([^}]*)\}/g, (_, variable, kind, rest) => {
+          if (given[variable] === undefined && kind === '?') throw new Error(`${variable}: ${rest}`);
+          return given[variable] ?? rest;
+        }),
+      ]),
+    );
+  }
+
+  test('asks for the addresses, and then configures the member as its configuration accepts it', () => {
+    const required: Record<string, string> = {};
+    for (const [name, value] of [
+      ['ZEPTO_BROKERS', 'kafka:9092'],
+      ['ZEPTO_GROUP', 'ticks'],
+      ['ZEPTO_TOPICS', 'trades=ticks'],
+      ['ZEPTO_COLD_TIER_S3_BUCKET', 'my-ticks'],
+    ] as const) {
+      expect(() => environment(required)).toThrow(`${name}: `);
+      required[name] = value;
+    }
+    const { config, notices } = loadConfig({ argv: [], env: environment(required) });
+    expect(config.storage).toMatchObject({ commitAfter: 's3', hdbDirectory: '/data' });
+    expect(notices).toEqual(['HTTP authentication is off for the whole network']);
+  });
+
+  test('is open to this machine only, and writes to its volumes only', () => {
+    expect(member.ports).toEqual(['127.0.0.1:8123:8123']);
+    expect(text).toMatch(/^ {4}read_only: true$/m);
+    expect(member.volumes).toEqual(['data:/data', 'tmp:/tmp']);
+  });
+});
+
 describe('the Dockerfile', () => {
   test('copies only what is there, and what its .dockerignore lets through', () => {
     const ignore = readFileSync('docker/Dockerfile.dockerignore', 'utf8');
