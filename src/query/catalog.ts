@@ -6,15 +6,19 @@ import type { TableFunction, TableName } from '../sql/ast.ts';
 import type { Catalog, OutputColumn, SourceTable } from '../sql/scope.ts';
 import { typeOfColumn } from '../sql/types.ts';
 import type { Snapshot } from './snapshot.ts';
+import { noViews, type Views, viewAsTable } from './view/view.ts';
 
 /** `files`: columns of each duckdb('path') of the query, by path. */
 export function catalogOf(
   tables: Snapshot['tables'],
   files: ReadonlyMap<string, readonly OutputColumn[]>,
+  views: Views = noViews,
 ): Catalog {
   return {
     table({ schema, name }: TableName): SourceTable | undefined {
       if (schema !== null && schema !== 'default') return undefined;
+      const view = views.get(name);
+      if (view !== undefined) return viewAsTable(view);
       const table = tables.get(name)?.schema;
       if (table === undefined) return undefined;
       return {
@@ -27,6 +31,6 @@ export function catalogOf(
       const columns = path?.kind === 'string' ? files.get(path.value) : undefined;
       return columns && { columns, timestamp: null };
     },
-    tableNames: () => tables.keys(),
+    tableNames: () => [...tables.keys(), ...views.keys()],
   };
 }

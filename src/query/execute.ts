@@ -18,6 +18,7 @@ import { type ExecuteOptions, Run } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { runSubqueries } from './subqueries.ts';
 import { textVector } from './vector.ts';
+import { noViews } from './view/view.ts';
 
 export type { ExecuteOptions } from './run.ts';
 
@@ -62,8 +63,10 @@ async function planned(
     if (path?.kind !== 'string' || files.has(path.value)) continue;
     files.set(path.value, await fileColumns(path.value, run));
   }
-  const analysis = analyzeQuery(query, catalogOf(snapshot.tables, files));
-  return { plan: planQuery(query, analysis, snapshot.tables), columns: analysis.columns };
+  const { views = noViews, isViewRewriteOn = true } = run.options;
+  const analysis = analyzeQuery(query, catalogOf(snapshot.tables, files, views));
+  const plan = planQuery(query, analysis, snapshot.tables, views, isViewRewriteOn ? views : noViews);
+  return { plan, columns: analysis.columns };
 }
 
 async function fileColumns(path: string, run: Run): Promise<OutputColumn[]> {

@@ -28,6 +28,7 @@ import { windowJoin } from './join/window-join.ts';
 import type { Planner } from './plan.ts';
 import { type Binding, filter } from './rows.ts';
 import { type TableScanSpec, tableScan } from './table-scan.ts';
+import { planView } from './view/match.ts';
 
 export interface FoundSlot {
   readonly slot: number;
@@ -137,6 +138,11 @@ function planTable(
     case 'table': {
       const common = planner.analysis.commonTables.get(table);
       if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
+      const view = planner.views.get(table.table.name);
+      if (view !== undefined) {
+        const { operator, filters } = planView(planner, table, view, conditions);
+        return wholeSource(table, operator, filters);
+      }
       return planScan(planner, table, conditions, needed);
     }
   }

@@ -18,6 +18,7 @@ import type {
   RowCount,
   ScalarQuery,
   Select,
+  TableReference,
 } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { type ScopeColumn, samePlaces } from '../sql/scope.ts';
@@ -36,11 +37,23 @@ import { latestOfSymbol } from './kernels/latest-of-symbol.ts';
 import { matchKernel } from './kernels/match.ts';
 import { latestOn } from './latest.ts';
 import { type FromPlan, planFrom } from './plan-from.ts';
-import { type Binding, distinct, dropColumns, filter, limited, oneRow, project, retyped } from './rows.ts';
+import {
+  type Binding,
+  distinct,
+  dropColumns,
+  filter,
+  limited,
+  oneRow,
+  type ProjectedColumn,
+  project,
+  retyped,
+} from './rows.ts';
 import { combined, shared, values } from './set-operations.ts';
 import type { Snapshot } from './snapshot.ts';
 import { sorted } from './sort.ts';
 import type { TableScanSpec } from './table-scan.ts';
+import { answerFromView } from './view/match.ts';
+import { noViews, type Views } from './view/view.ts';
 import { windowed } from './window.ts';
 
 export interface Subquery {
@@ -50,14 +63,36 @@ export interface Subquery {
   readonly type: SqlType;
 }
 
+/** A grouping of one table's rows, taken apart. */
+export interface GroupedParts {
+  /** Without conditions. */
+  readonly scan: TableScanSpec;
+  readonly keys: readonly Expression[];
+  readonly calls: readonly Call[];
+  /** Event time, for first and last. */
+  readonly time: Expression | null;
+  readonly where: readonly Expression[];
+  /** Of expressions over the rows, and over groups: keys, then calls. */
+  readonly rows: Binding;
+  readonly groups: Binding;
+  readonly columns: readonly ProjectedColumn[];
+}
+
 export interface QueryPlan {
   readonly root: Operator;
   /** Run before the root, in this order. */
   readonly subqueries: readonly Subquery[];
 }
 
-export function planQuery(query: Query, analysis: QueryAnalysis, tables: Snapshot['tables']): QueryPlan {
-  const planner = new Planner(analysis, tables);
+/** `answering`: views that may answer in place of their table. */
+export function planQuery(
+  query: Query,
+  analysis: QueryAnalysis,
+  tables: Snapshot['tables'],
+  views: Views = noViews,
+  answering: Views = views,
+): QueryPlan {
+  const planner = new Planner(analysis, tables, views, answering);
   const root = planner.query(query);
   return { root, subqueries: planner.subqueries };
 }
@@ -65,6 +100,8 @@ export function planQuery(query: Query, analysis: QueryAnalysis, tables: Snapsho
 export class Planner {
   readonly analysis: QueryAnalysis;
   readonly tables: Snapshot['tables'];
+  readonly views: Views;
+  readonly answering: Views;
   readonly subqueries: Subquery[] = [];
   /** Those of the analysis, and of nodes made here. */
   readonly types: Map<Expression, SqlType>;
@@ -72,9 +109,16 @@ export class Planner {
   private readonly commonOperators = new Map<CommonTable, Operator>();
   private readonly commonUses = new Map<CommonTable, number>();
 
-  constructor(analysis: QueryAnalysis, tables: Snapshot['tables']) {
+  constructor(
+    analysis: QueryAnalysis,
+    tables: Snapshot['tables'],
+    views: Views = noViews,
+    answering: Views = noViews,
+  ) {
     this.analysis = analysis;
     this.tables = tables;
+    this.views = views;
+    this.answering = answering;
     this.types = new Map(analysis.types);
     this.references = new Map(analysis.references);
     for (const definition of analysis.commonTables.values())
@@ -132,6 +176,26 @@ export class Planner {
       }
       return true;
     });
+  }
+
+  /** What groups a SELECT over one table, before anything is read; null: it is not over the rows of one table. */
+  groupedParts(select: Select): GroupedParts | null {
+    const analysis = this.analysis.selects.get(select)!;
+    if (analysis.grouping !== 'groups' || select.from?.kind !== 'table') return null;
+    const outputs = analysis.items.map((item) => item.expression);
+    const where = conjuncts(select.where);
+    const expressions = [...outputs, ...analysis.groupKeys, ...where];
+    const time = this.eventTime(analysis, expressions);
+    if (time !== null) expressions.push(time);
+    const calls = this.aggregatesIn(outputs);
+    const from = planFrom(this, select.from, [], { expressions, windowCalls: [] });
+    if (from.scan === undefined) return null;
+    return {
+      ...{ scan: from.scan, keys: analysis.groupKeys, calls, time, where },
+      rows: this.sourceBinding(from, analysis.items),
+      groups: this.groupBinding(analysis, calls, null),
+      columns: this.projected(outputs),
+    };
   }
 
   private body(body: QueryBody): Operator {
@@ -216,7 +280,9 @@ export class Planner {
     let binding = base;
     if (analysis.grouping === 'groups') {
       const spec = { keys: analysis.groupKeys, calls, time, bindings: [] };
-      plan = this.grouped(plan, spec, base, select.latestOn === null ? from.scan : undefined);
+      plan =
+        answerFromView(this, select, analysis.groupKeys, calls) ??
+        this.grouped(plan, spec, base, select.latestOn === null ? from.scan : undefined);
       binding = this.groupBinding(analysis, calls, null);
       if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
     } else if (analysis.grouping === 'samples') {
@@ -424,8 +490,16 @@ export class Planner {
     return isKernel ? latestOfSymbol(scan, input) : latestOn(input, column, partitionBy, binding);
   }
 
+  /** Index of the column of `table` that an expression is; null: it is something else. */
+  sourceColumn(e: Expression, table: TableReference): number | null {
+    const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+    if (reference?.kind !== 'source') return null;
+    const place = reference.column.places[0]!;
+    return place.source === table ? place.index : null;
+  }
+
   /** Index of the column that an expression is, in its source. */
-  private tableColumn(e: Expression): number | null {
+  tableColumn(e: Expression): number | null {
     const reference = e.kind === 'column' ? this.references.get(e) : undefined;
     return reference?.kind === 'source' ? reference.column.places[0]!.index : null;
   }

@@ -9,6 +9,7 @@ import type { PartCache } from './part-cache.ts';
 import type { QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';
 import { Texts } from './texts.ts';
+import type { Views } from './view/view.ts';
 
 /** Bytes that hash tables, sorts, kept rows and texts of a query hold. */
 export class Budget {
@@ -59,6 +60,9 @@ export interface ExecuteOptions {
   readonly analytic?: AnalyticEngine | null;
   /** What is known of parts from earlier queries of this thread. */
   readonly cache?: PartCache;
+  readonly views?: Views;
+  /** Whether a view may answer a query that names its table. Default: yes. */
+  readonly isViewRewriteOn?: boolean;
   readonly version?: string;
 }
 

@@ -128,6 +128,43 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
   }
 }
 
+/** Rows of single parts, from wherever they were left off: for what keeps something of each part. */
+export class PartReader {
+  private readonly spec: TableScanSpec;
+  private readonly needed: readonly number[];
+  private readonly block: ScanBlock;
+
+  /** Conditions of the scan are not asked. */
+  constructor(spec: TableScanSpec) {
+    const { schema, columns } = spec;
+    const stored = storedColumns(schema);
+    this.spec = spec;
+    this.needed = columns
+      .filter((column) => column !== schema.symbolColumn)
+      .map((column) => stored.indexOf(schema.columns[column]!));
+    this.block = new ScanBlock(spec, this.needed);
+  }
+
+  /** Rows of the part from row `first` on. One at a time. `run`: for what is read from files. */
+  *read(part: AnyPart, first: number, run: Run): Flow {
+    this.block.setPart(part);
+    let before = 0;
+    for (const piece of piecesOf(part, this.spec.schema, this.needed, run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        // Others may have read with this block meanwhile.
+        this.block.setPart(part);
+        continue;
+      }
+      for (let from = Math.max(0, first - before); from < piece.rows; from += BLOCK_ROWS) {
+        this.block.setRows(piece, from, Math.min(BLOCK_ROWS, piece.rows - from));
+        yield this.block;
+      }
+      before += piece.rows;
+    }
+  }
+}
+
 /** Finds the rows of a piece that are within the time bounds. */
 class Cutter {
   private readonly time: TimeBounds;

@@ -38,8 +38,10 @@ import {
 export interface Aggregate {
   readonly type: SqlType;
   readonly state: Accumulator;
-  /** Takes the block's rows: row i belongs to group ids[i]. `runs`: stretches of rows of one group, when they are few. */
-  take(block: Block, ids: Int32Array, runs?: Runs): void;
+  /** An empty state of the same kind. */
+  readonly makeState: () => Accumulator;
+  /** `state` takes the block's rows: row i belongs to group ids[i]. `runs`: stretches of rows of one group, when they are few. */
+  take(block: Block, ids: Int32Array, runs?: Runs, state?: Accumulator): void;
 }
 
 /** Run k is rows [starts[k], starts[k + 1]). */
@@ -50,14 +52,16 @@ export interface Runs {
 
 /** `time`: the event time by which first and last go; null: the order of rows. */
 export function makeAggregate(call: Call, scope: Scope, time: Compiled | null): Aggregate {
-  const { args, state } = build(call, scope, time);
+  const { args, make } = build(call, scope, time);
+  const own = make();
   const filter = call.filter === null ? null : condition(compile(call.filter, scope));
   const distinct = call.distinct ? new Distinct(kindOf(args[0]!.type), scope) : null;
   const scratch = new Scratch();
   return {
     type: typeOf(call, scope),
-    state,
-    take(block, ids, runs) {
+    state: own,
+    makeState: make,
+    take(block, ids, runs, state = own) {
       const { rows } = block;
       if (runs !== undefined && filter === null && distinct === null) {
         const vectors = args.map((arg) => arg.evaluate(block));
@@ -79,7 +83,7 @@ export function makeAggregate(call: Call, scope: Scope, time: Compiled | null): 
 
 interface Built {
   readonly args: readonly Compiled[];
-  readonly state: Accumulator;
+  readonly make: () => Accumulator;
 }
 
 function build(call: Call, scope: Scope, time: Compiled | null): Built {
@@ -92,43 +96,44 @@ function build(call: Call, scope: Scope, time: Compiled | null): Built {
   const floats = (): Compiled[] => args.map((arg) => asFloat(arg, call.at));
   const pick = (orders: readonly Compiled[], signs: readonly (1 | -1)[], late: boolean): Built => ({
     args: [first!, ...orders],
-    state: new Pick(
-      kind,
-      orders.map(({ type }) => kindOf(type)),
-      signs,
-      late,
-      texts,
-    ),
+    make: () =>
+      new Pick(
+        kind,
+        orders.map(({ type }) => kindOf(type)),
+        signs,
+        late,
+        texts,
+      ),
   });
   const byTime = time === null ? [] : [time];
   switch (name) {
     case 'count':
-      return { args, state: new Count() };
+      return { args, make: () => new Count() };
     case 'sum':
-      return { args, state: isFloat(first!.type) ? new FloatSum() : new IntegerSum(call.at) };
+      return { args, make: () => (isFloat(first!.type) ? new FloatSum() : new IntegerSum(call.at)) };
     case 'avg':
       return {
         args,
-        state: isFloat(first!.type) ? new FloatMean() : new IntegerMean(call.at, scaleOf(first!.type)),
+        make: () => (isFloat(first!.type) ? new FloatMean() : new IntegerMean(call.at, scaleOf(first!.type))),
       };
     case 'vwap':
       return args.some(({ type }) => isFloat(type))
-        ? { args: floats(), state: new FloatVwap() }
-        : { args, state: new IntegerVwap(scaleOf(first!.type)) };
+        ? { args: floats(), make: () => new FloatVwap() }
+        : { args, make: () => new IntegerVwap(scaleOf(first!.type)) };
     case 'var_pop':
-      return { args: floats(), state: new Variance(false, false) };
+      return { args: floats(), make: () => new Variance(false, false) };
     case 'var_samp':
-      return { args: floats(), state: new Variance(true, false) };
+      return { args: floats(), make: () => new Variance(true, false) };
     case 'stddev_pop':
-      return { args: floats(), state: new Variance(false, true) };
+      return { args: floats(), make: () => new Variance(false, true) };
     case 'stddev_samp':
-      return { args: floats(), state: new Variance(true, true) };
+      return { args: floats(), make: () => new Variance(true, true) };
     case 'min':
     case 'bool_and':
-      return { args, state: new Extreme(kind, -1, texts) };
+      return { args, make: () => new Extreme(kind, -1, texts) };
     case 'max':
     case 'bool_or':
-      return { args, state: new Extreme(kind, 1, texts) };
+      return { args, make: () => new Extreme(kind, 1, texts) };
     case 'first':
       return pick(byTime, [-1], false);
     case 'last':
@@ -140,13 +145,13 @@ function build(call: Call, scope: Scope, time: Compiled | null): Built {
     case 'arg_max':
       return pick([args[1]!, ...byTime], [1, -1], false);
     case 'median':
-      return { args: floats(), state: new Quantile('float', 50, false, budget) };
+      return { args: floats(), make: () => new Quantile('float', 50, false, budget) };
     case 'percentile':
-      return { args: [first!], state: new Quantile(kind, percentOf(args[1]!, call), true, budget) };
+      return { args: [first!], make: () => new Quantile(kind, percentOf(args[1]!, call), true, budget) };
     case 'percentile_cont':
       return {
         args: [asFloat(first!, call.at)],
-        state: new Quantile('float', percentOf(args[1]!, call), false, budget),
+        make: () => new Quantile('float', percentOf(args[1]!, call), false, budget),
       };
     default:
       throw new ZeptoError('INTERNAL', 'stop', `${call.name} has no accumulator`);

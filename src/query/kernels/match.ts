@@ -74,19 +74,27 @@ export function matchKernel(
 
 const isEdge = (call: Call): boolean => ['first', 'last'].includes(functionByName(call.name)!.name);
 
-function keyOf(e: Expression, scan: TableScanSpec, { columnOf }: Matchable): RangeKey | null {
-  if (columnOf(e) === scan.schema.symbolColumn) return { kind: 'symbol' };
+function keyOf(e: Expression, { schema }: TableScanSpec, { columnOf }: Matchable): RangeKey | null {
+  if (columnOf(e) === schema.symbolColumn) return { kind: 'symbol' };
+  const bucket = bucketOf(e, schema, columnOf);
+  return bucket === null || bucket.stepNs < STEP_LEAST_NS ? null : { kind: 'bucket', ...bucket };
+}
+
+/** The event time rounded down: floor((t − origin) / step) × step + origin; null: the expression is something else. */
+export function bucketOf(
+  e: Expression,
+  { timestampColumn }: TableScanSpec['schema'],
+  columnOf: Matchable['columnOf'],
+): { readonly stepNs: bigint; readonly originNs: bigint } | null {
   if (e.kind !== 'call') return null;
   const isTime = (arg: Expression | undefined): boolean =>
-    arg !== undefined && columnOf(arg) === scan.schema.timestampColumn;
-  const bucket = (step: Expression): RangeKey | null => {
+    arg !== undefined && columnOf(arg) === timestampColumn;
+  const bucket = (step: Expression): { stepNs: bigint; originNs: bigint } | null => {
     const stepNs = constantOf(step);
-    return typeof stepNs === 'bigint' && stepNs >= STEP_LEAST_NS
-      ? { kind: 'bucket', stepNs, originNs: 0n }
-      : null;
+    return typeof stepNs === 'bigint' && stepNs > 0n ? { stepNs, originNs: 0n } : null;
   };
   const [first, second] = e.args;
-  switch (functionByName(e.name)!.name) {
+  switch (functionByName(e.name)?.name) {
     case 'xbar':
       return isTime(first) ? bucket(second!) : null;
     case 'time_bucket':
@@ -94,9 +102,9 @@ function keyOf(e: Expression, scan: TableScanSpec, { columnOf }: Matchable): Ran
     case 'date_trunc': {
       const unit = truncUnits[String(constantOf(first!)).toLowerCase()]!;
       if (!isTime(second)) return null;
-      if (unit === 'week') return { kind: 'bucket', stepNs: 7n * DAY_NS, originNs: MONDAY_NS };
+      if (unit === 'week') return { stepNs: 7n * DAY_NS, originNs: MONDAY_NS };
       const stepNs = unitsNs[unit];
-      return stepNs === undefined ? null : { kind: 'bucket', stepNs, originNs: 0n };
+      return stepNs === undefined ? null : { stepNs, originNs: 0n };
     }
     default:
       return null;

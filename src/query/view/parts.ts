@@ -1,0 +1,228 @@
+// What: what a view keeps of each part of its table: the groups that its rows fall in, and a state of each aggregate for each.
+// Why: rows below a published count never change, so a part costs its new rows only, and a sealed one nothing.
+// Invariant: states of a part are exactly those of its first `rows` rows; a group has one number in the whole view.
+
+import type { SqlType } from '../../sql/types.ts';
+import type { Accumulator } from '../aggregate/accumulator.ts';
+import { type Aggregate, makeAggregate } from '../aggregate/make.ts';
+import type { Block } from '../block.ts';
+import { compile, condition } from '../expression/compile.ts';
+import { type Compiled, coerced } from '../expression/compiled.ts';
+import { storable } from '../hash-aggregate.ts';
+import { decodeTuples, encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import type { GroupedParts } from '../plan.ts';
+import { scopeOf, Test } from '../rows.ts';
+import { Budget, type Run } from '../run.ts';
+import { Scratch } from '../scratch.ts';
+import type { AnyPart } from '../snapshot.ts';
+import { PartReader } from '../table-scan.ts';
+import { kindOf, type Vector } from '../vector.ts';
+
+/** Of one part. Group k of the part is group numbers[k] of the view. */
+export interface PartGroups {
+  readonly numbers: readonly number[];
+  readonly states: readonly Accumulator[];
+  /** Rows taken in. */
+  readonly rows: number;
+}
+
+interface KeptGroups extends PartGroups {
+  readonly numbers: number[];
+  readonly places: Map<number, number>;
+  rows: number;
+  /** When a read last wanted it. */
+  usedAt: number;
+}
+
+/** Of a state per group and aggregate, and of a part's own tables, roughly. */
+const STATE_BYTES = 48;
+const PART_BYTES = 400;
+
+export class ViewParts {
+  readonly keyTypes: readonly SqlType[];
+  readonly grouped: GroupedParts;
+  /** Long-lived: what is compiled for a view is compiled once. */
+  private readonly run: Run;
+  private readonly bytesMax: number;
+  private readonly reader: PartReader;
+  private readonly tests: readonly Test[];
+  private readonly keys: readonly Compiled[];
+  private readonly aggregates: readonly Aggregate[];
+  private readonly table: KeyTable;
+  private readonly kept = new Map<string, KeptGroups>();
+  private readonly words = new Scratch();
+  private readonly ids = new Scratch();
+  private readonly places = new Scratch();
+  private readonly starts = new Scratch();
+  private reads = 0;
+  private keyVectors: { readonly groups: number; readonly vectors: readonly Vector[] } = {
+    groups: 0,
+    vectors: [],
+  };
+  /** Rows taken in since it was made. */
+  rowsTaken = 0;
+
+  constructor(grouped: GroupedParts, run: Run, bytesMax: number) {
+    const scope = scopeOf(run, grouped.rows);
+    const { types } = grouped.rows;
+    this.grouped = grouped;
+    this.run = run;
+    this.bytesMax = bytesMax;
+    this.reader = new PartReader(grouped.scan);
+    this.tests = grouped.where.map((e) => new Test(condition(compile(e, scope))));
+    this.keyTypes = grouped.keys.map((key) => storable(types.get(key)!));
+    this.keys = grouped.keys.map((key, i) => coerced(compile(key, scope), this.keyTypes[i]!, key.at));
+    const time = grouped.time === null ? null : compile(grouped.time, scope);
+    this.aggregates = grouped.calls.map((call) => makeAggregate(call, scope, time));
+    this.table = new KeyTable(tupleWords(this.keyTypes.map(kindOf)), new Budget(Number.POSITIVE_INFINITY));
+  }
+
+  /** Groups of the whole view so far; some may have no row any more. */
+  get groups(): number {
+    return this.keyTypes.length === 0 ? 1 : this.table.count;
+  }
+
+  get partsKept(): number {
+    return this.kept.size;
+  }
+
+  get bytes(): number {
+    let states = 0;
+    for (const { numbers } of this.kept.values()) states += numbers.length;
+    return this.kept.size * PART_BYTES + states * this.aggregates.length * STATE_BYTES;
+  }
+
+  /** An empty state of an aggregate. */
+  stateOf(call: number): Accumulator {
+    return this.aggregates[call]!.makeState();
+  }
+
+  /** Values of the keys of all groups, by group number. */
+  keysOf(): readonly Vector[] {
+    const { count, words, width } = this.table;
+    if (this.keyVectors.groups !== count || this.keyVectors.vectors.length === 0) {
+      let at = 0;
+      const vectors = this.keyTypes.map((type) => {
+        const kind = kindOf(type);
+        const vector = decodeTuples(words, count, at, width, kind);
+        at += tupleWords([kind]);
+        return vector;
+      });
+      this.keyVectors = { groups: count, vectors };
+    }
+    return this.keyVectors.vectors;
+  }
+
+  /** What is kept of the part when all its rows are in it; else null. */
+  known(part: AnyPart): PartGroups | null {
+    const kept = this.kept.get(part.id);
+    if (kept?.rows !== part.rows) return null;
+    kept.usedAt = this.reads;
+    return kept;
+  }
+
+  /** Brings what is kept of a part up to its rows and hands it to `found`. Yields only promises. `check`: may stop it. */
+  *take(part: AnyPart, check: () => void, found: (groups: PartGroups) => void): Generator<Promise<unknown>> {
+    let kept = this.kept.get(part.id);
+    // An older snapshot than the one that was taken in last; or a file, which others may be reading just now.
+    const isOwn = part.tier === 'hot' && (kept === undefined || kept.rows <= part.rows);
+    if (!isOwn || kept === undefined) kept = this.empty();
+    for (const item of this.reader.read(part, kept.rows, this.run)) {
+      if (item instanceof Promise) yield item;
+      else {
+        check();
+        this.add(kept, item);
+      }
+    }
+    this.rowsTaken += part.rows - kept.rows;
+    kept.rows = part.rows;
+    kept.usedAt = this.reads;
+    if (isOwn || part.tier !== 'hot') this.kept.set(part.id, kept);
+    found(kept);
+  }
+
+  /** The rows of one part now stand in another one, and only they. */
+  moved(from: string, to: string, rows: number): void {
+    const kept = this.kept.get(from);
+    this.kept.delete(from);
+    if (kept?.rows === rows) this.kept.set(to, kept);
+  }
+
+  /** After a read of all that is wanted: parts that are no more, and beyond the bound those unused for longest, are forgotten. */
+  forget(isPart: (id: string) => boolean): void {
+    for (const id of this.kept.keys()) if (!isPart(id)) this.kept.delete(id);
+    this.reads++;
+    if (this.bytes <= this.bytesMax) return;
+    for (const [id] of [...this.kept].sort(([, a], [, b]) => a.usedAt - b.usedAt)) {
+      if (this.bytes <= this.bytesMax) return;
+      this.kept.delete(id);
+    }
+  }
+
+  private empty(): KeptGroups {
+    return {
+      ...{ numbers: [], places: new Map(), rows: 0, usedAt: this.reads },
+      states: this.aggregates.map(({ makeState }) => makeState()),
+    };
+  }
+
+  private add(kept: KeptGroups, block: Block): void {
+    let rest: Block | null = block;
+    for (const test of this.tests) rest = rest && test.passed(rest);
+    if (rest === null) return;
+    const { rows } = rest;
+    const places = this.placesOf(kept, rest);
+    for (const state of kept.states) state.grow(kept.numbers.length);
+    const runs = this.runsOf(places, rows);
+    this.aggregates.forEach((aggregate, i) => {
+      aggregate.take(rest, places, runs, kept.states[i]!);
+    });
+  }
+
+  /** The place of each row's group in what is kept. */
+  private placesOf(kept: KeptGroups, block: Block): Int32Array {
+    const { rows } = block;
+    const { width } = this.table;
+    const vectors = this.keys.map((key) => key.evaluate(block));
+    const words = this.words.integers(rows * width);
+    encodeTuples(vectors, rows, words);
+    const ids = this.ids.integers(rows);
+    if (width === 0) ids.fill(0, 0, rows);
+    else this.table.numbersOf(words, rows, ids);
+    const places = this.places.integers(rows);
+    let last = -1;
+    let place = -1;
+    for (let row = 0; row < rows; row++) {
+      const id = ids[row]!;
+      if (id !== last) {
+        last = id;
+        place = this.placeOf(kept, id);
+      }
+      places[row] = place;
+    }
+    return places;
+  }
+
+  private placeOf(kept: KeptGroups, id: number): number {
+    const known = kept.places.get(id);
+    if (known !== undefined) return known;
+    const place = kept.numbers.length;
+    kept.numbers.push(id);
+    kept.places.set(id, place);
+    return place;
+  }
+
+  private runsOf(places: Int32Array, rows: number): { count: number; starts: Int32Array } | undefined {
+    const starts = this.starts.integers(rows + 1);
+    const most = rows / 8;
+    let count = 1;
+    starts[0] = 0;
+    for (let i = 1; i < rows; i++) {
+      if (places[i] === places[i - 1]) continue;
+      if (count > most) return undefined;
+      starts[count++] = i;
+    }
+    starts[count] = rows;
+    return { count, starts };
+  }
+}

@@ -1,0 +1,226 @@
+// What: random materialized views over random tables: their rows, and queries that they answer in place of their table.
+// Why: a view that is wrong for one combination of keys, aggregates and tiers is wrong without anybody noticing.
+// Invariant: a view holds what DuckDB computes from the rows, at every step; a query has the same answer with views and without.
+
+import type { DuckDBConnection } from '@duckdb/node-api';
+import { describe, expect, it } from 'vitest';
+import { catalogOf } from '../../src/query/catalog.ts';
+import { emptyStats } from '../../src/query/result.ts';
+import { Run } from '../../src/query/run.ts';
+import { openView, type View, type ViewDeclaration } from '../../src/query/view/view.ts';
+import { analyzeQuery } from '../../src/sql/analyze.ts';
+import { parseQuery } from '../../src/sql/parser.ts';
+import { seededRandom, tablesOf } from '../support/query-data.ts';
+import { toDuckdb } from '../support/query-duckdb.ts';
+import { ask, askDuckdb, comparableRows, difference, optionsFor } from '../support/query-oracle.ts';
+import { duckdbOf, type Placement, type World, worldOf } from '../support/query-tables.ts';
+
+const placements: readonly Placement[] = ['hot', 'warm', 'cold', 'mixed'];
+const MINUTE = 60_000_000_000;
+
+const keys = [
+  'symbol',
+  `xbar(timestamp, ${MINUTE})`,
+  `xbar(timestamp, ${5 * MINUTE})`,
+  `xbar(timestamp, ${90 * MINUTE})`,
+  "date_trunc('hour', timestamp)",
+  'venue',
+  'flags',
+  'side',
+  'flags % 3',
+];
+const aggregates = [
+  'count(*)',
+  'count(price)',
+  'sum(volume)',
+  'sum(price)',
+  'sum(ratio)',
+  'avg(price)',
+  'avg(ratio)',
+  'min(price)',
+  'max(ratio)',
+  'min(venue)',
+  'first(price)',
+  'last(price)',
+  'first(venue)',
+  'last(ratio)',
+  'vwap(price, volume)',
+  'stddev(ratio)',
+  'sum(price * volume)',
+  'max(volume + 1)',
+  'sum(volume) FILTER (WHERE side)',
+];
+const conditions = [
+  'price > 150',
+  "symbol <> 'MSFT'",
+  "timestamp >= '2024-03-21 07:00'",
+  'flags IS NOT NULL',
+];
+
+function randomView(seed: number): string {
+  const random = seededRandom(seed * 7919 + 1);
+  const some = <T>(list: readonly T[], count: number): T[] =>
+    [...list]
+      .map((value) => ({ value, at: random() }))
+      .sort((a, b) => a.at - b.at)
+      .slice(0, count)
+      .map(({ value }) => value);
+  const by = some(keys, Math.floor(random() * 4));
+  const calls = some(aggregates, 1 + Math.floor(random() * 5));
+  const where = some(conditions, random() < 0.4 ? 1 : 0);
+  const items = [...by.map((key, i) => `${key} AS k${i}`), ...calls.map((call, i) => `${call} AS a${i}`)];
+  return `SELECT ${items.join(', ')} FROM ticks${where.length > 0 ? ` WHERE ${where[0]}` : ''}${by.length > 0 ? ` GROUP BY ${by.join(', ')}` : ''}`;
+}
+
+function viewIn(world: World, sql: string, name = 'v', views: ReadonlyMap<string, View> = new Map()): View {
+  const declaration: ViewDeclaration = { name, source: /FROM (\w+)/.exec(sql)![1]!, sql };
+  const run = new Run({ ...world.snapshot, tables: new Map() }, optionsFor(world), emptyStats());
+  return openView(declaration, world.snapshot.tables, views, run, 2 ** 30);
+}
+
+async function expectSame(
+  sql: string,
+  reference: string,
+  world: World,
+  oracle: DuckDBConnection,
+  views: ReadonlyMap<string, View>,
+): Promise<void> {
+  const query = parseQuery(reference);
+  const translated = toDuckdb(query, analyzeQuery(query, catalogOf(world.snapshot.tables, new Map())));
+  const ours = await ask(sql, world, { views });
+  const found = difference(comparableRows(ours), await askDuckdb(translated, oracle), false);
+  expect(found, `${sql}\n${reference}\n${translated}`).toBeNull();
+}
+
+const worldAt = (
+  n: number,
+  rows: readonly number[] = [1],
+): Promise<{ world: World; oracle: DuckDBConnection }> =>
+  (async () => {
+    const tables = tablesOf(n * 31 + 5, rows[n % rows.length]!);
+    const placement = placements[n % placements.length]!;
+    const world = await worldOf(tables, {
+      placement: n % 5 === 4 ? (symbol, hour) => placements[(symbol + hour) % placements.length]! : placement,
+      chunkRows: [7, 64, 1, 1000][n % 4]!,
+    });
+    return { world, oracle: await duckdbOf(tables, world.scanned) };
+  })();
+
+describe('a materialized view', () => {
+  it('holds what DuckDB computes from the rows, for 200 random views over rows in all tiers', async () => {
+    for (let n = 0; n < 10; n++) {
+      const { world, oracle } = await worldAt(n, [1, 0.2, 3]);
+      for (let i = 0; i < 20; i++) {
+        const sql = randomView(n * 100 + i);
+        const views = new Map([['v', viewIn(world, sql)]]);
+        await expectSame('SELECT * FROM v', sql, world, oracle, views);
+        // And once more, from what is kept.
+        await expectSame('SELECT * FROM v', sql, world, oracle, views);
+      }
+      oracle.closeSync();
+    }
+  }, 120_000);
+});
+
+const bars = `SELECT symbol, xbar(timestamp, ${5 * MINUTE}) AS bar, first(price) AS open, max(price) AS high, min(price) AS low, last(price) AS close, sum(volume) AS volume, count(*) AS ticks, vwap(price, volume) AS vwap, avg(ratio) AS ratio FROM ticks GROUP BY symbol, xbar(timestamp, ${5 * MINUTE})`;
+
+describe('a view of bars', () => {
+  const byName: readonly (readonly [string, string])[] = [
+    ["SELECT * FROM bars WHERE symbol = 'AAPL'", `${bars.replace(' GROUP', " WHERE symbol = 'AAPL' GROUP")}`],
+    [
+      "SELECT * FROM bars WHERE bar >= '2024-03-21 08:00' AND symbol IN ('AAPL', 'TSLA')",
+      bars.replace(' GROUP', " WHERE timestamp >= '2024-03-21 08:00' AND symbol IN ('AAPL', 'TSLA') GROUP"),
+    ],
+    [
+      'SELECT symbol, max(high), sum(volume) FROM bars GROUP BY symbol',
+      'SELECT symbol, max(price), sum(volume) FROM ticks GROUP BY symbol',
+    ],
+    ['SELECT count(*) FROM bars WHERE ticks > 1', `SELECT count(*) FROM (${bars}) WHERE ticks > 1`],
+  ];
+  it.each(byName)('answers %s', async (sql, reference) => {
+    for (let n = 0; n < 5; n++) {
+      const { world, oracle } = await worldAt(n);
+      await expectSame(sql, reference, world, oracle, new Map([['bars', viewIn(world, bars, 'bars')]]));
+      oracle.closeSync();
+    }
+  });
+
+  const answered = [
+    bars,
+    'SELECT symbol, count(*) FROM ticks GROUP BY symbol',
+    'SELECT count(*), sum(volume), vwap(price, volume) FROM ticks',
+    `SELECT xbar(timestamp, ${15 * MINUTE}) AS b, max(price), last(price), first(price) FROM ticks GROUP BY b`,
+    "SELECT date_trunc('hour', timestamp) AS h, symbol, sum(volume) FROM ticks WHERE symbol <> 'ZZ' GROUP BY h, symbol",
+    'SELECT symbol, sum(ratio), count(ratio), avg(volume) FROM ticks WHERE timestamp >= 1711008000000000000 AND timestamp < 1711011600000000000 GROUP BY symbol',
+    "SELECT symbol, sum(volume) AS total FROM ticks WHERE symbol IN ('AAPL', 'MSFT') GROUP BY symbol HAVING total > 10",
+    'SELECT lower(symbol) AS s, min(price) FROM ticks GROUP BY s',
+  ];
+  it.each(answered)('answers in its place: %s', async (sql) => {
+    for (let n = 0; n < 5; n++) {
+      const { world, oracle } = await worldAt(n);
+      const views = new Map([['bars', viewIn(world, bars, 'bars')]]);
+      expect((await ask(`EXPLAIN ${sql}`, world, { views })).rows.flat().join('\n')).toMatch(
+        /View bars: instead of ticks/,
+      );
+      expect(
+        (await ask(`EXPLAIN ${sql}`, world, { views, isViewRewriteOn: false })).rows.flat().join('\n'),
+      ).not.toMatch(/View bars/);
+      await expectSame(sql, sql, world, oracle, views);
+      oracle.closeSync();
+    }
+  });
+
+  const notAnswered = [
+    'SELECT symbol, max(volume) FROM ticks GROUP BY symbol',
+    `SELECT xbar(timestamp, ${MINUTE}) AS b, count(*) FROM ticks GROUP BY b`,
+    "SELECT count(*) FROM ticks WHERE timestamp >= '2024-03-21 07:02'",
+    'SELECT count(*) FROM ticks WHERE price > 150',
+    'SELECT venue, count(*) FROM ticks GROUP BY venue',
+    'SELECT count(DISTINCT price) FROM ticks',
+    'SELECT median(price) FROM ticks',
+  ];
+  it.each(notAnswered)('leaves to the table: %s', async (sql) => {
+    const { world, oracle } = await worldAt(3);
+    const views = new Map([['bars', viewIn(world, bars, 'bars')]]);
+    expect((await ask(`EXPLAIN ${sql}`, world, { views })).rows.flat().join('\n')).not.toMatch(/View/);
+    await expectSame(sql, sql, world, oracle, views);
+    oracle.closeSync();
+  });
+
+  it('feeds a view over it', async () => {
+    const { world, oracle } = await worldAt(4);
+    const five = viewIn(world, bars, 'bars');
+    const hours =
+      "SELECT symbol, date_trunc('hour', bar) AS hour, first(open) AS open, max(high) AS high, last(close) AS close, sum(volume) AS volume FROM bars GROUP BY symbol, date_trunc('hour', bar)";
+    const views = new Map([['bars', five]]);
+    views.set('hours', viewIn(world, hours, 'hours', views));
+    await expectSame(
+      'SELECT symbol, hour, high, volume FROM hours',
+      "SELECT symbol, date_trunc('hour', timestamp), max(price), sum(volume) FROM ticks GROUP BY symbol, date_trunc('hour', timestamp)",
+      world,
+      oracle,
+      views,
+    );
+    oracle.closeSync();
+  });
+});
+
+describe('what a view cannot hold', () => {
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['SELECT symbol, median(price) FROM ticks GROUP BY symbol', /median cannot be updated row by row/],
+    ['SELECT count(DISTINCT venue) FROM ticks', /DISTINCT/],
+    ['SELECT symbol, price FROM ticks', /needs an aggregate/],
+    ['SELECT nope, count(*) FROM ticks GROUP BY nope', /nope/],
+    ['SELECT symbol, count(*) FROM ticks GROUP BY symbol HAVING count(*) > 1', /HAVING/],
+    ['SELECT symbol, count(*) FROM ticks GROUP BY symbol ORDER BY 1', /no order/],
+    ['SELECT count(*) FROM ticks t JOIN fills f ON t.symbol = f.symbol', /no join/],
+    ['SELECT count(*) FROM ticks WHERE timestamp > now() - 1h', /changes with time/],
+    ['SELECT count(*) FROM ticks WHERE price > (SELECT 1)', /subquery/],
+    ['SELECT symbol, sum(volume) AS x, sum(price) AS x FROM ticks GROUP BY symbol', /called x/],
+  ];
+  it.each(refused)('%s', async (sql, reason) => {
+    const { world, oracle } = await worldAt(0);
+    expect(() => viewIn(world, sql)).toThrow(reason);
+    oracle.closeSync();
+  });
+});
