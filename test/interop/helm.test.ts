@@ -50,13 +50,18 @@ interface Pod {
   readonly volumes: readonly Volume[];
   readonly terminationGracePeriodSeconds: number;
 }
+interface Labelled {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
 interface KubernetesObject {
   readonly kind: string;
-  readonly metadata: { readonly name: string };
+  readonly metadata: Labelled;
   readonly data?: Readonly<Record<string, string>>;
   readonly spec: {
     readonly replicas?: number;
-    readonly template?: { readonly spec: Pod };
+    readonly selector?: Readonly<Record<string, string>>;
+    readonly template?: { readonly metadata: Labelled; readonly spec: Pod };
     readonly volumeClaimTemplates?: readonly { readonly metadata: { readonly name: string } }[];
   };
 }
@@ -163,7 +168,7 @@ for version in sys.argv[2:]:
   test('gives the program a configuration that it accepts, with every file mounted', async () => {
     const objects = await rendered(name);
     const { config, files } = configOf(objects);
-    expect(config.http.port).toBe(8123);
+    expect(config.http).toMatchObject({ port: 8123, bind: '0.0.0.0' });
     const mounted = secretFiles(podOf(objects));
     expect(files.filter((path) => !mounted.includes(path))).toEqual([]);
   });
@@ -215,6 +220,26 @@ describe('what the values decide', () => {
     expect(podOf(objects).containers[0].readinessProbe.httpGet.scheme).toBe('HTTPS');
     const monitor = one(objects, /^ServiceMonitor$/).spec as { endpoints?: readonly { scheme: string }[] };
     expect(monitor.endpoints?.[0]?.scheme).toBe('https');
+  });
+
+  test('Services find the members, not the test, and one of the two is scraped', async () => {
+    const objects = await rendered('everything-values.yaml');
+    const services = objects.filter(({ kind }) => kind === 'Service');
+    expect(services.map(({ metadata }) => metadata.name)).toEqual(['zepto', 'zepto-members']);
+    const member = workload(objects).spec.template!.metadata.labels;
+    for (const { spec } of services) {
+      expect(member).toMatchObject(spec.selector!);
+      expect(one(objects, /^Pod$/).metadata.labels).not.toMatchObject(spec.selector!);
+    }
+    const monitor = one(objects, /^ServiceMonitor$/).spec as unknown as {
+      readonly selector: { readonly matchLabels: Readonly<Record<string, string>> };
+    };
+    const scraped = services.filter(({ metadata }) =>
+      Object.entries(monitor.selector.matchLabels).every(
+        ([label, value]) => metadata.labels[label] === value,
+      ),
+    );
+    expect(scraped.map(({ metadata }) => metadata.name)).toEqual(['zepto']);
   });
 
   test('while the number of members is scaled, no template says it', async () => {

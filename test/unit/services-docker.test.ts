@@ -1,8 +1,12 @@
 // What: docker/ and services/ start the same things.
 // Why: no Docker engine runs in the tests, so what can be checked without one is.
-// Invariant: reads files only.
+// Invariant: reads files, and runs the health check against servers of its own.
 
+import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer, type RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { APICURIO_VERSION, KAFKA_VERSION, VERSITYGW_VERSION } from '../../services/versions.ts';
@@ -120,5 +124,40 @@ describe('the Dockerfile', () => {
     const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { bin: { zepto: string } };
     expect(dockerfile).toContain(`ENTRYPOINT ["node", "${manifest.bin.zepto}", "serve"]`);
     expect(dockerfile).toMatch(/^USER 1000:1000$/m);
+  });
+});
+
+describe('the health check of the image', () => {
+  const pair = {
+    cert: readFileSync('test/fixtures/tls/first-cert.pem'),
+    key: readFileSync('test/fixtures/tls/first-key.pem'),
+  };
+
+  /** The check's exit code while `/health` answers `status`. */
+  async function check(status: number, tls: boolean, env: Readonly<Record<string, string>> = {}) {
+    const answer: RequestListener = ({ url }, response) => {
+      response.writeHead(url === '/health' ? status : 404).end();
+    };
+    const server = tls ? createTlsServer(pair, answer) : createServer(answer);
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const code = await new Promise<number>((resolve) => {
+      const all = { PATH: process.env.PATH, ZEPTO_PORT: String(port), ...env };
+      execFile(process.execPath, ['docker/health.js'], { env: all }, (error) =>
+        resolve(error === null ? 0 : Number(error.code)),
+      );
+    });
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    return code;
+  }
+
+  test.each([
+    ['over HTTP', false, {}],
+    ['over TLS that the environment names', true, { ZEPTO_TLS_CERT: '/tls.crt' }],
+    ['over TLS that only the config file names', true, {}],
+  ])('passes while the member is well, and fails while it is not: %s', async (_, tls, env) => {
+    expect(await check(200, tls, env)).toBe(0);
+    expect(await check(503, tls, env)).toBe(1);
   });
 });
