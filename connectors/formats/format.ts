@@ -4,9 +4,11 @@
 
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { suggestion } from '../../src/kernel/nearest.ts';
+import { arrowFileFormat } from './arrow-file.ts';
 import { arrowStreamFormat } from './arrow-stream.ts';
 import { jsonCompactFormat, jsonFormat, ownJsonFormat } from './json.ts';
 import { lineFormats } from './lines.ts';
+import { nativeFormat } from './native.ts';
 import { nullFormat } from './null.ts';
 import { parquetFormat } from './parquet.ts';
 import type { ResultFormat } from './result-format.ts';
@@ -16,12 +18,13 @@ const formats: readonly ResultFormat[] = [
   jsonCompactFormat,
   ...lineFormats,
   arrowStreamFormat,
+  arrowFileFormat,
   parquetFormat,
+  nativeFormat,
   nullFormat,
 ];
 
 const aliases: Readonly<Record<string, string>> = {
-  arrow: 'arrowstream',
   ndjson: 'jsoneachrow',
   jsonlines: 'jsoneachrow',
   tsv: 'tabseparated',
@@ -42,5 +45,6 @@ export function resultFormat(name: string | null): ResultFormat {
     'SQL_UNSUPPORTED',
     'stop',
     `there is no format ${name}${suggestion(name, names)} Formats: ${names.join(', ')}`,
+    { context: { unknown: 'format' } },
   );
 }

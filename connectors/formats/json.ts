@@ -3,9 +3,9 @@
 // Invariant: the document is valid when it ends well; one that broke off ends with an `exception` member, which is valid too.
 
 import type { OutputColumn, ResultSet } from '../../src/http-port.ts';
-import { asZeptoError } from '../../src/kernel/errors.ts';
 import type { Printer, Style } from './cells.ts';
 import { clickhouseType } from './clickhouse-types.ts';
+import { exceptionText } from './exception-mark.ts';
 import { arrayText, clickhouseJson, keysOf, objectText, ownJson, printersOf } from './json-text.ts';
 import type { AboutResult, ResultFormat } from './result-format.ts';
 import { TextPieces } from './text-pieces.ts';
@@ -66,8 +66,7 @@ function documentFormat(name: string, shape: Shape): ResultFormat {
         }
       } catch (error) {
         if (hasGivenPiece) {
-          const { code, message } = asZeptoError(error);
-          pieces.add(`],"rows":${rows},"exception":${JSON.stringify(`${code}: ${message}`)}}\n`);
+          pieces.add(`],"rows":${rows},"exception":${JSON.stringify(exceptionText(error))}}\n`);
           yield pieces.rest();
         }
         throw error;

@@ -1,13 +1,13 @@
 // What: results as lines: JSONEachRow, JSONCompactEachRow, CSV and TSV, with or without a header.
 // Why: what is read line by line needs no end to be understood, and streams.
-// Invariant: a line is a row; an error after the first piece is a last line that no reader takes for a row.
+// Invariant: a line is a row; an error after the first piece is marked by lines that no reader takes for rows.
 
 import type { OutputColumn } from '../../src/http-port.ts';
-import { asZeptoError } from '../../src/kernel/errors.ts';
 import type { Printer, Style } from './cells.ts';
 import { clickhouseType } from './clickhouse-types.ts';
+import { exceptionMark, exceptionText } from './exception-mark.ts';
 import { arrayText, clickhouseJson, keysOf, objectText, printersOf } from './json-text.ts';
-import type { AboutResult, ResultFormat } from './result-format.ts';
+import { type AboutResult, isOn, type ResultFormat } from './result-format.ts';
 import { TextPieces } from './text-pieces.ts';
 
 interface Shape {
@@ -15,11 +15,9 @@ interface Shape {
   /** Lines before the rows. */
   head(columns: readonly OutputColumn[]): string;
   line(printers: readonly Printer[], row: number, keys: readonly string[]): string;
-  error(text: string): string;
+  /** A row that says so, for who asks for errors in the format; null: the format has none. */
+  errorRow(error: unknown): string | null;
 }
-
-/** As ClickHouse marks it: its clients look for `Code: … DB::Exception`. */
-const exceptionText = (code: string, message: string): string => `Code: ${code}. DB::Exception: ${message}`;
 
 const notFinite = (value: number): string => (Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf');
 
@@ -61,14 +59,14 @@ const separated = (style: Style, separator: string, headers: 'none' | 'names' | 
     return headers === 'names' ? names : names + line(columns.map(clickhouseType));
   },
   line: (printers, row) => joined(printers, row, separator),
-  error: (text) => text,
+  errorRow: () => null,
 });
 
 const jsonLines = (line: Shape['line']): Shape => ({
   style: clickhouseJson,
   head: () => '',
   line,
-  error: (text) => JSON.stringify({ exception: text }),
+  errorRow: (error) => JSON.stringify({ exception: exceptionText(error) }),
 });
 
 const CSV_TYPE = 'text/csv; charset=utf-8';
@@ -110,9 +108,13 @@ function lineFormat(name: string, contentType: string, shape: Shape): ResultForm
         }
       } catch (error) {
         if (hasGivenPiece) {
-          const { code, message } = asZeptoError(error);
-          pieces.add(`${shape.error(exceptionText(code, message))}\n`);
+          const row = isOn(about.settings.http_write_exception_in_output_format)
+            ? shape.errorRow(error)
+            : null;
+          if (row !== null) pieces.add(`${row}\n`);
           yield pieces.rest();
+          // In one piece, which clients rely on.
+          if (row === null) yield exceptionMark(error, about.exceptionTag);
         }
         throw error;
       }

@@ -9,6 +9,8 @@ export interface AboutResult {
   elapsedUs(): number;
   /** Lower-case ClickHouse setting names. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Told before the first byte: clients find an error in the stream by it. */
+  readonly exceptionTag: string;
 }
 
 export interface ResultFormat {

@@ -1,8 +1,9 @@
-// What: errors as HTTP answers: status and `{error, code, position}`.
-// Why: clients of the original read `error`; programs need the code, editors the position in the SQL text.
+// What: errors as HTTP answers: status and `{error, code, position, exception}`.
+// Why: clients of the original read `error`, ClickHouse's `exception`; programs need the code, editors the position in the SQL text.
 // Invariant: a defect of ours answers 500 with the request's id and nothing of its inside; the log has the rest.
 
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify';
+import { clickhouseError } from '../../src/kernel/clickhouse-error.ts';
 import { type ErrorCode, ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
 
@@ -28,10 +29,10 @@ export function sendError(
   status: number,
   code: string,
   message: string,
-  position?: number,
+  more: { readonly position?: number | undefined; readonly exception?: string } = {},
 ): FastifyReply {
-  const body = position === undefined ? { error: message, code } : { error: message, code, position };
-  return reply.code(status).type('application/json; charset=utf-8').send(JSON.stringify(body));
+  const body = JSON.stringify({ error: message, code, ...more });
+  return reply.code(status).type('application/json; charset=utf-8').send(body);
 }
 
 /** Answers what handlers throw, unknown paths and wrong methods. */
@@ -39,8 +40,11 @@ export function answerErrors(app: FastifyInstance, logger: Logger): void {
   app.setErrorHandler((error: FastifyError | ZeptoError, request, reply) => {
     if (error instanceof ZeptoError) {
       const status = statusByCode[error.code];
+      const { position } = error.context;
+      const { code, text: exception } = clickhouseError(error);
+      reply.header('x-clickhouse-exception-code', code);
       if (status !== undefined)
-        return sendError(reply, status, error.code, error.message, error.context.position);
+        return sendError(reply, status, error.code, error.message, { position, exception });
     } else if (error.statusCode !== undefined && error.statusCode < 500)
       return sendError(reply, error.statusCode, codeOf(error.statusCode), clientMessage(error, app));
     logger.error({ request_id: request.id, error }, 'request failed');

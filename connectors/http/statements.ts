@@ -2,18 +2,16 @@
 // Why: existing clients of either kind work against one port.
 // Invariant: nothing is sent before the first piece of the answer is there, so what fails until then has its own status; a client that hangs up ends its statement.
 
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { promisify } from 'node:util';
-import { createGzip, gunzip } from 'node:zlib';
+import { createGzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { StatementAnswer, StatementRequest, StatementService } from '../../src/http-port.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
-import { may } from './access.ts';
 import { sendError } from './errors.ts';
 import type { HttpPlugin } from './server.ts';
+import { acceptsGzip, bodyOf, formOf, type Query, queryOf, statementOf } from './statement-request.ts';
 
 export interface StatementParts {
   readonly service: StatementService;
@@ -26,26 +24,24 @@ export interface StatementParts {
 
 /** In the log and the list of queries. */
 const TEXT_CHARS_MAX = 2_000;
-/** Of a gzip body, expanded: a bound against bodies that only look small. */
-const EXPANDED_BYTES_MAX = 512 * 2 ** 20;
-
-const expand = promisify(gunzip);
 
 export function statementRoutes(parts: StatementParts): HttpPlugin {
   return (app) => {
     app.get('/', { config: { access: 'read' } }, (request, reply) => {
       const query = queryOf(request);
       if (query.query === undefined) return reply.send({ status: 'ok', engine: 'ZeptoDB' });
-      return answer(parts, request, reply, query.query, null, false);
+      return answer(parts, request, reply, { query, text: query.query, data: null, mayChange: false });
     });
 
     app.post('/', { config: { access: 'read' } }, async (request, reply) => {
-      const { query } = queryOf(request);
       const body = await bodyOf(request);
-      if (query !== undefined)
-        return answer(parts, request, reply, query, body.length > 0 ? body : null, true);
-      if (body.length === 0) return sendError(reply, 400, 'BAD_REQUEST', 'Empty query body');
-      return answer(parts, request, reply, body.toString('utf8'), null, true);
+      const form = await formOf(request, body);
+      const query = { ...queryOf(request), ...form };
+      const rest = form === null && body.length > 0 ? body : null;
+      const text = query.query ?? rest?.toString('utf8');
+      if (text === undefined) return sendError(reply, 400, 'BAD_REQUEST', 'Empty query body');
+      const data = query.query === undefined ? null : rest;
+      return answer(parts, request, reply, { query, text, data, mayChange: true });
     });
 
     app.post('/insert/arrow', { config: { access: 'write' } }, async (request, reply) => {
@@ -53,9 +49,9 @@ export function statementRoutes(parts: StatementParts): HttpPlugin {
       const table = query.table ?? query.table_name;
       if (table === undefined)
         return sendError(reply, 400, 'BAD_REQUEST', 'which table? /insert/arrow?table=…');
-      const body = await bodyOf(request);
+      const data = await bodyOf(request);
       const text = `INSERT INTO ${quoted(table)} FORMAT ArrowStream`;
-      return answer(parts, request, reply, text, body, true);
+      return answer(parts, request, reply, { query, text, data, mayChange: true });
     });
 
     app.get('/admin/queries', { config: { access: 'admin' } }, () =>
@@ -75,23 +71,30 @@ export function statementRoutes(parts: StatementParts): HttpPlugin {
   };
 }
 
+interface Asked {
+  readonly query: Query;
+  readonly text: string;
+  /** Rows of an INSERT. */
+  readonly data: Uint8Array | null;
+  /** Whether the request's method allows more than reading. */
+  readonly mayChange: boolean;
+}
+
 async function answer(
   parts: StatementParts,
   request: FastifyRequest,
   reply: FastifyReply,
-  text: string,
-  data: Uint8Array | null,
-  mayChange: boolean,
+  { query, text, data, mayChange }: Asked,
 ): Promise<FastifyReply | undefined> {
   const { service, clock, logger, metrics, slowMs } = parts;
-  const statement = statementOf(request, text, data, mayChange);
+  const statement = statementOf(request, query, text, data, mayChange);
   const hangUp = new AbortController();
   reply.raw.on('close', () => hangUp.abort());
   const startedMs = clock.monotonicMs();
   let outcome = 'ok';
   try {
     const made = await service.run(statement, hangUp.signal);
-    await send(reply, statement, made, acceptsGzip(request));
+    await send(reply, statement, made, acceptsGzip(request, query));
   } catch (error) {
     outcome = error instanceof ZeptoError ? error.code : 'INTERNAL';
     if (!reply.raw.headersSent) throw error;
@@ -115,60 +118,6 @@ async function answer(
       );
   }
   return undefined;
-}
-
-function statementOf(
-  request: FastifyRequest,
-  text: string,
-  data: Uint8Array | null,
-  mayChange: boolean,
-): StatementRequest {
-  const query = queryOf(request);
-  const parameters: Record<string, string> = {};
-  const settings: Record<string, string> = {};
-  for (const [name, value] of Object.entries(query)) {
-    if (name.startsWith('param_')) parameters[name.slice('param_'.length)] = value;
-    else if (!OWN_PARAMETERS.has(name)) settings[name] = value;
-  }
-  return {
-    id: query.query_id || randomUUID(),
-    text,
-    parameters,
-    format: formatOf(request, query),
-    settings,
-    data,
-    subject: request.identity.subject,
-    mayWrite: mayChange && may(request.identity, 'write'),
-    mayAdminister: mayChange && may(request.identity, 'admin'),
-  };
-}
-
-/** Of the URL, with a meaning of their own here. */
-const OWN_PARAMETERS = new Set([
-  'query',
-  'query_id',
-  'database',
-  'default_format',
-  'format',
-  'table',
-  'table_name',
-  'session_id',
-  'enable_http_compression',
-]);
-
-function formatOf({ headers }: FastifyRequest, query: Record<string, string>): string | null {
-  const named = query.default_format ?? query.format ?? single(headers['x-clickhouse-format']);
-  if (named !== undefined) return named;
-  return headers.accept?.includes('application/vnd.apache.arrow.stream') ? 'ArrowStream' : null;
-}
-
-const single = (value: string | string[] | undefined): string | undefined =>
-  Array.isArray(value) ? value[0] : value;
-
-/** Clients ask for compression by a parameter of ClickHouse's; without it a small answer goes out as it is. */
-function acceptsGzip(request: FastifyRequest): boolean {
-  const asked = queryOf(request).enable_http_compression === '1';
-  return asked && /\bgzip\b/.test(single(request.headers['accept-encoding']) ?? '');
 }
 
 async function send(
@@ -211,24 +160,6 @@ async function send(
 async function write(sink: NodeJS.WritableStream, piece: Uint8Array): Promise<void> {
   if (piece.length === 0 || sink.write(piece)) return;
   await Promise.race([once(sink, 'drain'), once(sink, 'close')]);
-}
-
-const queryOf = (request: FastifyRequest): Record<string, string> => {
-  const query = request.query as Record<string, string | string[]>;
-  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, single(value)!]));
-};
-
-async function bodyOf(request: FastifyRequest): Promise<Buffer> {
-  const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
-  const encoding = single(request.headers['content-encoding']);
-  if (encoding === undefined || encoding === 'identity' || body.length === 0) return body;
-  if (encoding !== 'gzip')
-    throw new ZeptoError('FORMAT_INVALID', 'stop', `Content-Encoding ${encoding} is not known: use gzip`);
-  try {
-    return await expand(body, { maxOutputLength: EXPANDED_BYTES_MAX });
-  } catch (cause) {
-    throw new ZeptoError('FORMAT_INVALID', 'stop', `the body is no gzip: ${String(cause)}`, { cause });
-  }
 }
 
 const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

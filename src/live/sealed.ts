@@ -82,7 +82,7 @@ export function partsOf(
       if (parts.get(key)?.tier !== 'warm') parts.set(key, coldPart(file, topic, partition));
     } else if (baseDirectory !== null) {
       const folder = join(baseDirectory, file.path);
-      parts.set(key, { ...common(file, topic, partition), tier: 'warm', folder });
+      parts.set(key, { ...common(file, topic, partition), tier: 'warm', folder, bytes: file.bytes });
     } else elsewhere++;
   }
   // What is local elsewhere but an object too is read as the object.

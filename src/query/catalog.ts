@@ -6,6 +6,7 @@ import type { TableFunction, TableName } from '../sql/ast.ts';
 import type { Catalog, OutputColumn, SourceTable } from '../sql/scope.ts';
 import { typeOfColumn } from '../sql/types.ts';
 import type { Snapshot } from './snapshot.ts';
+import { noSystemTables, type SystemTables } from './system/system-table.ts';
 import { noViews, type Views, viewAsTable } from './view/view.ts';
 
 /** `files`: columns of each duckdb('path') of the query, by path. */
@@ -13,9 +14,14 @@ export function catalogOf(
   tables: Snapshot['tables'],
   files: ReadonlyMap<string, readonly OutputColumn[]>,
   views: Views = noViews,
+  system: SystemTables = noSystemTables,
 ): Catalog {
   return {
     table({ schema, name }: TableName): SourceTable | undefined {
+      if (schema === 'system') {
+        const columns = system.get(name)?.columns;
+        return columns && { columns, timestamp: null };
+      }
       if (schema !== null && schema !== 'default') return undefined;
       const view = views.get(name);
       if (view !== undefined) return viewAsTable(view);
@@ -31,6 +37,10 @@ export function catalogOf(
       const columns = path?.kind === 'string' ? files.get(path.value) : undefined;
       return columns && { columns, timestamp: null };
     },
-    tableNames: () => [...tables.keys(), ...views.keys()],
+    tableNames: () => [
+      ...tables.keys(),
+      ...views.keys(),
+      ...[...system.keys()].map((name) => `system.${name}`),
+    ],
   };
 }

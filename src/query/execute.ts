@@ -5,7 +5,7 @@
 import { ZeptoError } from '../kernel/errors.ts';
 import { analyzeQuery } from '../sql/analyze.ts';
 import type { Query, Statement } from '../sql/ast.ts';
-import type { OutputColumn } from '../sql/scope.ts';
+import type { Catalog, OutputColumn } from '../sql/scope.ts';
 import { sourcesOf } from '../sql/sources.ts';
 import { type DataType, decimal, STRING, typesByName } from '../sql/types.ts';
 import { Columns, type Flow } from './block.ts';
@@ -17,13 +17,14 @@ import { resultBlock } from './result-block.ts';
 import { type ExecuteOptions, Run } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
 import { runSubqueries } from './subqueries.ts';
+import { describeTable, showQuery } from './system/show.ts';
 import { textVector } from './vector.ts';
 import { noViews } from './view/view.ts';
 
 export type { ExecuteOptions } from './run.ts';
 
 /**
- * Plans the statement and begins to run it. SELECT and EXPLAIN of one; other statements are not queries.
+ * Plans the statement and begins to run it: SELECT, SHOW, DESCRIBE and EXPLAIN; other statements are not queries.
  * @throws ZeptoError SQL_NAME, SQL_TYPE, SQL_UNSUPPORTED before a row is read; the snapshot is released then too.
  */
 export async function execute(
@@ -34,22 +35,32 @@ export async function execute(
   const stats = emptyStats();
   const run = new Run(snapshot, options, stats);
   try {
+    if (statement.kind === 'describe') {
+      const described = describeTable(statement, catalogFor(run), options.clickhouseType ?? null);
+      run.end();
+      return described;
+    }
     const explained = statement.kind === 'explain' ? statement.statement : statement;
-    if (explained.kind !== 'select')
-      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `${explained.kind} is not a query`, {
-        context: { position: explained.at },
-      });
-    const { plan, columns } = await planned(explained.query, snapshot, run);
+    const { plan, columns } = await planned(queryOf(explained, run), snapshot, run);
     if (statement.kind !== 'explain') return resultOf(columns, flowOf(plan, run), run);
-    return resultOf(
-      [{ name: 'plan', type: STRING }],
-      explained.kind === 'select' ? explainFlow(plan, run, statement.analyze) : flowOf(plan, run),
-      run,
-    );
+    return resultOf([{ name: 'plan', type: STRING }], explainFlow(plan, run, statement.analyze), run);
   } catch (error) {
     run.end();
     throw error;
   }
+}
+
+function queryOf(statement: Statement, run: Run): Query {
+  if (statement.kind === 'select') return statement.query;
+  if (statement.kind === 'show') return showQuery(statement, catalogFor(run));
+  throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `${statement.kind} is not a query`, {
+    context: { position: statement.at },
+  });
+}
+
+function catalogFor(run: Run, files: ReadonlyMap<string, readonly OutputColumn[]> = new Map()): Catalog {
+  const { views, system } = run.options;
+  return catalogOf(run.snapshot.tables, files, views, system);
 }
 
 async function planned(
@@ -64,7 +75,7 @@ async function planned(
     files.set(path.value, await fileColumns(path.value, run));
   }
   const { views = noViews, isViewRewriteOn = true } = run.options;
-  const analysis = analyzeQuery(query, catalogOf(snapshot.tables, files, views));
+  const analysis = analyzeQuery(query, catalogFor(run, files));
   const plan = planQuery(query, analysis, snapshot.tables, views, isViewRewriteOn ? views : noViews);
   return { plan, columns: analysis.columns };
 }

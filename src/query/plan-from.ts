@@ -27,6 +27,7 @@ import { unionJoin } from './join/union-join.ts';
 import { windowJoin } from './join/window-join.ts';
 import type { Planner } from './plan.ts';
 import { type Binding, filter } from './rows.ts';
+import { systemScan } from './system/system-table.ts';
 import { type TableScanSpec, tableScan } from './table-scan.ts';
 import { planView } from './view/match.ts';
 
@@ -138,6 +139,10 @@ function planTable(
     case 'table': {
       const common = planner.analysis.commonTables.get(table);
       if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
+      if (table.table.schema === 'system') {
+        const { columns } = planner.analysis.sources.get(table)!;
+        return wholeSource(table, systemScan(table.table.name, columns), conditions);
+      }
       const view = planner.views.get(table.table.name);
       if (view !== undefined) {
         const { operator, filters } = planView(planner, table, view, conditions);

@@ -8,6 +8,8 @@ import type { AnalyticEngine } from './analytic.ts';
 import type { PartCache } from './part-cache.ts';
 import type { QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';
+import type { SystemTables } from './system/system-table.ts';
+import type { TypeName } from './system/tables.ts';
 import { Texts } from './texts.ts';
 import type { Views } from './view/view.ts';
 
@@ -63,7 +65,18 @@ export interface ExecuteOptions {
   readonly views?: Views;
   /** Whether a view may answer a query that names its table. Default: yes. */
   readonly isViewRewriteOn?: boolean;
-  readonly version?: string;
+  /** What `system.…` names. */
+  readonly system?: SystemTables;
+  /** DESCRIBE answers as ClickHouse does, with its names of types; absent: as this system does. */
+  readonly clickhouseType?: TypeName;
+  /** What version(), hostName() and uptime() answer. */
+  readonly server?: ServerFacts;
+}
+
+export interface ServerFacts {
+  readonly version: string;
+  readonly hostName: string;
+  readonly uptimeSeconds: number;
 }
 
 /** What is put before a query's rows are read: values of scalar subqueries, sets of IN, by AST node. */

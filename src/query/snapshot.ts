@@ -43,6 +43,8 @@ export interface HotPart extends Part {
 export interface WarmPart extends Part {
   readonly tier: 'warm';
   readonly folder: string;
+  /** Absent: not known. */
+  readonly bytes?: number;
 }
 
 /** A Parquet object. */

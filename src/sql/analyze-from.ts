@@ -89,6 +89,7 @@ function namedTable(source: TableReference, findings: Findings, commonTables: Co
   if (table !== undefined) return table;
   const shown = schema === null ? name : `${schema}.${name}`;
   throw nodeError('SQL_NAME', source.table.at, `unknown table ${excerpt(shown)}`, {
+    unknown: 'table',
     suggestion: nearest(shown, [...findings.catalog.tableNames(), ...commonTables.keys()]),
   });
 }

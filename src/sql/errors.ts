@@ -9,6 +9,8 @@ export interface SqlErrorDetail {
   readonly expected?: readonly string[];
   /** The nearest keyword or name. */
   readonly suggestion?: string | null;
+  /** Of what kind a name is that nothing has. */
+  readonly unknown?: 'table' | 'function' | 'database';
 }
 
 /** Line and column of a character offset, both from 1. */
@@ -58,8 +60,9 @@ function didYouMean(suggestion: string | null | undefined): string {
   return suggestion === null || suggestion === undefined ? '' : `; did you mean ${suggestion}?`;
 }
 
-function present(detail: SqlErrorDetail): { expected?: readonly string[]; suggestion?: string } {
+function present(detail: SqlErrorDetail): Readonly<Record<string, unknown>> {
   return {
+    ...(detail.unknown === undefined ? {} : { unknown: detail.unknown }),
     ...(detail.expected === undefined ? {} : { expected: detail.expected }),
     ...(detail.suggestion === null || detail.suggestion === undefined
       ? {}

@@ -185,7 +185,12 @@ const place: readonly FunctionSpec[] = [
 const server: readonly FunctionSpec[] = [
   scalar('version', [], STRING, 'version of the server', { nulls: 'never' }),
   scalar('timezone', [], STRING, 'UTC', { nulls: 'never' }),
-  scalar('current_database', [], STRING, 'default', { aliases: ['currentdatabase'], nulls: 'never' }),
+  scalar('current_database', [], STRING, 'default', {
+    aliases: ['currentdatabase', 'database'],
+    nulls: 'never',
+  }),
+  scalar('host_name', [], STRING, 'the machine that answers', { aliases: ['hostname'], nulls: 'never' }),
+  scalar('uptime', [], INT64, 'seconds since the process started', { nulls: 'never' }),
 ];
 
 const aggregates: readonly FunctionSpec[] = [

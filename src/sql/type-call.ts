@@ -32,7 +32,10 @@ export function typeOfCall(call: Call, place: Place): SqlType {
   const spec = functionByName(call.name);
   if (spec === undefined) {
     const suggestion = nearest(call.name, functionNames);
-    throw nodeError('SQL_NAME', call.at, `unknown function ${excerpt(call.name)}`, { suggestion });
+    throw nodeError('SQL_NAME', call.at, `unknown function ${excerpt(call.name)}`, {
+      unknown: 'function',
+      suggestion,
+    });
   }
   requirePlace(call, spec, place);
   requireArity(call, spec);

@@ -2,15 +2,18 @@
 // Why: the composition root of the thread that reads what shards write; HTTP and heartbeats never wait for a query.
 // Invariant: a piece is made when it is asked for; a statement that is closed holds no memory of any shard.
 
-import { tmpdir } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
 import { resultFormat } from '../../connectors/formats/format.ts';
 import { localDisk } from '../../connectors/fs/disk.ts';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 import { openCluster } from '../../connectors/kafka/cluster.ts';
 import { openTickSink } from '../../connectors/kafka/tick-sink.ts';
 import type { Catalogue } from '../catalogue/catalogue.ts';
+import { packageVersion } from '../cli/version.ts';
 import type { TableSchema } from '../columns/types.ts';
 import type { Config } from '../config/config.ts';
 import type { StatementRequest } from '../http-port.ts';
@@ -25,10 +28,12 @@ import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
 import type { OptionValue } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
+import { checkSettings, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
 import { Caller, offer } from './calls.ts';
 import type { MainCalls } from './main-calls.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
+import { systemTables } from './system-tables.ts';
 import { threadReports } from './thread.ts';
 
 export interface QueryData {
@@ -55,10 +60,14 @@ interface Open {
 }
 
 const DRAIN_INTERVAL_MS = 100;
+/** As ClickHouse has it. */
+const EXCEPTION_TAG_CHARS = 16;
 
 const { config, index, abilities, shards, main, ...given } = workerData as QueryData;
 const port = parentPort!;
 const clock = systemClock;
+const threadStartedMs = clock.monotonicMs();
+const { version } = packageVersion();
 const { logger, metrics } = threadReports(config.log, { thread: 'query', index });
 const { coldTier, storage, query } = config;
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
@@ -113,14 +122,20 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     parameters: new Map(Object.entries(request.parameters)),
   });
   // FORMAT of an INSERT is that of its rows.
-  const asked = parsed.statement.kind === 'insert' ? null : parsed.format;
-  const writer = resultFormat(asked ?? request.format);
+  const format = parsed.statement.kind === 'insert' ? null : parsed.format;
+  const writer = resultFormat(format ?? request.format);
+  const isClickhouse = writer !== resultFormat(null);
+  const asked: Readonly<Record<string, string>> = {
+    ...request.settings,
+    ...Object.fromEntries(parsed.settings.map(({ name, value }) => [name, textOfOption(value)])),
+  };
+  checkSettings(asked);
   const options: ExecuteOptions = {
-    limits: {
+    limits: limitsFor(asked, {
       rowsMax: query.rowsMax,
       bytesMax: query.bytesMax,
       timeoutMs: query.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : query.timeoutMs,
-    },
+    }),
     nowNs: BigInt(clock.nowMs()) * 1_000_000n,
     monotonicMs: clock.monotonicMs,
     cancel,
@@ -128,19 +143,32 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
     analytic: null,
     cache,
+    system: systemTables(statementParts.main, asked),
+    ...(isClickhouse ? { clickhouseType } : {}),
+    server: {
+      version,
+      hostName: hostname(),
+      uptimeSeconds: Math.floor((startedMs - threadStartedMs) / 1000),
+    },
   };
-  const result = await answer(parsed, request, options, statementParts);
+  const by = mayOnlyRead(asked) ? { ...request, mayWrite: false, mayAdminister: false } : request;
+  const result = await answer(parsed, by, options, statementParts);
   const about = {
     elapsedUs: () => Math.round((clock.monotonicMs() - startedMs) * 1000),
-    settings: {
-      ...request.settings,
-      ...Object.fromEntries(parsed.settings.map(({ name, value }) => [name, textOfOption(value)])),
-    },
+    settings: asked,
+    exceptionTag: randomUUID().replaceAll('-', '').slice(0, EXCEPTION_TAG_CHARS),
   };
   const pieces = writer.write(result, about)[Symbol.asyncIterator]();
   const { piece, isDone } = await pull(pieces);
   if (!isDone) open.set(request.id, { pieces });
-  return { contentType: writer.contentType, headers: {}, piece, isDone };
+  const headers: Record<string, string> = isClickhouse
+    ? {
+        'x-clickhouse-format': writer.name,
+        'x-clickhouse-timezone': 'UTC',
+        'x-clickhouse-exception-tag': about.exceptionTag,
+      }
+    : {};
+  return { contentType: writer.contentType, headers, piece, isDone };
 }
 
 function schemasOf({ tables }: Catalogue): ReadonlyMap<string, TableSchema> {

@@ -285,12 +285,21 @@ describe('errors', () => {
     ['GET', '/nowhere?x=1', 404, { error: 'no such path: GET /nowhere', code: 'NOT_FOUND' }],
     ['GET', '/admin/flush', 405, { error: '/admin/flush takes POST', code: 'METHOD_NOT_ALLOWED' }],
     ['DELETE', '/ping', 405, { error: '/ping takes GET', code: 'METHOD_NOT_ALLOWED' }],
-    ['GET', '/syntax', 400, { error: 'expected FROM', code: 'SQL_SYNTAX', position: 9 }],
+    [
+      'GET',
+      '/syntax',
+      400,
+      {
+        ...{ error: 'expected FROM', code: 'SQL_SYNTAX', position: 9 },
+        exception: 'Code: 62. DB::Exception: expected FROM. (SYNTAX_ERROR)',
+      },
+    ],
   ])('%s %s answers %i and says why', async (method, path, status, body) => {
     const { url } = await serve({}, { plugins: failing });
     const answer = await fetch(url + path, { method });
     expect([answer.status, await answer.json()]).toEqual([status, body]);
     if (status === 405) expect(answer.headers.get('allow')).toBe(path === '/ping' ? 'GET' : 'POST');
+    expect(answer.headers.get('x-clickhouse-exception-code')).toBe(status === 400 ? '62' : null);
   });
 
   it('a defect answers 500 with the id under which the log has it, and nothing else', async () => {

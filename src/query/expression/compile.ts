@@ -272,7 +272,11 @@ function compileChoice(
       return compileExtreme(args, type, condition(better), call.at);
     }
     case 'version':
-      return constant(STRING, scope.run.texts.codeOf(scope.run.options.version ?? ''));
+      return constant(STRING, scope.run.texts.codeOf(scope.run.options.server?.version ?? ''));
+    case 'host_name':
+      return constant(STRING, scope.run.texts.codeOf(scope.run.options.server?.hostName ?? ''));
+    case 'uptime':
+      return constant(INT64, BigInt(scope.run.options.server?.uptimeSeconds ?? 0));
     case 'timezone':
       return constant(STRING, scope.run.texts.codeOf('UTC'));
     case 'current_database':

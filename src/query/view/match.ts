@@ -65,6 +65,8 @@ export function answerFromView(
 ): Operator | null {
   const table = select.from;
   if (table?.kind !== 'table' || table.sampleRatio !== null || select.latestOn !== null) return null;
+  // Of the same name, but not the table.
+  if (table.table.schema === 'system' || planner.analysis.commonTables.has(table)) return null;
   let best: { readonly operator: Operator; readonly groups: number } | null = null;
   for (const view of planner.answering.values()) {
     if (view.kept === null || view.declaration.source !== table.table.name) continue;

@@ -1,0 +1,118 @@
+// What: an HTTP request → the statement that it carries, with format, parameters, settings and rows.
+// Why: this system's own clients and ClickHouse's put the same things in different places.
+// Invariant: what a client has sent is taken, or named in a refusal, or has no meaning here; the role comes from the key alone.
+
+import { randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import type { FastifyRequest } from 'fastify';
+import type { StatementRequest } from '../../src/http-port.ts';
+import { ZeptoError } from '../../src/kernel/errors.ts';
+import { may } from './access.ts';
+
+/** Of the URL, or of a form: each name once. */
+export type Query = Readonly<Record<string, string>>;
+
+/** Of a gzip body, expanded: a bound against bodies that only look small. */
+const EXPANDED_BYTES_MAX = 512 * 2 ** 20;
+
+/** Of the URL, with a meaning of their own, or about a login that is told by the key alone. */
+const OWN_PARAMETERS = new Set([
+  ...['query', 'query_id', 'database', 'default_format', 'format', 'table', 'table_name'],
+  ...['session_id', 'user', 'password'],
+]);
+
+const expand = promisify(gunzip);
+
+/** @throws ZeptoError SQL_NAME for a database that there is not */
+export function statementOf(
+  request: FastifyRequest,
+  query: Query,
+  text: string,
+  data: Uint8Array | null,
+  mayChange: boolean,
+): StatementRequest {
+  const { database = '' } = query;
+  if (!['', 'default', 'system'].includes(database))
+    throw new ZeptoError('SQL_NAME', 'stop', `there is no database ${database}: tables lie in default`, {
+      context: { unknown: 'database' },
+    });
+  const parameters: Record<string, string> = {};
+  const settings: Record<string, string> = {};
+  for (const [name, value] of Object.entries(query)) {
+    if (name.startsWith('param_')) parameters[name.slice('param_'.length)] = value;
+    else if (!OWN_PARAMETERS.has(name)) settings[name] = value;
+  }
+  return {
+    id: query.query_id || randomUUID(),
+    text,
+    parameters,
+    format: formatOf(request, query),
+    settings,
+    data,
+    subject: request.identity.subject,
+    mayWrite: mayChange && may(request.identity, 'write'),
+    mayAdminister: mayChange && may(request.identity, 'admin'),
+  };
+}
+
+/** For a statement without FORMAT; null: this system's own JSON. */
+function formatOf({ headers }: FastifyRequest, query: Query): string | null {
+  const named = query.default_format ?? query.format;
+  // In the URL it has always been the stream; FORMAT Arrow in a statement is ClickHouse's, a file.
+  if (named !== undefined) return named.toLowerCase() === 'arrow' ? 'ArrowStream' : named;
+  const format = single(headers['x-clickhouse-format']);
+  if (format !== undefined) return format;
+  if (headers.accept?.includes('application/vnd.apache.arrow.stream')) return 'ArrowStream';
+  const isClickhouseClient =
+    /clickhouse/i.test(headers['user-agent'] ?? '') || headers['x-clickhouse-user'] !== undefined;
+  return isClickhouseClient ? 'TabSeparated' : null;
+}
+
+const single = (value: string | string[] | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value;
+
+/** Clients ask for compression by a parameter of ClickHouse's; without it a small answer goes out as it is. */
+export function acceptsGzip({ headers }: FastifyRequest, query: Query): boolean {
+  const asked = query.enable_http_compression === '1';
+  return asked && /\bgzip\b/.test(single(headers['accept-encoding']) ?? '');
+}
+
+export function queryOf(request: FastifyRequest): Query {
+  const query = request.query as Record<string, string | string[]>;
+  return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, single(value)!]));
+}
+
+/** @throws ZeptoError FORMAT_INVALID */
+export async function bodyOf(request: FastifyRequest): Promise<Buffer> {
+  const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
+  const encoding = single(request.headers['content-encoding']);
+  if (encoding === undefined || encoding === 'identity' || body.length === 0) return body;
+  if (encoding !== 'gzip')
+    throw new ZeptoError('FORMAT_INVALID', 'stop', `Content-Encoding ${encoding} is not known: use gzip`);
+  try {
+    return await expand(body, { maxOutputLength: EXPANDED_BYTES_MAX });
+  } catch (cause) {
+    throw new ZeptoError('FORMAT_INVALID', 'stop', `the body is no gzip: ${String(cause)}`, { cause });
+  }
+}
+
+/** Parameters too long for a URL come as the fields of a form; null: the body is none. @throws ZeptoError FORMAT_INVALID */
+export async function formOf(request: FastifyRequest, body: Uint8Array): Promise<Query | null> {
+  const type = single(request.headers['content-type']) ?? '';
+  if (!type.startsWith('multipart/form-data')) return null;
+  try {
+    const form = await new Response(body, { headers: { 'content-type': type } }).formData();
+    const fields = [...form.entries()];
+    const file = fields.find(([, value]) => typeof value !== 'string');
+    if (file === undefined) return Object.fromEntries(fields as [string, string][]);
+    throw new ZeptoError(
+      'SQL_UNSUPPORTED',
+      'stop',
+      `external data (${file[0]}) is not supported: join a table`,
+    );
+  } catch (cause) {
+    if (cause instanceof ZeptoError) throw cause;
+    throw new ZeptoError('FORMAT_INVALID', 'stop', `the body is no form: ${String(cause)}`, { cause });
+  }
+}
