@@ -70,7 +70,13 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const shards = readers.map(
     (ofShard, index) =>
       new ShardThread(
-        { config: { ...config, tables }, index, abilities, readers: ofShard },
+        {
+          config: { ...config, tables },
+          index,
+          abilities,
+          readers: ofShard,
+          policies: catalogue.current.policies,
+        },
         listening,
         (error) => {
           void engine.fail(error).finally(() => fail(error));
@@ -82,8 +88,9 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster), engine, clock });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
-    const sources = [...changed.tables.values()];
-    await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(sources))]);
+    const { tables, policies } = changed;
+    const told = { sources: [...tables.values()], policies };
+    await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(told))]);
   });
   const view: EngineView = {
     unhealthy: () => engine.failedWith?.message ?? null,

@@ -2,8 +2,8 @@
 // Why: members apply the same changes in the same order, so what holds on one holds on all, and one of two that conflict wins.
 // Invariant: applying a change never throws and depends on nothing but the state; a change that does not fit is refused and changes nothing.
 
+import type { StoragePolicy } from '../columns/storage-policy.ts';
 import type { TableSource } from '../ports.ts';
-import type { StoragePolicy } from '../sql/storage-policy.ts';
 
 /** A materialized view as it was declared. */
 export interface ViewEntry {

@@ -103,6 +103,7 @@ function build(values: Values, tables: Config['tables']): Config {
     engine: { shards: values.shards, encodeThreads: values['encode-threads'] },
     storage: {
       mode: values['storage-mode'],
+      tieringIntervalMs: values['tiering-interval'],
       hdbDirectory: absolute(values['hdb-dir']),
       compression: values['hdb-compression'],
       commitAfter: values['commit-after'] === 'auto' ? 'memory' : values['commit-after'],
@@ -124,6 +125,7 @@ function build(values: Values, tables: Config['tables']): Config {
       timeoutMs: values['query-timeout-ms'],
       threads: values['query-threads'],
       bytesMax: values['query-memory'],
+      viewBytesMax: values['view-memory'],
       rowsMax: values['query-max-rows'],
       slowMs: values['slow-query-ms'],
       duckdbEnabled: values.duckdb,

@@ -106,6 +106,7 @@ export interface EngineConfig {
 
 export interface StorageConfig {
   readonly mode: 'pure' | 'tiered' | 'disk';
+  readonly tieringIntervalMs: number;
   /** Base folder of `.bin` segments, absolute; null = no local files. */
   readonly hdbDirectory: string | null;
   readonly compression: 'none' | 'lz4';
@@ -184,6 +185,8 @@ export interface QueryConfig {
   readonly rowsMax: number;
   /** A query at least this long is logged with its text. 0 = none. */
   readonly slowMs: number;
+  /** Of materialized views, all threads together. */
+  readonly viewBytesMax: number;
   readonly duckdbEnabled: boolean;
   readonly duckdbMemoryLimitMb: number;
 }

@@ -511,6 +511,17 @@ export const settings = {
     default: 256 * MIB,
     min: MIB,
   }),
+  'tiering-interval': duration({
+    group: 'Storage',
+    help: 'How often rows are moved from tier to tier by age.',
+    default: 60_000,
+  }),
+  'view-memory': bytes({
+    group: 'Queries',
+    help: 'What materialized views hold in memory, all query threads together; beyond it, parts that were not read for longest are computed anew when they are.',
+    default: 256 * MIB,
+    min: MIB,
+  }),
   'query-max-rows': integer({
     group: 'Queries',
     help: 'Rows of one result.',

@@ -3,6 +3,7 @@
 // Invariant: a partition is taken in only by the run that fenced it; leaving or failing drops memory, never rows.
 
 import type { RecordBatch } from '../columns/batch.ts';
+import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { SealRequest } from '../commit/plan.ts';
 import type { SegmentFile } from '../format/segment.ts';
 import type { Timer } from '../kernel/clock.ts';
@@ -25,6 +26,8 @@ export interface ShardParts {
   readonly budget: MemoryBudget;
   /** Committed rows stay in memory until their hour ended this long ago, or memory is needed. */
   readonly hotMs: number;
+  /** Of a table that has one, as it is now. */
+  readonly policyOf: (table: string) => StoragePolicy | null;
   /** How often seals and memory are looked at. */
   readonly checkIntervalMs: number;
   /** The shard cannot go on: an operator must act. Called once. */
@@ -134,6 +137,16 @@ export class Shard implements SourceListener {
       }),
     );
     return sealed.reduce<number>((sum, one) => sum + one, 0);
+  }
+
+  /** Seals partitions that hold rows of hours which their table's policy wants in files by now. */
+  sealByPolicy(): void {
+    const nowMs = this.parts.common.clock.nowMs();
+    for (const run of this.runs.values()) {
+      const policy = this.parts.policyOf(run.source.table.name);
+      const last = policy && policyHours(policy, nowMs).isSealed;
+      if (last !== null && run.hot.hours.some((hour) => hour <= last)) void run.seal('demand');
+    }
   }
 
   /** Of a partition owned here: see PartitionRun. */
@@ -271,8 +284,13 @@ export class Shard implements SourceListener {
   private evictOld(): void {
     const { clock, feed } = this.parts.common;
     feed.reclaim();
-    const hourLast = Math.floor((clock.nowMs() - this.parts.hotMs) / HOUR_MS) - 1;
-    for (const run of this.runs.values()) while (run.evict((hour) => hour <= hourLast) > 0);
+    const nowMs = clock.nowMs();
+    const hourLast = Math.floor((nowMs - this.parts.hotMs) / HOUR_MS) - 1;
+    for (const run of this.runs.values()) {
+      const policy = this.parts.policyOf(run.source.table.name);
+      const last = (policy && policyHours(policy, nowMs).leavesMemory) ?? hourLast;
+      while (run.evict((hour) => hour <= last) > 0);
+    }
   }
 
   /** Committed rows go first: their files have them. */

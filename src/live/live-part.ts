@@ -30,6 +30,12 @@ export class LivePart {
     this.slot = slot;
   }
 
+  /** Of its parts. */
+  get id(): string {
+    const { topic, partition, run, sinceMs } = this.run;
+    return `${topic}-${partition}/${sinceMs}-${run}/${this.number}`;
+  }
+
   /** A further chunk: the one before it is full. */
   add(chunk: Chunk): void {
     this.fullRows += this.chunks.at(-1)?.capacity ?? 0;
@@ -55,9 +61,9 @@ export class LivePart {
       runs.push({ rows: Math.min(left, capacity), columns: columns.map(({ values }) => values) });
       left -= capacity;
     }
-    const { topic, partition, run, sinceMs } = this.run;
+    const { topic, partition } = this.run;
     return {
-      id: `${topic}-${partition}/${sinceMs}-${run}/${this.number}`,
+      id: this.id,
       tier: 'hot',
       topic,
       partition,

@@ -4,7 +4,7 @@
 
 import type { TableSchema } from '../columns/types.ts';
 import { topicPartitionKey } from '../ports.ts';
-import type { Snapshot } from '../query/snapshot.ts';
+import type { Names, Snapshot } from '../query/snapshot.ts';
 import { tableOf } from '../query/table-parts.ts';
 import type { Changes, RunBegun } from './change.ts';
 import { LiveNames } from './live-names.ts';
@@ -32,6 +32,11 @@ export class Mirror {
   constructor(parts: MirrorParts) {
     this.world = new World(parts);
     this.shards = parts.links.map((link) => new Shard(link, parts.reader, this.world));
+  }
+
+  /** Of symbols and texts, as they become known. */
+  get names(): Names {
+    return this.world.names;
   }
 
   /** Takes in what the shards have told; to be called now and then, so that it does not pile up. */

@@ -19,6 +19,8 @@ export interface SealedRows {
   readonly baseDirectory: string | null;
   /** Sealed rows of a partition from before it was owned here. */
   readonly loadSealed: (run: RunBegun) => Promise<readonly SealedPart[]>;
+  /** The rows of one part, by its id, and only they, now stand in another. */
+  readonly moved?: (from: string, to: string, rows: number) => void;
 }
 
 export class Run {
@@ -29,15 +31,17 @@ export class Run {
   failure: ZeptoError | null = null;
   private readonly index: TableIndex;
   private readonly baseDirectory: string | null;
+  private readonly moved: SealedRows['moved'];
   private readonly parts = new Map<number, LivePart>();
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
   private hasLeft = false;
 
-  constructor(begun: RunBegun, index: TableIndex, { baseDirectory, loadSealed }: SealedRows) {
+  constructor(begun: RunBegun, index: TableIndex, { baseDirectory, loadSealed, moved }: SealedRows) {
     this.begun = begun;
     this.index = index;
     this.baseDirectory = baseDirectory;
+    this.moved = moved;
     if (isUnsealed(begun.record)) return;
     this.loading = loadSealed(begun).then(
       (parts) => {
@@ -84,15 +88,17 @@ export class Run {
       slots.give(slot);
     }
     if (!this.hasLeft) this.index.remove(gone);
-    this.replace([], partsOf(files, this.begun, this.baseDirectory).parts);
+    const { parts } = partsOf(files, this.begun, this.baseDirectory);
+    this.tellMoved(gone, parts);
+    this.replace([], parts);
   }
 
   leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): void {
     const left = new Set(folders);
-    this.replace(
-      this.sealed.filter(({ tier, id }) => tier === 'warm' && left.has(id)),
-      objects.map((file) => coldPart(file, this.begun.topic, this.begun.partition)),
-    );
+    const gone = this.sealed.filter(({ tier, id }) => tier === 'warm' && left.has(id));
+    const come = objects.map((file) => coldPart(file, this.begun.topic, this.begun.partition));
+    this.tellMoved(gone, come);
+    this.replace(gone, come);
   }
 
   /** It is the owner no more: none of its rows count. */
@@ -106,6 +112,18 @@ export class Run {
     this.leave();
     for (const { slot } of this.parts.values()) slots.give(slot);
     this.parts.clear();
+  }
+
+  /** Parts of the same rows, where only one of each side can be meant. */
+  private tellMoved(gone: readonly (LivePart | SealedPart)[], come: readonly SealedPart[]): void {
+    if (this.moved === undefined) return;
+    const keyOf = ({ symbol, hour }: LivePart | SealedPart): string => `${symbol}/${hour}`;
+    const before = new Map<string, LivePart | SealedPart | null>();
+    for (const part of gone) before.set(keyOf(part), before.has(keyOf(part)) ? null : part);
+    for (const part of come) {
+      const from = before.get(keyOf(part)) ?? null;
+      if (from !== null) this.moved(from.id, part.id, part.rows);
+    }
   }
 
   private replace(gone: readonly SealedPart[], come: readonly SealedPart[]): void {

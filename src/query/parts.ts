@@ -15,7 +15,7 @@ import {
 import { parquetPieces } from '../format/read-parquet.ts';
 import { openSegment } from '../format/read-segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import type { ForeignRun } from './analytic.ts';
+import type { ForeignRun } from '../ports.ts';
 import type { TimeBounds } from './conditions.ts';
 import type { Run } from './run.ts';
 import type { AnyPart, ColdPart, TableSnapshot, WarmPart } from './snapshot.ts';

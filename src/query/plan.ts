@@ -213,11 +213,28 @@ export class Planner {
       }
       case 'set-operation': {
         const operands = body.operands.map((operand) => this.body(operand));
-        const types = operands[0]!.types.map((_, i) => commonTypeOf(operands.map((o) => o.types[i]!)));
+        const found = body.operands.map((operand) => this.typesOf(operand));
+        const types = found[0]!.map((_, i) => commonTypeOf(found.map((of) => of[i]!)));
         return combined(
           body,
-          operands.map((operand) => retyped(operand, types, body.at)),
+          operands.map((operand, i) => retyped(operand, found[i]!, types, body.at)),
         );
+      }
+    }
+  }
+
+  /** Of the columns; NULL where nothing has given a NULL its type. */
+  private typesOf(body: QueryBody): readonly SqlType[] {
+    switch (body.kind) {
+      case 'select':
+        return this.analysis.selects.get(body)!.items.map(({ type }) => type);
+      case 'query':
+        return this.analysis.outputs.get(body)!.map(({ type }) => type);
+      case 'values':
+        return body.rows[0]!.map((_, i) => sharedType(body.rows.map((row) => this.types.get(row[i]!)!)));
+      case 'set-operation': {
+        const found = body.operands.map((operand) => this.typesOf(operand));
+        return found[0]!.map((_, i) => sharedType(found.map((of) => of[i]!)));
       }
     }
   }
@@ -550,7 +567,8 @@ function rowCount(count: RowCount | null, otherwise: number): number {
   return Number(count.value);
 }
 
+const commonTypeOf = (types: readonly SqlType[]): SqlType => storable(sharedType(types));
+
 /** The analysis found that there is one. */
-function commonTypeOf(types: readonly SqlType[]): SqlType {
-  return storable(types.reduce((common, type) => commonType(common, type)!, NULL as SqlType));
-}
+const sharedType = (types: readonly SqlType[]): SqlType =>
+  types.reduce((common, type) => commonType(common, type)!, NULL as SqlType);

@@ -7,7 +7,7 @@ import { printExpression } from '../sql/print-expression.ts';
 import type { SqlType } from '../sql/types.ts';
 import { type Block, Columns, type Flow, Head, type Operator, Selection } from './block.ts';
 import { compile, condition } from './expression/compile.ts';
-import { type Compiled, coerced, type Scope } from './expression/compiled.ts';
+import { type Compiled, coerced, constant, type Scope } from './expression/compiled.ts';
 import { encodeTuples, KeyTable, tupleWords } from './keys.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
@@ -136,7 +136,13 @@ export function dropColumns(input: Operator, count: number): Operator {
 }
 
 /** Columns in other types of the same values. */
-export function retyped(input: Operator, types: readonly SqlType[], at: number): Operator {
+/** Columns of the input, which are of the types `from`, as of other types. */
+export function retyped(
+  input: Operator,
+  from: readonly SqlType[],
+  types: readonly SqlType[],
+  at: number,
+): Operator {
   return {
     ...input,
     types,
@@ -144,11 +150,13 @@ export function retyped(input: Operator, types: readonly SqlType[], at: number):
       mapped(
         input.open(run),
         types.map((type, i) =>
-          coerced(
-            { type: input.types[i]!, isConstant: false, evaluate: (block) => block.column(i) },
-            type,
-            at,
-          ),
+          from[i]!.name === 'NULL'
+            ? constant(type, null)
+            : coerced(
+                { type: input.types[i]!, isConstant: false, evaluate: (block) => block.column(i) },
+                type,
+                at,
+              ),
         ),
       ),
   };

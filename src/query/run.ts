@@ -3,8 +3,7 @@
 // Invariant: memory that an operator keeps from block to block is reserved before it is allocated.
 
 import { ZeptoError } from '../kernel/errors.ts';
-import type { Disk } from '../ports.ts';
-import type { AnalyticEngine } from './analytic.ts';
+import type { AnalyticEngine, Disk } from '../ports.ts';
 import type { PartCache } from './part-cache.ts';
 import type { QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';

@@ -2,17 +2,10 @@
 // Why: tiers out of order would drop rows before they are uploaded; that must be an error, not a surprise.
 // Invariant: ages rise strictly in the order HOT, WARM, COLD, DROP; each tier at most once; at least one.
 
+import type { StoragePolicy } from '../columns/storage-policy.ts';
 import type { PolicyRule } from './ast.ts';
 import { nodeError } from './errors.ts';
 import { ageText } from './print.ts';
-
-/** Ages in minutes since the start of the hour partition; null where the policy says nothing. */
-export interface StoragePolicy {
-  readonly hotMinutes: number | null;
-  readonly warmMinutes: number | null;
-  readonly coldMinutes: number | null;
-  readonly dropMinutes: number | null;
-}
 
 const tierOrder = ['HOT', 'WARM', 'COLD', 'DROP'] as const;
 

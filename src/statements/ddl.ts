@@ -3,12 +3,13 @@
 // Invariant: IF EXISTS and IF NOT EXISTS never ask for a change that would be refused.
 
 import type { Catalogue, CatalogueChange } from '../catalogue/catalogue.ts';
+import type { StoragePolicy } from '../columns/storage-policy.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { AlterTable, CreateTable, DropTable } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { ageText } from '../sql/print.ts';
-import { type StoragePolicy, storagePolicy } from '../sql/storage-policy.ts';
+import { storagePolicy } from '../sql/storage-policy.ts';
 import { declaredTable } from './create-table.ts';
 
 export interface AskedChange {
@@ -51,6 +52,7 @@ function alteration({ at, table, action }: AlterTable, catalogue: Catalogue): As
   const { name } = table;
   if (!catalogue.tables.has(name))
     throw nodeError('SQL_NAME', table.at, `Table '${name}' does not exist`, {
+      unknown: 'table',
       suggestion: nearest(name, [...catalogue.tables.keys()]),
     });
   switch (action.kind) {

@@ -1,27 +1,31 @@
-// What: lets go of local `.bin` folders whose rows stand on S3 and are old enough to be served from there.
+// What: lets go of local `.bin` folders whose rows stand on S3, and of everything that a policy has dropped.
 // Why: a local disk holds a day, not a year; what the object store has acknowledged need not stand twice.
-// Invariant: a folder goes only when its committed plan names a Parquet object for the same symbol-hour; the local manifest goes last.
+// Invariant: a folder goes only when its committed plan names a Parquet object for the same symbol-hour that the store lists whole, or its hour is dropped.
 
 import { join } from 'node:path';
 import { parsePlanManifestKey, planManifestsOf } from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
 import type { SegmentFile } from '../format/segment.ts';
-import type { Disk, TopicPartition } from '../ports.ts';
-
-const HOUR_MS = 3_600_000;
+import type { Disk, ObjectStore, TopicPartition } from '../ports.ts';
 
 export interface LocalTier {
   readonly disk: Disk;
   readonly baseDirectory: string;
   readonly group: string;
-  /** Age of an hour, from its end, at which its folders go. */
-  readonly ageMs: number;
   /** Resolves when nobody reads these folders any more; `objects` hold the same rows. */
   readonly letGo: (
     partition: TopicPartition,
     folders: readonly string[],
     objects: readonly SegmentFile[],
   ) => Promise<void>;
+  /** Whether the store lists the object with the size that its plan states. */
+  readonly isOnStore: (object: SegmentFile) => Promise<boolean>;
+}
+
+/** The last hour whose folders go when their objects stand, and the last one whose folders go in any case; null: none. */
+export interface LeavingHours {
+  readonly leavesDisk: number | null;
+  readonly isDropped: number | null;
 }
 
 /**
@@ -32,7 +36,7 @@ export async function expireLocal(
   tier: LocalTier,
   { topic, partition }: TopicPartition,
   offsetCommitted: number,
-  nowMs: number,
+  hours: LeavingHours,
 ): Promise<number> {
   const { disk, baseDirectory, group } = tier;
   const folder = planManifestsOf('', group, topic, partition);
@@ -45,13 +49,13 @@ export async function expireLocal(
     const bytes = await disk.readFile(path);
     if (bytes === null) continue;
     const manifest = parseManifest(bytes, key);
-    const expired = expiredFolders(manifest, nowMs - tier.ageMs);
+    const expired = await leavingFolders(manifest, hours, tier);
     if (expired.length === 0) continue;
-    const hours = new Set(expired.map(segmentOf));
+    const leaving = new Set(expired.map(segmentOf));
     await tier.letGo(
       { topic, partition },
       expired.map((one) => one.path),
-      manifest.files.filter((one) => one.kind === 'parquet' && hours.has(segmentOf(one))),
+      manifest.files.filter((one) => one.kind === 'parquet' && leaving.has(segmentOf(one))),
     );
     for (const { path: expiredPath } of expired) await disk.remove(join(baseDirectory, expiredPath));
     removed += expired.length;
@@ -64,10 +68,63 @@ export async function expireLocal(
 
 const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
 
-/** The manifest's `.bin` folders of hours that ended before `beforeMs` and that stand as Parquet too. */
-export function expiredFolders(manifest: PlanManifest, beforeMs: number): SegmentFile[] {
-  const onStore = new Set(manifest.files.filter(({ kind }) => kind === 'parquet').map(segmentOf));
-  return manifest.files.filter(
-    (one) => one.kind === 'bin' && onStore.has(segmentOf(one)) && (one.hour + 1) * HOUR_MS <= beforeMs,
-  );
+/** The manifest's `.bin` folders that may go. */
+async function leavingFolders(
+  { files }: PlanManifest,
+  { leavesDisk, isDropped }: LeavingHours,
+  { disk, baseDirectory, isOnStore }: LocalTier,
+): Promise<SegmentFile[]> {
+  const objects = new Map(files.filter(({ kind }) => kind === 'parquet').map((one) => [segmentOf(one), one]));
+  const leaving: SegmentFile[] = [];
+  for (const file of files) {
+    if (file.kind !== 'bin' || !isUpTo(file, later(leavesDisk, isDropped))) continue;
+    // Gone already, by an earlier call.
+    if ((await disk.list(join(baseDirectory, file.path))).length === 0) continue;
+    if (isUpTo(file, isDropped)) leaving.push(file);
+    else {
+      const object = objects.get(segmentOf(file));
+      if (object !== undefined && (await isOnStore(object))) leaving.push(file);
+    }
+  }
+  return leaving;
+}
+
+const later = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.max(a, b);
+
+const isUpTo = ({ hour }: SegmentFile, last: number | null): boolean => last !== null && hour <= last;
+
+export interface DroppedObjects {
+  readonly store: ObjectStore;
+  readonly prefix: string;
+  readonly group: string;
+  /** Manifests of which nothing is left to drop; kept from call to call. */
+  readonly done: Set<string>;
+  /** The credential may not delete. */
+  readonly denied: () => void;
+}
+
+/** Deletes the objects of dropped hours of one Kafka partition. Resolves with their number. */
+export async function dropObjects(
+  { store, prefix, group, done, denied }: DroppedObjects,
+  { topic, partition }: TopicPartition,
+  offsetCommitted: number,
+  hourLast: number,
+): Promise<number> {
+  let dropped = 0;
+  for await (const { key } of store.list(planManifestsOf(prefix, group, topic, partition))) {
+    const plan = parsePlanManifestKey(prefix, key);
+    if (plan === null || plan.offsetNext > offsetCommitted || done.has(key)) continue;
+    const objects = parseManifest(await store.get(key), key).files.filter(({ kind }) => kind === 'parquet');
+    for (const object of objects) {
+      if (!isUpTo(object, hourLast)) continue;
+      if (!(await store.delete(object.path))) {
+        denied();
+        return dropped;
+      }
+      dropped++;
+    }
+    if (objects.every((object) => isUpTo(object, hourLast))) done.add(key);
+  }
+  return dropped;
 }

@@ -24,17 +24,20 @@ import type { Changes } from '../live/change.ts';
 import { Mirror } from '../live/mirror.ts';
 import { loadSealed } from '../live/sealed.ts';
 import type { TickSink } from '../ports.ts';
+import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
+import type { Snapshot } from '../query/snapshot.ts';
 import type { OptionValue } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
-import { checkSettings, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
+import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
 import { Caller, offer } from './calls.ts';
 import type { MainCalls } from './main-calls.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { systemTables } from './system-tables.ts';
 import { threadReports } from './thread.ts';
+import { ViewKeeper } from './view-keeper.ts';
 
 export interface QueryData {
   readonly config: Config;
@@ -90,6 +93,8 @@ const objects =
         looked: (hit) => metrics.count('zepto_cold_reads_total', { result: hit ? 'hit' : 'miss' }, 1),
       });
 const closing = new AbortController();
+let { catalogue } = given;
+let schemas = schemasOf(catalogue);
 const mirror = new Mirror({
   links: shards.map(({ port: shard, pinWords }) => ({
     pinWords,
@@ -98,21 +103,40 @@ const mirror = new Mirror({
   reader: index,
   baseDirectory: storage.hdbDirectory,
   loadSealed: (run) => loadSealed(run, places, logger, closing.signal),
+  moved: (from, to, rows) => views.moved(from, to, rows),
 });
-const draining = clock.every(DRAIN_INTERVAL_MS, () => mirror.drain());
+/** Rows that their table's policy has dropped are in no answer, whether their files are gone or not. */
+const snapshot = async (): Promise<Snapshot> =>
+  withoutDropped(await mirror.snapshot(schemas), catalogue.policies, clock.nowMs());
+const views = new ViewKeeper({
+  names: mirror.names,
+  snapshot,
+  options: {
+    disk: localDisk,
+    monotonicMs: clock.monotonicMs,
+    ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
+  },
+  bytesMax: Math.floor(query.viewBytesMax / query.threads),
+  clock,
+  logger,
+});
+const draining = clock.every(DRAIN_INTERVAL_MS, () => {
+  mirror.drain();
+  void views.advance();
+});
 const cache = new PartCache();
-let { catalogue } = given;
-let schemas = schemasOf(catalogue);
+views.set(catalogue);
 let sink: TickSink | null = null;
 const statementParts: StatementParts = {
   catalogue: () => catalogue,
-  snapshot: () => mirror.snapshot(schemas),
+  snapshot,
   main: new Caller<MainCalls>(main),
   sink: () => {
     sink ??= openTickSink(openCluster(config.kafka, logger, clock), clock);
     return sink;
   },
   nowMs: clock.nowMs,
+  views,
 };
 const open = new Map<string, Open>();
 
@@ -143,6 +167,8 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
     analytic: null,
     cache,
+    views: views.current,
+    isViewRewriteOn: !isOff(asked.view_rewrite),
     system: systemTables(statementParts.main, asked),
     ...(isClickhouse ? { clickhouseType } : {}),
     server: {
@@ -190,6 +216,7 @@ const calls = {
   setCatalogue: (changed: Catalogue): void => {
     catalogue = changed;
     schemas = schemasOf(changed);
+    views.set(changed);
   },
   open: ({ request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer }) =>
     start(request, new Int32Array(cancel)),

@@ -6,9 +6,8 @@ import type { Worker } from 'node:worker_threads';
 import type { ShardHandle } from '../engine/engine.ts';
 import type { ShardStats } from '../engine/shard.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import type { TableSource } from '../ports.ts';
 import { Caller, errorOf } from './calls.ts';
-import type { ShardCalls, ShardData, ShardStopped } from './shard.ts';
+import type { ShardCalls, ShardData, ShardStopped, Tables } from './shard.ts';
 import { type Listening, startThread } from './thread.ts';
 
 export class ShardThread implements ShardHandle {
@@ -55,7 +54,7 @@ export class ShardThread implements ShardHandle {
     return this.last;
   }
 
-  setTables(tables: readonly TableSource[]): Promise<void> {
+  setTables(tables: Tables): Promise<void> {
     return this.caller.call('setTables', tables);
   }
 

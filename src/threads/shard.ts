@@ -13,6 +13,7 @@ import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import { RowBuffer } from '../columns/batch.ts';
+import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
@@ -20,13 +21,13 @@ import { createPlanWriter } from '../engine/plan-writer.ts';
 import { type PartitionParts, Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
 import { planManifestsOf } from '../format/layout.ts';
-import type { SegmentOutputs } from '../format/segment.ts';
+import type { SegmentFile, SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
 import type { OffsetStore, SymbolDirectory, TableSource, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
-import { expireLocal, type LocalTier } from '../store/tiering.ts';
+import { type DroppedObjects, dropObjects, expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
 import { EncodePool } from './encode-pool.ts';
 import { sealPolicy } from './seal-policy.ts';
@@ -38,6 +39,7 @@ export interface ShardData {
   readonly index: number;
   readonly abilities: StoreAbilities;
   readonly readers: ShardReaders;
+  readonly policies: Tables['policies'];
 }
 
 /** The threads that read this shard's rows. */
@@ -46,15 +48,22 @@ export interface ShardReaders {
   readonly pinWords: SharedArrayBuffer;
 }
 
+/** As the catalogue has them. */
+export interface Tables {
+  readonly sources: readonly TableSource[];
+  readonly policies: ReadonlyMap<string, StoragePolicy>;
+}
+
 /** Sent once, when the shard cannot go on. */
 export interface ShardStopped {
   readonly stopped: PlainError;
 }
 
 const CHECK_INTERVAL_MS = 200;
-const TIERING_INTERVAL_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
-const { config, index, abilities, readers } = workerData as ShardData;
+const { config, index, abilities, readers, ...given } = workerData as ShardData;
+let { policies } = given;
 const port = parentPort!;
 const clock = systemClock;
 const { logger, metrics, listening } = threadReports(config.log, { shard: index });
@@ -76,6 +85,8 @@ const encoders = hasFiles
   : null;
 let shard: Shard | null = null;
 let tiering: Timer | null = null;
+let isMoving = false;
+let isDenialSaid = false;
 /** Of every table that there is or was: a partition of a dropped one may still be given back. */
 const byTopic = new Map<string, Pick<PartitionParts, 'source' | 'decoder' | 'rows'>>();
 let takeTables: (sources: readonly TableSource[]) => void = () => {};
@@ -138,6 +149,7 @@ async function start(): Promise<void> {
     budget: { bytes: config.memory.budgetBytes / config.engine.shards },
     checkIntervalMs: CHECK_INTERVAL_MS,
     hotMs: config.storage.mode === 'tiered' ? config.memory.hotWindowMs : 0,
+    policyOf: (table) => policies.get(table) ?? null,
     stopped: (error) => port.postMessage({ stopped: plainError(error) } satisfies ShardStopped),
     partitionParts: (partition) => {
       const table = byTopic.get(partition.topic);
@@ -170,32 +182,77 @@ async function start(): Promise<void> {
     },
   });
   await shard.start();
-  if (coldTier?.deleteLocalAfterS3 === true && outputs.bin !== null && outputs.parquet !== null) {
-    const { baseDirectory } = outputs.bin;
-    const tier: LocalTier = {
-      disk: localDisk,
-      baseDirectory,
-      group: group.id,
-      ageMs: coldTier.ageHours * 3_600_000,
-      letGo: async (partition, folders, objects) => shard?.leaveFolders(partition, folders, objects),
-    };
-    tiering = clock.every(TIERING_INTERVAL_MS, () => void expire(tier));
-  }
+  tiering = clock.every(config.storage.tieringIntervalMs, () => void moveByAge());
 }
 
-/** Best effort: what could not be removed is tried again next time. */
-async function expire(tier: LocalTier): Promise<void> {
+/** What age asks for, by the table's policy or the settings. Best effort: what could not be done is tried again next time. */
+async function moveByAge(): Promise<void> {
+  if (shard === null || isMoving) return;
+  isMoving = true;
   try {
-    for (const partition of shard?.stats().partitions ?? [])
-      await expireLocal(tier, partition, partition.committed, clock.nowMs());
+    shard.sealByPolicy();
+    const nowMs = clock.nowMs();
+    for (const partition of shard.stats().partitions) {
+      const policy = policies.get(partition.table);
+      const hours = policy === undefined ? null : policyHours(policy, nowMs);
+      const last = hours === null ? hourLeavingDisk(nowMs) : hours.leavesDisk;
+      const isDropped = hours?.isDropped ?? null;
+      if (outputs.bin !== null && (last !== null || isDropped !== null))
+        await expireLocal(localTier(outputs.bin.baseDirectory), partition, partition.committed, {
+          leavesDisk: outputs.parquet === null ? null : last,
+          isDropped,
+        });
+      if (store !== null && coldTier !== null && isDropped !== null)
+        await dropObjects(
+          { store, prefix: coldTier.s3.prefix, group: group.id, ...dropping },
+          partition,
+          partition.committed,
+          isDropped,
+        );
+    }
   } catch (cause) {
     metrics.count('zepto_tiering_failures_total', {}, 1);
     logger.warn(
       { error: asZeptoError(cause).message },
-      'old local files could not be removed, trying again later',
+      'old rows could not be moved or removed, trying again later',
     );
+  } finally {
+    isMoving = false;
   }
 }
+
+function hourLeavingDisk(nowMs: number): number | null {
+  return coldTier?.deleteLocalAfterS3 === true
+    ? Math.floor((nowMs - coldTier.ageHours * HOUR_MS) / HOUR_MS) - 1
+    : null;
+}
+
+const localTier = (baseDirectory: string): LocalTier => ({
+  disk: localDisk,
+  baseDirectory,
+  group: group.id,
+  letGo: async (partition, folders, objects) => shard?.leaveFolders(partition, folders, objects),
+  isOnStore: (file) => isListed(file),
+});
+
+/** The store itself says that the object is there, whole. */
+async function isListed({ path, bytes }: SegmentFile): Promise<boolean> {
+  for await (const { key, size, etag } of store!.list(path))
+    if (key === path) return size === bytes && etag !== '';
+  return false;
+}
+
+const dropping: Pick<DroppedObjects, 'done' | 'denied'> = {
+  done: new Set(),
+  denied: () => {
+    if (isDenialSaid) return;
+    isDenialSaid = true;
+    logger.warn(
+      { bucket: coldTier?.s3.bucket, prefix: coldTier?.s3.prefix },
+      'the credential may not delete objects: queries leave dropped rows out, the objects stay. Set a lifecycle rule on the bucket that expires objects below this prefix at the age of DROP',
+    );
+  },
+};
 
 async function refuseShortRetention(offsets: OffsetStore): Promise<void> {
   for (const { topic } of config.tables) {
@@ -244,7 +301,8 @@ const calls = {
       partitions: [],
     },
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
-  setTables: (sources: readonly TableSource[]): void => {
+  setTables: ({ sources, policies: changed }: Tables): void => {
+    policies = changed;
     takeTables(sources);
     shard?.subscribe(sources.map(({ topic }) => topic));
   },

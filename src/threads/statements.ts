@@ -13,16 +13,19 @@ import type { ResultBlock, ResultSet } from '../query/result.ts';
 import type { ExecuteOptions } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import { accessOf } from '../sql/access.ts';
-import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
+import type { Insert, ParsedStatement, Show, Statement } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { INT64, STRING } from '../sql/types.ts';
-import { askedChange } from '../statements/ddl.ts';
+import { type AskedChange, askedChange, policyText } from '../statements/ddl.ts';
 import { encodeTicks } from '../statements/encode-ticks.ts';
 import { insertQuery } from '../statements/insert-query.ts';
+import { policyPlan } from '../statements/policy-plan.ts';
+import { askedViewChange } from '../statements/view-ddl.ts';
 import type { Caller } from './calls.ts';
 import { rowsOfData } from './insert-data.ts';
 import type { MainCalls } from './main-calls.ts';
+import type { ViewKeeper } from './view-keeper.ts';
 
 export interface StatementParts {
   readonly catalogue: () => Catalogue;
@@ -30,6 +33,7 @@ export interface StatementParts {
   readonly main: Caller<MainCalls>;
   readonly sink: () => TickSink;
   readonly nowMs: () => number;
+  readonly views: ViewKeeper;
 }
 
 export async function answer(
@@ -40,31 +44,30 @@ export async function answer(
 ): Promise<ResultSet> {
   requireRole(statement, request);
   switch (statement.kind) {
-    case 'select':
     case 'explain':
+      if (statement.statement.kind === 'alter-table')
+        return policyPlan(statement.statement, await parts.snapshot(), parts.nowMs());
+      return execute(statement, await parts.snapshot(), options);
+    case 'select':
+      return execute(statement, await parts.snapshot(), options);
     case 'show':
+      return (await shown(statement, parts)) ?? execute(statement, await parts.snapshot(), options);
     case 'describe':
       return execute(statement, await parts.snapshot(), options);
     case 'create-table':
     case 'drop-table':
-    case 'alter-table': {
-      const { change, partitions, message } = askedChange(statement, parts.catalogue());
-      if (change !== null) {
-        const refusal = await parts.main.call('change', { change, partitions });
-        if (refusal !== null)
-          throw new ZeptoError('CATALOG_CONFLICT', 'stop', refusal, { context: { position: statement.at } });
-      }
-      return plainResult([{ name: 'result', type: STRING }], [[message]]);
-    }
+    case 'alter-table':
+      return changed(askedChange(statement, parts.catalogue()), statement.at, parts);
     case 'insert': {
       const inserted = await insert(statement, format, request, options, parts);
       return plainResult([{ name: 'inserted', type: INT64 }], [[BigInt(inserted)]]);
     }
     case 'create-view':
-    case 'drop-view':
-      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', 'materialized views are not supported yet', {
-        context: { position: statement.at },
-      });
+    case 'drop-view': {
+      const asked = askedViewChange(statement, parts.catalogue());
+      if (asked.change?.kind === 'create-view') await parts.views.admit(asked.change.view, parts.catalogue());
+      return changed(asked, statement.at, parts);
+    }
     case 'update':
     case 'delete':
       throw new ZeptoError(
@@ -75,6 +78,53 @@ export async function answer(
         { context: { position: statement.at } },
       );
   }
+}
+
+async function changed(
+  { change, partitions, message }: AskedChange,
+  at: number,
+  parts: StatementParts,
+): Promise<ResultSet> {
+  if (change !== null) {
+    const refusal = await parts.main.call('change', { change, partitions });
+    if (refusal !== null)
+      throw new ZeptoError('CATALOG_CONFLICT', 'stop', refusal, { context: { position: at } });
+  }
+  return plainResult([{ name: 'result', type: STRING }], [[message]]);
+}
+
+/** What the catalogue and the views of this thread tell; null: it is about something else. */
+async function shown(
+  { subject, table }: Show,
+  { catalogue, views }: StatementParts,
+): Promise<ResultSet | null> {
+  const { tables, policies, views: declared } = catalogue();
+  if (subject === 'STORAGE POLICY') {
+    const names = [...tables.keys()].filter((name) => table === null || table.name === name);
+    const columns = ['table', 'policy'].map((name) => ({ name, type: STRING }));
+    return plainResult(
+      columns,
+      names.map((name) => [
+        name,
+        policies.has(name) ? policyText(policies.get(name)!) : 'as the process is configured',
+      ]),
+    );
+  }
+  if (subject !== 'MATERIALIZED VIEWS') return null;
+  const progress = await views.progress();
+  const counts = ['buckets', 'parts_kept', 'parts', 'bytes'].map((name) => ({ name, type: INT64 }));
+  return plainResult(
+    [...['view', 'source', 'query'].map((name) => ({ name, type: STRING })), ...counts],
+    [...declared.values()].map(({ name, source, sql }) => {
+      const { groups, partsKept, partsAll, bytes } = progress.get(name) ?? {
+        groups: 0,
+        partsKept: 0,
+        partsAll: 0,
+        bytes: 0,
+      };
+      return [name, source, sql, BigInt(groups), BigInt(partsKept), BigInt(partsAll), BigInt(bytes)];
+    }),
+  );
 }
 
 function requireRole(statement: Statement, request: StatementRequest): void {

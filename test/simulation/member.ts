@@ -62,7 +62,13 @@ export class Member {
   stoppedWith: ZeptoError | null = null;
   private readonly world: World;
 
-  constructor(name: string, world: World, policy: SealPolicy, rejoin: (member: Member) => void) {
+  constructor(
+    name: string,
+    world: World,
+    policy: SealPolicy,
+    budgetBytes: number | null,
+    rejoin: (member: Member) => void,
+  ) {
     this.name = name;
     this.world = world;
     this.clock = new ProcessClock(world.scheduler, world.chance);
@@ -81,9 +87,10 @@ export class Member {
     this.shard = new Shard({
       source: this.source,
       common,
-      budget: { bytes: world.chance.pick([1 << 30, 3 << 20, 1 << 19]) },
+      budget: { bytes: budgetBytes ?? world.chance.pick([1 << 30, 3 << 20, 1 << 19]) },
       checkIntervalMs: 100,
       hotMs: world.chance.pick([0, 3_600_000]),
+      policyOf: () => null,
       stopped: (error) => {
         this.stoppedWith = error;
       },

@@ -177,6 +177,8 @@ export const corpus: Readonly<Record<string, readonly string[]>> = {
   ],
   'set operations': [
     'SELECT symbol FROM ticks UNION SELECT symbol FROM fills',
+    'SELECT venue, NULL, seq FROM fills UNION ALL SELECT NULL, symbol, NULL FROM quotes WHERE seq < 9',
+    'SELECT NULL, symbol FROM ticks UNION SELECT NULL, NULL',
     'SELECT symbol FROM ticks WHERE seq < 10 UNION ALL SELECT symbol FROM fills WHERE seq < 10',
     'SELECT symbol FROM ticks INTERSECT SELECT symbol FROM fills',
     'SELECT symbol FROM ticks EXCEPT SELECT symbol FROM fills',

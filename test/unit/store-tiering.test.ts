@@ -9,7 +9,6 @@ import type { SegmentFile } from '../../src/format/segment.ts';
 import { expireLocal } from '../../src/store/tiering.ts';
 import { memoryVolume } from '../support/memory-disk.ts';
 
-const HOUR_MS = 3_600_000;
 const plan = { group: 'g', topic: 't', partition: 0, incarnation: 0, hourLast: Infinity, offsetNext: 10 };
 
 function file(kind: 'bin' | 'parquet', hour: number): SegmentFile {
@@ -19,7 +18,7 @@ function file(kind: 'bin' | 'parquet', hour: number): SegmentFile {
   return { kind, path, ...common, timestampMin: time, timestampMax: time };
 }
 
-async function volume(files: readonly SegmentFile[]) {
+async function volume(files: readonly SegmentFile[], unlisted: ReadonlySet<string> = new Set()) {
   const disk = memoryVolume();
   const mounted = disk.mount();
   await mounted.makeDirectory('/hdb/_plans/g/t/0');
@@ -51,11 +50,14 @@ async function volume(files: readonly SegmentFile[]) {
     disk: mounted,
     baseDirectory: '/hdb',
     group: 'g',
-    ageMs: 24 * HOUR_MS,
     letGo: async () => {},
+    isOnStore: async ({ path }: SegmentFile) => !unlisted.has(path),
   };
-  const expire = (committed: number, nowMs: number): Promise<number> =>
-    expireLocal(tier, { topic: 't', partition: 0 }, committed, nowMs);
+  const expire = (
+    committed: number,
+    leavesDisk: number | null,
+    isDropped: number | null = null,
+  ): Promise<number> => expireLocal(tier, { topic: 't', partition: 0 }, committed, { leavesDisk, isDropped });
   return { expire, paths: () => [...disk.files().keys()].sort() };
 }
 
@@ -63,8 +65,8 @@ const both = [file('bin', 100), file('bin', 120), file('parquet', 100), file('pa
 
 it('removes an hour that is past its age and stands on S3, and keeps a younger one', async () => {
   const { expire, paths } = await volume(both);
-  expect(await expire(10, (101 + 24) * HOUR_MS - 1)).toBe(0);
-  expect(await expire(10, (101 + 24) * HOUR_MS)).toBe(1);
+  expect(await expire(10, 99)).toBe(0);
+  expect(await expire(10, 100)).toBe(1);
   expect(paths()).toEqual([
     `/hdb/1/${120n * 3_600_000_000_000n}/price.bin`,
     `/hdb/${planManifestKey('', plan)}`,
@@ -73,17 +75,28 @@ it('removes an hour that is past its age and stands on S3, and keeps a younger o
 
 it('removes the local manifest when nothing is left of its plan', async () => {
   const { expire, paths } = await volume(both);
-  expect(await expire(10, 1000 * HOUR_MS)).toBe(2);
+  expect(await expire(10, 1000)).toBe(2);
   expect(paths()).toEqual([]);
 });
 
 it('leaves plans above the committed offset alone', async () => {
   const { expire } = await volume(both);
-  expect(await expire(9, 1000 * HOUR_MS)).toBe(0);
+  expect(await expire(9, 1000)).toBe(0);
 });
 
 it('leaves folders alone that have no Parquet twin', async () => {
   const { expire, paths } = await volume([file('bin', 100), file('bin', 120)]);
-  expect(await expire(10, 1000 * HOUR_MS)).toBe(0);
+  expect(await expire(10, 1000)).toBe(0);
   expect(paths()).toHaveLength(3);
+});
+
+it('leaves a folder alone whose object the store does not list whole', async () => {
+  const { expire } = await volume(both, new Set(['hdb/1-100.parquet']));
+  expect(await expire(10, 1000)).toBe(1);
+});
+
+it('removes dropped hours whether they stand on S3 or not', async () => {
+  const { expire } = await volume([file('bin', 100), file('bin', 120)]);
+  expect(await expire(10, null, 110)).toBe(1);
+  expect(await expire(10, null, 110)).toBe(0);
 });

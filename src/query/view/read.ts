@@ -63,26 +63,39 @@ function* read(spec: ViewReadSpec, run: Run): Flow {
   const { parts } = spec;
   const table = run.snapshot.tables.get(parts.grouped.scan.name)!;
   const all = partsIn(table);
-  const found: PartGroups[] = [];
-  for (const part of all) {
-    const known = parts.known(part);
-    if (known !== null) {
-      found.push(known);
-      run.stats.rowsKnown += part.rows;
-      continue;
-    }
-    run.stats.partsRead++;
-    run.stats.tiers[part.tier]++;
-    run.stats.rowsScanned += part.rows;
-    yield* parts.take(
-      part,
-      () => run.check(),
-      (groups) => found.push(groups),
-    );
-  }
+  const found: PartGroups[] = new Array(all.length);
+  // Files first: while they are waited for, what is kept of parts in memory may grow beyond this snapshot.
+  for (const [i, part] of all.entries()) if (part.tier !== 'hot') yield* groupsOf(parts, part, run, found, i);
+  for (const [i, part] of all.entries()) if (part.tier === 'hot') yield* groupsOf(parts, part, run, found, i);
   const chosen = chosenGroups(spec, run);
   yield* spec.keys === null ? ownGroups(spec, found, chosen, run) : coarserGroups(spec, found, chosen, run);
   forgetGone(parts, all);
+}
+
+/** Fills in found[i]. Parts in memory are taken without waiting. */
+function* groupsOf(
+  parts: ViewParts,
+  part: AnyPart,
+  run: Run,
+  found: PartGroups[],
+  i: number,
+): Generator<Promise<unknown>> {
+  const known = parts.known(part);
+  if (known !== null) {
+    found[i] = known;
+    run.stats.rowsKnown += part.rows;
+    return;
+  }
+  run.stats.partsRead++;
+  run.stats.tiers[part.tier]++;
+  run.stats.rowsScanned += part.rows;
+  yield* parts.take(
+    part,
+    () => run.check(),
+    (groups) => {
+      found[i] = groups;
+    },
+  );
 }
 
 /** What the rows of parts that are no more have left behind. */

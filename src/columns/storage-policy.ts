@@ -1,0 +1,37 @@
+// What: a table's storage policy, and the hours that it has a say over at a given time.
+// Why: shards move rows by it and queries leave dropped ones out; both must draw the line at the same hour.
+// Invariant: pure; ages count from the start of an hour, so all rows of an hour move together.
+
+/** Ages in minutes since the start of the hour partition; null where the policy says nothing. */
+export interface StoragePolicy {
+  /** Rows may leave memory, to be read from their files. */
+  readonly hotMinutes: number | null;
+  /** Rows must stand in files. */
+  readonly warmMinutes: number | null;
+  /** Local files go; the objects remain. */
+  readonly coldMinutes: number | null;
+  /** Everything goes. */
+  readonly dropMinutes: number | null;
+}
+
+/** The last hour of each kind; null: none. */
+export interface PolicyHours {
+  readonly leavesMemory: number | null;
+  readonly isSealed: number | null;
+  readonly leavesDisk: number | null;
+  readonly isDropped: number | null;
+}
+
+const HOUR_MS = 3_600_000;
+
+export function policyHours(policy: StoragePolicy, nowMs: number): PolicyHours {
+  const lastOf = (minutes: number | null): number | null =>
+    minutes === null ? null : Math.floor((nowMs - minutes * 60_000) / HOUR_MS);
+  const { hotMinutes, warmMinutes, coldMinutes, dropMinutes } = policy;
+  return {
+    leavesMemory: lastOf(hotMinutes ?? warmMinutes ?? coldMinutes),
+    isSealed: lastOf(warmMinutes ?? coldMinutes),
+    leavesDisk: lastOf(coldMinutes),
+    isDropped: lastOf(dropMinutes),
+  };
+}

@@ -1,0 +1,210 @@
+// What: the materialized views of a query thread: opened as the catalogue says, and brought up to the rows all the time.
+// Why: a read then finds nearly everything done, and a row is taken in before its memory is given back.
+// Invariant: what is kept is only a cache of what rows give: a view that is behind catches up when it is read.
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { Clock } from '../kernel/clock.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
+import type { Logger } from '../ports.ts';
+import { emptyStats } from '../query/result.ts';
+import { type ExecuteOptions, Run } from '../query/run.ts';
+import type { Names, Snapshot } from '../query/snapshot.ts';
+import { partsIn, tableOf } from '../query/table-parts.ts';
+import { openView, type View, type ViewDeclaration, type Views } from '../query/view/view.ts';
+
+export interface ViewKeeperParts {
+  readonly names: Names;
+  readonly snapshot: () => Promise<Snapshot>;
+  /** For reading files. */
+  readonly options: Pick<ExecuteOptions, 'disk' | 'cold' | 'monotonicMs'>;
+  /** Of all views of this thread. */
+  readonly bytesMax: number;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** How far a view is. */
+export interface ViewProgress {
+  readonly groups: number;
+  readonly partsKept: number;
+  readonly partsAll: number;
+  readonly bytes: number;
+}
+
+/** Of one turn, for files: memory is always caught up with. */
+const TURN_MS = 20;
+/** Turns take at most this share of the thread. */
+const REST = 5;
+/** How long CREATE looks at what there is before it answers. */
+const ADMISSION_MS = 5_000;
+
+export class ViewKeeper {
+  private readonly parts: ViewKeeperParts;
+  private views: ReadonlyMap<string, View> = new Map();
+  /** Opened to be admitted; taken over when the catalogue has it. */
+  private admitted: View | null = null;
+  private isBusy = false;
+  private nextAtMs = 0;
+
+  constructor(parts: ViewKeeperParts) {
+    this.parts = parts;
+  }
+
+  get current(): Views {
+    return this.views;
+  }
+
+  /** Opens what is new, keeps what is unchanged over an unchanged table. */
+  set(catalogue: Catalogue): void {
+    const { logger } = this.parts;
+    const views = new Map<string, View>();
+    const tables = schemasIn(catalogue);
+    const waiting = [...catalogue.views.values()];
+    for (let left = waiting.length; waiting.length > 0; left = waiting.length) {
+      for (const entry of waiting.splice(0)) {
+        const isReady = catalogue.tables.has(entry.source) || views.has(entry.source);
+        if (!isReady) waiting.push(entry);
+        else
+          try {
+            views.set(entry.name, this.known(entry, tables, views) ?? this.open(entry, tables, views));
+          } catch (cause) {
+            const error = asZeptoError(cause).message;
+            logger.warn({ view: entry.name, error }, 'a view cannot be opened');
+          }
+      }
+      if (waiting.length === left) break;
+    }
+    this.views = views;
+    this.admitted = null;
+  }
+
+  /**
+   * Opens a view and takes in what there is, for a while.
+   * @throws ZeptoError SQL_*: it cannot be kept. LIMIT_EXCEEDED: it would hold too much.
+   */
+  async admit(declaration: ViewDeclaration, catalogue: Catalogue): Promise<void> {
+    const { clock, bytesMax } = this.parts;
+    const view = this.open(declaration, schemasIn(catalogue), this.views);
+    const endMs = clock.monotonicMs() + ADMISSION_MS;
+    await this.fill(view, true, endMs, () => {
+      if (view.kept!.parts.bytes <= bytesMax) return;
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'stop',
+        `the view would hold more than ${bytesMax} bytes (--view-memory, shared by the query threads): use wider buckets or fewer keys, or raise it`,
+      );
+    });
+    this.admitted = view;
+  }
+
+  /** To be called now and then. */
+  async advance(): Promise<void> {
+    const { clock, logger } = this.parts;
+    const startMs = clock.monotonicMs();
+    if (this.isBusy || startMs < this.nextAtMs || this.views.size === 0) return;
+    this.isBusy = true;
+    try {
+      for (const view of this.views.values()) await this.fill(view, this.hasRoom(), startMs + TURN_MS);
+    } catch (cause) {
+      logger.warn({ error: asZeptoError(cause).message }, 'views could not be brought up to the rows');
+    } finally {
+      const endMs = clock.monotonicMs();
+      this.nextAtMs = endMs + (endMs - startMs) * REST;
+      this.isBusy = false;
+    }
+  }
+
+  async progress(): Promise<ReadonlyMap<string, ViewProgress>> {
+    const snapshot = await this.parts.snapshot();
+    try {
+      return new Map(
+        [...this.views].map(([name, { kept, declaration }]) => [
+          name,
+          {
+            groups: kept?.parts.groups ?? 0,
+            partsKept: kept?.parts.partsKept ?? 0,
+            partsAll: kept === null ? 0 : (snapshot.tables.get(declaration.source)?.partCount ?? 0),
+            bytes: kept?.parts.bytes ?? 0,
+          },
+        ]),
+      );
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  /** Rows of one part now stand in another one. */
+  moved(from: string, to: string, rows: number): void {
+    for (const { kept } of this.views.values()) kept?.parts.moved(from, to, rows);
+  }
+
+  private hasRoom(): boolean {
+    let bytes = 0;
+    for (const { kept } of this.views.values()) bytes += kept?.parts.bytes ?? 0;
+    return bytes < this.parts.bytesMax * 0.9;
+  }
+
+  private known(
+    declaration: ViewDeclaration,
+    tables: Snapshot['tables'],
+    views: ReadonlyMap<string, View>,
+  ): View | null {
+    const candidates = [this.views.get(declaration.name), this.admitted];
+    for (const view of candidates) {
+      if (view === undefined || view === null) continue;
+      const { name, source, sql } = view.declaration;
+      const isSame = name === declaration.name && source === declaration.source && sql === declaration.sql;
+      const schema = tables.get(source)?.schema;
+      const isOverSame =
+        view.kept === null
+          ? view.planner.views.get(source) === views.get(source)
+          : isDeepStrictEqual(view.kept.grouped.scan.schema, schema);
+      if (isSame && isOverSame) return view;
+    }
+    return null;
+  }
+
+  private open({ name, source, sql }: ViewDeclaration, tables: Snapshot['tables'], views: Views): View {
+    const { names, options, bytesMax } = this.parts;
+    const snapshot: Snapshot = { tables: new Map(), names, release: () => {} };
+    const limits = {
+      rowsMax: Number.MAX_SAFE_INTEGER,
+      bytesMax: Number.MAX_SAFE_INTEGER,
+      timeoutMs: Number.MAX_SAFE_INTEGER,
+    };
+    const run = new Run(snapshot, { ...options, limits, nowNs: 0n }, emptyStats());
+    return openView({ name, source, sql }, tables, views, run, bytesMax);
+  }
+
+  /** Takes in all rows in memory, and with `files` those in files until the time is over. */
+  private async fill(view: View, files: boolean, endMs: number, check: () => void = () => {}): Promise<void> {
+    if (view.kept === null) return;
+    const { parts } = view.kept;
+    const { clock } = this.parts;
+    const snapshot = await this.parts.snapshot();
+    try {
+      const table = snapshot.tables.get(view.declaration.source);
+      if (table === undefined) return;
+      const all = partsIn(table);
+      for (const part of all) {
+        if (parts.known(part) !== null) continue;
+        if (part.tier !== 'hot' && (!files || clock.monotonicMs() > endMs)) continue;
+        for (const wait of parts.take(
+          part,
+          () => {},
+          () => {},
+        ))
+          await wait;
+        check();
+      }
+      const ids = new Set(all.map(({ id }) => id));
+      parts.forget((id) => ids.has(id));
+    } finally {
+      snapshot.release();
+    }
+  }
+}
+
+const schemasIn = ({ tables }: Catalogue): Snapshot['tables'] =>
+  new Map([...tables].map(([name, { table }]) => [name, tableOf(table, [])]));
