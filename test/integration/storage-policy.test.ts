@@ -1,0 +1,130 @@
+// What: rows that a policy walks from memory to local files to objects to nothing, on a real member with a real object store.
+// Why: each move takes rows from one place while queries read them, and a process may die in the middle of each.
+// Invariant: the same query has the same answer before, during and after each move; what is dropped is exactly the hours that are old enough.
+
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { killMembers, type MemberProcess } from '../support/member.ts';
+import { openScene, type Scene, sealAll } from '../support/scene.ts';
+
+const services = inject('services');
+let home: string;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'zepto-policy-'));
+});
+afterEach(killMembers);
+afterAll(() => rm(home, { recursive: true, force: true }));
+
+const HOUR_NS = 3_600_000_000_000n;
+const ANSWER =
+  'SELECT symbol, count(*), sum(id), first(price), last(price) FROM trades GROUP BY symbol ORDER BY symbol';
+
+/** Rows of each tier, as SHOW TIERS has them. */
+async function tiers(member: MemberProcess): Promise<Record<string, number>> {
+  const rows = await member.query(
+    "SELECT tier, sum(rows) FROM system.segments WHERE table = 'trades' GROUP BY tier",
+  );
+  return { hot: 0, warm: 0, cold: 0, ...Object.fromEntries(rows as [string, number][]) };
+}
+
+/** Asks all the time until the tiers are as wanted; each answer must be the same. */
+async function watched(
+  member: MemberProcess,
+  answer: unknown[][],
+  wanted: (found: Record<string, number>) => boolean,
+): Promise<void> {
+  await member.until(
+    async () => {
+      expect(await member.query(ANSWER)).toEqual(answer);
+      return wanted(await tiers(member)) || undefined;
+    },
+    'the move',
+    60_000,
+  );
+  expect(await member.query(ANSWER)).toEqual(answer);
+}
+
+async function keysOf({ topic }: Scene): Promise<string[]> {
+  const { endpoint, region, accessKeyId, secretAccessKey, bucket } = services.s3;
+  const client = new S3Client({
+    endpoint,
+    region,
+    forcePathStyle: true,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  const keys: string[] = [];
+  for await (const page of paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: `${topic}/` }))
+    for (const { Key } of page.Contents ?? []) if (Key!.endsWith('.parquet')) keys.push(Key!);
+  return keys;
+}
+
+const folders = async ({ hdb }: Scene): Promise<string[]> =>
+  (await readdir(hdb, { recursive: true })).filter((path) => path.endsWith('price.bin'));
+
+describe('a storage policy', () => {
+  it('walks rows through all tiers, with one answer throughout, also when the process dies in the middle', async () => {
+    const here = await openScene({ home, brokers: services.brokers, s3: services.s3, partitions: 2 });
+    const flags = ['--tiering-interval', '500ms', '--hot-window', '1000h'];
+    let member = here.start(...flags);
+    await member.ready();
+    const restart = async (): Promise<void> => {
+      await member.kill();
+      member = here.start(...flags);
+      await member.ready(90_000);
+    };
+    void here.ledger.start({ perSecond: 3_000 });
+    await member.until(
+      async () => ((await member.query('SELECT count(*) FROM trades'))[0]![0] as number) > 6_000 || undefined,
+      'ticks',
+      60_000,
+    );
+    await here.ledger.stop();
+    await sealAll(member, here.ledger);
+    const answer = await member.query(ANSWER);
+    expect(answer.length).toBeGreaterThan(10);
+    // Committed rows stay in memory as long as the window says.
+    expect((await tiers(member)).hot).toBe(here.ledger.produced);
+
+    // Of hours that ended: their age is at least an hour.
+    await member.query('ALTER TABLE trades SET STORAGE POLICY HOT 1 MINUTES');
+    await watched(member, answer, ({ hot, warm }) => hot === 0 && warm! > 0);
+    expect(await member.query('SHOW STORAGE POLICY FOR trades')).toEqual([['trades', 'HOT 1 MINUTES']]);
+    await restart();
+    await watched(member, answer, ({ warm }) => warm! > 0);
+
+    await member.query('ALTER TABLE trades SET STORAGE POLICY HOT 1 MINUTES WARM 2 MINUTES COLD 3 MINUTES');
+    // In the middle of the move.
+    await restart();
+    await watched(member, answer, ({ hot, warm, cold }) => hot === 0 && warm === 0 && cold! > 0);
+    expect(await folders(here)).toEqual([]);
+
+    // The oldest hour goes: its start is half an hour older than the age, that of the next half an hour younger.
+    const hours = (await member.query(
+      `SELECT CAST(timestamp AS INT64) // ${HOUR_NS} AS hour, count(*) FROM trades GROUP BY hour ORDER BY hour`,
+    )) as [number, number][];
+    expect(hours.length).toBeGreaterThan(1);
+    const minutes = Math.round((Date.now() - (hours[0]![0] + 0.5) * 3_600_000) / 60_000);
+    const drop = `ALTER TABLE trades SET STORAGE POLICY COLD 3 MINUTES DROP ${minutes} MINUTES`;
+    const planned = await member.query(`EXPLAIN ${drop}`);
+    expect(planned.find(([action]) => action === 'are dropped')![2]).toBe(hours[0]![1]);
+    await member.query(drop);
+    const rest = hours.slice(1).reduce((sum, [, rows]) => sum + rows, 0);
+    const count = async (): Promise<unknown> =>
+      (await member.query('SELECT count(*), count(DISTINCT id) FROM trades'))[0];
+    expect(await count()).toEqual([rest, rest]);
+    const dropped = async (): Promise<number> =>
+      (await keysOf(here)).filter((key) => key.includes(`-${hours[0]![0]}`)).length;
+    await member.until(
+      async () => ((await dropped()) === 0 ? true : undefined),
+      'the end of the objects',
+      30_000,
+    );
+    await restart();
+    expect(await count()).toEqual([rest, rest]);
+    expect((await keysOf(here)).length).toBeGreaterThan(0);
+  }, 240_000);
+});
