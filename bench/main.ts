@@ -29,6 +29,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   parquet: { file: 'micro/parquet', what: 'Parquet files by size' },
   put: { file: 'micro/put', what: 'small objects put to S3; beside the AWS SDK' },
   query: { file: 'micro/query', what: 'queries over columns; beside DuckDB' },
+  views: {
+    file: 'micro/views',
+    what: 'materialized views per tick, read, and made over rows that are there',
+  },
   'sql-parse': { file: 'micro/sql-parse', what: 'SQL text to tree, names and types' },
 };
 

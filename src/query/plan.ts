@@ -76,6 +76,8 @@ export interface GroupedParts {
   readonly rows: Binding;
   readonly groups: Binding;
   readonly columns: readonly ProjectedColumn[];
+  /** Index of the table's column that an expression is, or null. */
+  readonly columnOf: (e: Expression) => number | null;
 }
 
 export interface QueryPlan {
@@ -195,6 +197,7 @@ export class Planner {
       rows: this.sourceBinding(from, analysis.items),
       groups: this.groupBinding(analysis, calls, null),
       columns: this.projected(outputs),
+      columnOf: (e) => this.tableColumn(e),
     };
   }
 

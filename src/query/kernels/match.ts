@@ -45,6 +45,27 @@ export function matchKernel(
   binding: Binding,
 ): Operator | null {
   if (scan === undefined || scan.sampleRatio !== null) return null;
+  const shape = rangeShape(scan, query);
+  if (shape === null) return null;
+  const goesByTime = shape.calls.some(({ call }) => isEdge(call));
+  return scanAggregate(
+    {
+      scan,
+      ...shape,
+      keyExpressions: query.keys,
+      types: query.types,
+      time: goesByTime ? query.time : null,
+    },
+    input,
+    binding,
+  );
+}
+
+/** Keys and calls as kernels take them, or null. */
+export function rangeShape(
+  scan: TableScanSpec,
+  query: Pick<Matchable, 'keys' | 'calls' | 'columnOf'>,
+): { readonly keys: readonly RangeKey[]; readonly calls: readonly RangeCall[] } | null {
   const keys: RangeKey[] = [];
   for (const e of query.keys) {
     const key = keyOf(e, scan, query);
@@ -57,24 +78,16 @@ export function matchKernel(
     if (columns === null) return null;
     calls.push({ call, columns });
   }
-  const goesByTime = calls.some(({ call }) => isEdge(call));
-  return scanAggregate(
-    {
-      scan,
-      keys,
-      keyExpressions: query.keys,
-      calls,
-      types: query.types,
-      time: goesByTime ? query.time : null,
-    },
-    input,
-    binding,
-  );
+  return { keys, calls };
 }
 
 const isEdge = (call: Call): boolean => ['first', 'last'].includes(functionByName(call.name)!.name);
 
-function keyOf(e: Expression, { schema }: TableScanSpec, { columnOf }: Matchable): RangeKey | null {
+function keyOf(
+  e: Expression,
+  { schema }: TableScanSpec,
+  { columnOf }: Pick<Matchable, 'columnOf'>,
+): RangeKey | null {
   if (columnOf(e) === schema.symbolColumn) return { kind: 'symbol' };
   const bucket = bucketOf(e, schema, columnOf);
   return bucket === null || bucket.stepNs < STEP_LEAST_NS ? null : { kind: 'bucket', ...bucket };
@@ -112,7 +125,11 @@ export function bucketOf(
 }
 
 /** The stored columns that the call takes as they are, or null. */
-function columnsOf(call: Call, scan: TableScanSpec, { columnOf }: Matchable): StoredColumn[] | null {
+function columnsOf(
+  call: Call,
+  scan: TableScanSpec,
+  { columnOf }: Pick<Matchable, 'columnOf'>,
+): StoredColumn[] | null {
   const { schema } = scan;
   if (call.filter !== null || call.distinct) return null;
   const stored = storedColumns(schema);

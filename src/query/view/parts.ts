@@ -10,6 +10,7 @@ import { compile, condition } from '../expression/compile.ts';
 import { type Compiled, coerced } from '../expression/compiled.ts';
 import { storable } from '../hash-aggregate.ts';
 import { decodeTuples, encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import { piecesOf } from '../parts.ts';
 import type { GroupedParts } from '../plan.ts';
 import { scopeOf, Test } from '../rows.ts';
 import { Budget, type Run } from '../run.ts';
@@ -17,6 +18,7 @@ import { Scratch } from '../scratch.ts';
 import type { AnyPart } from '../snapshot.ts';
 import { PartReader } from '../table-scan.ts';
 import { kindOf, type Vector } from '../vector.ts';
+import { RangeTaker } from './range-taker.ts';
 
 /** Of one part. Group k of the part is group numbers[k] of the view. */
 export interface PartGroups {
@@ -26,9 +28,16 @@ export interface PartGroups {
   readonly rows: number;
 }
 
+/** All groups of a view: keys, then aggregates. */
+export interface Total {
+  readonly vectors: readonly Vector[];
+  readonly rows: number;
+}
+
 interface KeptGroups extends PartGroups {
   readonly numbers: number[];
   readonly places: Map<number, number>;
+  readonly placeOfBucket: Map<number, number>;
   rows: number;
   /** When a read last wanted it. */
   usedAt: number;
@@ -48,6 +57,7 @@ export class ViewParts {
   private readonly tests: readonly Test[];
   private readonly keys: readonly Compiled[];
   private readonly aggregates: readonly Aggregate[];
+  private readonly ranges: RangeTaker | null;
   private readonly table: KeyTable;
   private readonly kept = new Map<string, KeptGroups>();
   private readonly words = new Scratch();
@@ -55,6 +65,7 @@ export class ViewParts {
   private readonly places = new Scratch();
   private readonly starts = new Scratch();
   private reads = 0;
+  private last: { found: readonly PartGroups[]; counts: readonly number[]; total: Total } | null = null;
   private keyVectors: { readonly groups: number; readonly vectors: readonly Vector[] } = {
     groups: 0,
     vectors: [],
@@ -74,6 +85,10 @@ export class ViewParts {
     this.keys = grouped.keys.map((key, i) => coerced(compile(key, scope), this.keyTypes[i]!, key.at));
     const time = grouped.time === null ? null : compile(grouped.time, scope);
     this.aggregates = grouped.calls.map((call) => makeAggregate(call, scope, time));
+    this.ranges = RangeTaker.of(
+      grouped,
+      this.aggregates.map(({ state }) => state),
+    );
     this.table = new KeyTable(tupleWords(this.keyTypes.map(kindOf)), new Budget(Number.POSITIVE_INFINITY));
   }
 
@@ -127,18 +142,33 @@ export class ViewParts {
     // An older snapshot than the one that was taken in last; or a file, which others may be reading just now.
     const isOwn = part.tier === 'hot' && (kept === undefined || kept.rows <= part.rows);
     if (!isOwn || kept === undefined) kept = this.empty();
-    for (const item of this.reader.read(part, kept.rows, this.run)) {
-      if (item instanceof Promise) yield item;
-      else {
-        check();
-        this.add(kept, item);
+    if (this.ranges !== null) yield* this.takeRanges(this.ranges, part, kept, check);
+    else
+      for (const item of this.reader.read(part, kept.rows, this.run)) {
+        if (item instanceof Promise) yield item;
+        else {
+          check();
+          this.add(kept, item);
+        }
       }
-    }
     this.rowsTaken += part.rows - kept.rows;
     kept.rows = part.rows;
     kept.usedAt = this.reads;
     if (isOwn || part.tier !== 'hot') this.kept.set(part.id, kept);
     found(kept);
+  }
+
+  /** The answer that was made of these very groups, if it was the last one. */
+  total(found: readonly PartGroups[]): Total | null {
+    const { last } = this;
+    if (last === null || last.found.length !== found.length) return null;
+    for (let i = 0; i < found.length; i++)
+      if (last.found[i] !== found[i] || last.counts[i] !== found[i]!.rows) return null;
+    return last.total;
+  }
+
+  keepTotal(found: readonly PartGroups[], total: Total): void {
+    this.last = { found, counts: found.map(({ rows }) => rows), total };
   }
 
   /** The rows of one part now stand in another one, and only they. */
@@ -159,9 +189,35 @@ export class ViewParts {
     }
   }
 
+  private *takeRanges(
+    ranges: RangeTaker,
+    part: AnyPart,
+    kept: KeptGroups,
+    check: () => void,
+  ): Generator<Promise<unknown>> {
+    const place = (keys: readonly Vector[]): number => {
+      const words = this.words.integers(this.table.width);
+      encodeTuples(keys, 1, words);
+      const made = this.placeOf(kept, keys.length === 0 ? 0 : this.table.numberOf(words, 0));
+      for (const state of kept.states) state.grow(kept.numbers.length);
+      return made;
+    };
+    let before = 0;
+    for (const piece of piecesOf(part, this.grouped.scan.schema, ranges.columns, this.run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        continue;
+      }
+      check();
+      const first = kept.rows - before;
+      if (first < piece.rows) ranges.take(part, piece, Math.max(0, first), kept, place);
+      before += piece.rows;
+    }
+  }
+
   private empty(): KeptGroups {
     return {
-      ...{ numbers: [], places: new Map(), rows: 0, usedAt: this.reads },
+      ...{ numbers: [], places: new Map(), placeOfBucket: new Map(), rows: 0, usedAt: this.reads },
       states: this.aggregates.map(({ makeState }) => makeState()),
     };
   }

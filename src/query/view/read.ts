@@ -152,6 +152,22 @@ function* ownGroups(
   chosen: Uint8Array | null,
   run: Run,
 ): Flow {
+  const isWhole = chosen === null && !spec.isRewrite;
+  const known = isWhole ? spec.parts.total(found) : null;
+  const { vectors, rows } = known ?? merged(spec, found, chosen, run);
+  if (isWhole && known === null) spec.parts.keepTotal(found, { vectors, rows });
+  for (const { block } of blocksOf(vectors, rows)) {
+    run.check();
+    yield block;
+  }
+}
+
+function merged(
+  spec: ViewReadSpec,
+  found: readonly PartGroups[],
+  chosen: Uint8Array | null,
+  run: Run,
+): { readonly vectors: readonly Vector[]; readonly rows: number } {
   const { parts, calls } = spec;
   const states = statesFor(spec, run);
   for (const state of states) state.grow(parts.groups);
@@ -171,11 +187,7 @@ function* ownGroups(
   // Without keys there is one group, even of no rows.
   if (parts.keyTypes.length === 0) count = 1;
   const vectors = [...parts.keysOf(), ...states.map((state) => state.finish(parts.groups))];
-  const all = vectors.map((vector) => gather(vector, met, count, new Scratch()));
-  for (const { block } of blocksOf(all, count)) {
-    run.check();
-    yield block;
-  }
+  return { vectors: vectors.map((vector) => gather(vector, met, count, new Scratch())), rows: count };
 }
 
 /** Groups by other keys: each is made of whole groups of the view. */
