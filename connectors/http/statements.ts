@@ -3,7 +3,9 @@
 // Invariant: nothing is sent before the first piece of the answer is there, so what fails until then has its own status; a client that hangs up ends its statement.
 
 import { once } from 'node:events';
-import { createGzip } from 'node:zlib';
+import type { ServerResponse } from 'node:http';
+import { finished } from 'node:stream/promises';
+import { createGzip, type Gzip } from 'node:zlib';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { StatementAnswer, StatementRequest, StatementService } from '../../src/http-port.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
@@ -24,6 +26,8 @@ export interface StatementParts {
 
 /** In the log and the list of queries. */
 const TEXT_CHARS_MAX = 2_000;
+/** Held back for a client that waits for the end before it looks at the status. */
+const WAIT_BYTES_MAX = 8 * 2 ** 20;
 
 export function statementRoutes(parts: StatementParts): HttpPlugin {
   return (app) => {
@@ -94,13 +98,13 @@ async function answer(
   let outcome = 'ok';
   try {
     const made = await service.run(statement, hangUp.signal);
-    await send(reply, statement, made, acceptsGzip(request, query));
+    await send(reply, statement, made, query, acceptsGzip(request, query));
   } catch (error) {
     outcome = error instanceof ZeptoError ? error.code : 'INTERNAL';
     if (!reply.raw.headersSent) throw error;
     // The bytes have said so where the format can; a cut connection says it in any case.
     logger.warn({ request_id: request.id, error: String(error) }, 'an answer broke off');
-    reply.raw.destroy();
+    reply.raw.socket?.destroySoon();
   } finally {
     const seconds = (clock.monotonicMs() - startedMs) / 1000;
     metrics.observe('zepto_query_seconds', { outcome }, seconds);
@@ -124,36 +128,64 @@ async function send(
   reply: FastifyReply,
   { id }: StatementRequest,
   { contentType, headers, body }: StatementAnswer,
+  query: Query,
   gzip: boolean,
 ): Promise<void> {
   const pieces = body[Symbol.asyncIterator]();
-  const first = await pieces.next();
-  const second = first.done === true ? first : await pieces.next();
+  const { held, isWhole } = await firstPieces(pieces, query.wait_end_of_query === '1');
   reply.hijack();
   const { raw } = reply;
   for (const [name, value] of Object.entries({ ...reply.getHeaders(), ...headers }))
     if (value !== undefined) raw.setHeader(name, value);
   raw.setHeader('content-type', contentType);
   raw.setHeader('x-clickhouse-query-id', id);
-  const only = first.done === true ? new Uint8Array(0) : first.value;
-  if (second.done === true && !gzip) {
-    raw.setHeader('content-length', only.length);
-    raw.end(only);
+  if (isWhole && !gzip) {
+    const bytes = Buffer.concat(held);
+    raw.setHeader('content-length', bytes.length);
+    raw.end(bytes);
     return;
   }
   if (gzip) raw.setHeader('content-encoding', 'gzip');
-  const sink = gzip ? createGzip() : raw;
-  if (gzip) sink.pipe(raw);
+  const sink = gzip ? compressed(raw) : raw;
   try {
-    await write(sink, only);
-    for (let next = second; next.done !== true; next = await pieces.next()) {
+    for (const piece of held) await write(sink, piece);
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
       if (raw.destroyed) throw new ZeptoError('CANCELLED', 'stop', 'the client has hung up');
       await write(sink, next.value);
     }
-    sink.end();
   } finally {
     await pieces.return?.();
+    // The mark of an error is among what was written: it goes out before the connection is cut.
+    if (sink !== raw) await finished(sink.end()).catch(() => {});
   }
+  raw.end();
+}
+
+/**
+ * Before the status is sent. An answer of one piece gets its length; with `wait`, as ClickHouse has it, one that fails
+ * before its end gets the status of its error, unless it is large.
+ */
+async function firstPieces(
+  pieces: AsyncIterator<Uint8Array>,
+  wait: boolean,
+): Promise<{ readonly held: readonly Uint8Array[]; readonly isWhole: boolean }> {
+  const held: Uint8Array[] = [];
+  let bytes = 0;
+  while (wait ? bytes < WAIT_BYTES_MAX : held.length < 2) {
+    const next = await pieces.next();
+    if (next.done === true) return { held, isWhole: true };
+    held.push(next.value);
+    bytes += next.value.length;
+  }
+  return { held, isWhole: false };
+}
+
+/** What is written to it goes to the client as gzip; it does not end the answer. */
+function compressed(raw: ServerResponse): Gzip {
+  const gzip = createGzip();
+  gzip.pipe(raw, { end: false });
+  raw.once('close', () => gzip.destroy());
+  return gzip;
 }
 
 /** Waits while the client does not take what was written. */

@@ -85,9 +85,10 @@ const settings: readonly Setting[] = [
   fixed('format_tsv_null_representation', ['\\N'], 'NULL in TSV'),
   ignored('enable_http_compression', '0', 'answers are gzip when the client accepts it'),
   ignored('cancel_http_readonly_queries_on_client_close', '1', 'a client that hangs up cancels'),
+  ignored('wait_end_of_query', '0', '1: an answer is held back, up to 8 MiB, so that its error has a status'),
   ignored('wait_for_async_insert', '1', 'an INSERT is answered when its rows are durable and visible'),
   ...[
-    ...['wait_end_of_query', 'buffer_size', 'client_protocol_version', 'session_timeout', 'session_check'],
+    ...['buffer_size', 'client_protocol_version', 'session_timeout', 'session_check'],
     ...['quota_key', 'stacktrace', 'async_insert', 'max_threads', 'max_insert_threads', 'max_block_size'],
     ...['max_query_size', 'max_ast_depth', 'priority', 'load_balancing', 'use_uncompressed_cache'],
     ...['use_query_cache', 'date_time_input_format', 'cast_string_to_dynamic_use_inference'],

@@ -1,0 +1,319 @@
+// What: clickhouse-connect, pandas, polars, urllib and curl against a real member.
+// Why: notebooks and scripts should read ticks with what they have; each reads other formats and sends other headers.
+// Invariant: clients come from PyPI as they are; their values are compared with the rows that were inserted.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { reportToStderr } from '../../services/errors.ts';
+import { tool } from '../../services/install.ts';
+import { pythonWith } from '../../services/python.ts';
+import { type ClientScene, DEALS_START_NS, deals, openClientScene } from '../support/client-scene.ts';
+import { killMembers } from '../support/member.ts';
+
+const PACKAGES = [
+  ...['clickhouse-connect==1.12.0', 'polars==2.1.0', 'pyarrow==26.0.1', 'pandas==3.1.1', 'pytz==2026.6'],
+];
+
+const services = inject('services');
+let home: string;
+let scene: ClientScene;
+let python: string;
+
+beforeAll(async () => {
+  home = await mkdtemp(join(tmpdir(), 'zepto-clients-'));
+  python = await pythonWith(PACKAGES, reportToStderr);
+  scene = await openClientScene(home, services.brokers);
+}, 600_000);
+afterAll(async () => {
+  await killMembers();
+  await rm(home, { recursive: true, force: true });
+});
+
+/** Runs a Python program that prints one line of JSON, with `url`, `host` and `port` set. */
+async function ask(program: string): Promise<unknown> {
+  const file = join(home, 'program.py');
+  const { hostname, port } = new URL(scene.url);
+  const given = `import json\nurl, host, port = ${JSON.stringify(scene.url)}, ${JSON.stringify(hostname)}, ${port}\n`;
+  await writeFile(file, given + program);
+  const printed = await tool(python, [file], 'run a Python program');
+  // Clients log broken connections behind it.
+  return JSON.parse(printed.split('\n').findLast((line) => /^[[{]/.test(line))!);
+}
+
+const times = deals.map(({ ns }) => String(DEALS_START_NS + BigInt(ns)));
+
+describe('clickhouse-connect', () => {
+  const connect = `import clickhouse_connect
+from clickhouse_connect.driver.exceptions import DatabaseError
+client = clickhouse_connect.get_client(host=host, port=port)
+`;
+
+  it('connects, learns version and settings, and reads every type', async () => {
+    const found = await ask(`${connect}
+result = client.query("SELECT * FROM deals ORDER BY timestamp")
+rows = [[str(row[1]), None if row[2] is None else str(row[2]), row[3], row[4], row[5], row[6]] for row in result.result_rows]
+print(json.dumps(dict(version=client.server_version, names=result.column_names,
+  types=[t.name for t in result.column_types], rows=rows, second=str(result.result_rows[2][0]),
+  setting=client.server_settings["max_result_rows"].value, tz=str(client.server_tz))))
+`);
+    expect(found).toEqual({
+      version: expect.stringMatching(/^\d+\.\d+/),
+      names: ['timestamp', 'symbol', 'price', 'size', 'venue', 'share', 'buy'],
+      types: [
+        "Nullable(DateTime64(9, 'UTC'))",
+        ...['Nullable(String)', 'Nullable(Decimal(18, 4))', 'Nullable(Int64)', 'Nullable(String)'],
+        ...['Nullable(Float64)', 'Nullable(Bool)'],
+      ],
+      rows: deals.map(({ symbol, price, size, venue, share, buy }) => [
+        ...[symbol, price === null ? null : price.toFixed(4), size === null ? null : Number(size)],
+        ...[venue, share, buy],
+      ]),
+      second: expect.stringMatching(/^2024-03-21 06:00:01/),
+      setting: '0',
+      tz: 'UTC',
+    });
+  });
+
+  it('reads data frames to the nanosecond, and none when there are no rows', async () => {
+    const found = (await ask(`${connect}
+frame = client.query_df("SELECT timestamp, symbol, size, share FROM deals ORDER BY timestamp")
+empty = client.query_df("SELECT timestamp, symbol FROM deals WHERE size = 12345")
+print(json.dumps(dict(times=[str(t.value) for t in frame["timestamp"]], symbols=list(frame["symbol"]),
+  sizes=[None if missing else str(int(v)) for v, missing in zip(frame["size"], frame["size"].isna())],
+  empty=len(empty), columns=list(client.query("SELECT timestamp, symbol FROM deals WHERE size = 12345").column_names))))
+`)) as Record<string, unknown>;
+    expect(found).toEqual({
+      times,
+      symbols: deals.map(({ symbol }) => symbol),
+      sizes: deals.map(({ size }) => size),
+      empty: 0,
+      columns: ['timestamp', 'symbol'],
+    });
+  });
+
+  it('reads Arrow tables and streams', async () => {
+    const found = await ask(`${connect}
+table = client.query_arrow("SELECT timestamp, symbol, price FROM deals ORDER BY timestamp")
+with client.query_arrow_stream("SELECT id FROM trades") as stream:
+    rows = sum(batch.num_rows for batch in stream)
+with client.query_row_block_stream("SELECT id FROM trades") as stream:
+    ids = [row[0] for block in stream for row in block]
+print(json.dumps(dict(types=[str(f.type) for f in table.schema], symbols=table["symbol"].to_pylist(), rows=rows,
+  ids=len(set(ids)), highest=max(ids))))
+`);
+    const { produced } = scene.ledger;
+    expect(found).toEqual({
+      types: ['timestamp[ns, tz=UTC]', 'string', 'decimal128(18, 4)'],
+      symbols: deals.map(({ symbol }) => symbol),
+      rows: produced,
+      ids: produced,
+      highest: produced - 1,
+    });
+  });
+
+  it('binds parameters on either side, and sends settings that count', async () => {
+    const found = await ask(`${connect}
+server = client.query("SELECT symbol FROM deals WHERE symbol IN {names:Array(String)} AND size > {least:Int64}",
+  parameters={"names": ["MSFT", "it's"], "least": 9}).result_rows
+own = client.query("SELECT symbol FROM deals WHERE symbol = %(name)s", parameters={"name": "BRK.B"}).result_rows
+many = ["AAPL"] + [f"NOT-THERE-{i}" for i in range(20000)]
+form = client.query("SELECT symbol FROM deals WHERE symbol IN {names:Array(String)}", parameters={"names": many}).result_rows
+try:
+    client.query("SELECT id FROM trades", settings={"max_result_rows": 10})
+    limited = None
+except DatabaseError as error:
+    limited = [error.code, error.name]
+print(json.dumps(dict(server=server, own=own, form=form, limited=limited,
+  command=client.command("SELECT count(*) FROM trades"))))
+`);
+    expect(found).toEqual({
+      server: [['MSFT']],
+      own: [['BRK.B']],
+      form: [['AAPL']],
+      limited: [396, 'TOO_MANY_ROWS_OR_BYTES'],
+      command: scene.ledger.produced,
+    });
+  });
+
+  it('is told the number, the name and the text of an error, before and within a stream', async () => {
+    const found = (await ask(`${connect}
+def failure(work):
+    try:
+        work()
+    except Exception as error:
+        return [type(error).__name__, error.code, error.name, str(error)]
+def read():
+    with client.query_row_block_stream("SELECT id FROM trades", settings={"max_result_rows": 20000}) as stream:
+        for block in stream: pass
+print(json.dumps([failure(lambda: client.query("SELECT * FROM nowhere")), failure(lambda: client.query("SELEC 1")), failure(read)]))
+`)) as [string, number, string, string][];
+    expect(found.map(([, code, name]) => [code, name])).toEqual([
+      [60, 'UNKNOWN_TABLE'],
+      [62, 'SYNTAX_ERROR'],
+      [396, 'TOO_MANY_ROWS_OR_BYTES'],
+    ]);
+    expect(found[0]![3]).toContain('unknown table nowhere');
+    expect(found[2]![3]).toContain('more than 20000 rows');
+  });
+});
+
+describe('data frames over ArrowStream', () => {
+  const fetched = `import urllib.request, urllib.parse, pyarrow as pa
+def arrow(sql):
+    request = urllib.request.Request(url + "/?default_format=ArrowStream", data=sql.encode())
+    with urllib.request.urlopen(request) as response:
+        with pa.ipc.open_stream(response) as reader:
+            return reader.read_all()
+`;
+
+  it('come to pandas with exact times, decimals and NULLs', async () => {
+    const found = await ask(`${fetched}
+frame = arrow("SELECT * FROM deals ORDER BY timestamp").to_pandas()
+ticks = arrow("SELECT id, price FROM trades").to_pandas()
+print(json.dumps(dict(times=[str(t.value) for t in frame["timestamp"]],
+  prices=[None if p is None else str(p) for p in frame["price"]], nulls=[int(n) for n in frame.isna().sum()],
+  rows=len(ticks), ids=int(ticks["id"].nunique()))))
+`);
+    expect(found).toEqual({
+      times,
+      prices: deals.map(({ price }) => (price === null ? null : price.toFixed(4))),
+      nulls: [0, 0, 1, 1, 1, 1, 1],
+      rows: scene.ledger.produced,
+      ids: scene.ledger.produced,
+    });
+  });
+
+  it('come to polars with exact integers and texts', async () => {
+    const found = await ask(`${fetched}
+import polars as pl
+frame = pl.from_arrow(arrow("SELECT * FROM deals ORDER BY timestamp"))
+ticks = pl.from_arrow(arrow("SELECT symbol, count(*) AS n, max(id) AS last FROM trades GROUP BY symbol"))
+print(json.dumps(dict(times=[str(t) for t in frame["timestamp"].dt.epoch("ns")],
+  sizes=[None if s is None else str(s) for s in frame["size"]], venues=frame["venue"].to_list(),
+  ticks=int(ticks["n"].sum()), symbols=ticks.height)))
+`);
+    expect(found).toEqual({
+      times,
+      sizes: deals.map(({ size }) => size),
+      venues: deals.map(({ venue }) => venue),
+      ticks: scene.ledger.produced,
+      symbols: 11,
+    });
+  });
+});
+
+describe("the original's Python client", () => {
+  it('finds what it reads: columns, data, rows, execution_time_us, statistics, ping and errors', async () => {
+    const found = (await ask(`import urllib.request, urllib.error
+def post(sql):
+    request = urllib.request.Request(url + "/", data=sql.encode("utf-8"), headers={"Content-Type": "text/plain"}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.loads(response.read().decode("utf-8"))
+    except urllib.error.HTTPError as error:
+        return dict(failed=f"ZeptoDB HTTP {error.code}: {error.read().decode()}")
+def get(path):
+    with urllib.request.urlopen(url + path) as response:
+        return response.read().decode()
+print(json.dumps(dict(rows=post("SELECT symbol, price, size, venue FROM deals ORDER BY timestamp"), tables=post("SHOW TABLES"),
+  described=post("DESCRIBE trades"), failed=post("SELECT * FROM nowhere")["failed"], ping=get("/ping"),
+  health=json.loads(get("/health")), stats=len(json.loads(get("/stats"))))))
+`)) as Record<string, { columns: string[]; data: unknown[][]; rows: number; execution_time_us: number }> & {
+      failed: string;
+    };
+    expect(found).toMatchObject({
+      rows: {
+        columns: ['symbol', 'price', 'size', 'venue'],
+        data: [
+          ['AAPL', 150.25, 10, 'X'],
+          // Python's integers are exact.
+          ['MSFT', 99.0001, expect.any(Number), null],
+          ['BRK.B', -0.5, -3, 'a,"b"\tc\\'],
+          ['ÉLAN', null, null, ''],
+        ],
+        rows: 4,
+        execution_time_us: expect.any(Number),
+      },
+      tables: {
+        columns: ['name', 'rows'],
+        data: [
+          ['deals', 4],
+          ['trades', scene.ledger.produced],
+        ],
+      },
+      described: { columns: ['column', 'type'], data: expect.arrayContaining([['symbol', 'SYMBOL']]) },
+      ping: expect.stringContaining('Ok'),
+      health: { status: 'healthy' },
+    });
+    expect(found.failed).toMatch(/^ZeptoDB HTTP 400: \{"error":"unknown table nowhere/);
+  });
+});
+
+describe('curl', () => {
+  const curl = (...args: readonly string[]): Promise<string> =>
+    tool('curl', ['--silent', '--show-error', ...args], 'ask with curl');
+
+  it('gets JSON, CSV and TSV by POST and GET, with status and type', async () => {
+    expect(
+      JSON.parse(await curl(scene.url, '--data-binary', 'SELECT count(*) AS n FROM deals')),
+    ).toMatchObject({ columns: ['n'], data: [[4]], rows: 1 });
+    const csv = 'SELECT symbol, price, venue, buy FROM deals ORDER BY timestamp FORMAT CSVWithNames';
+    expect(await curl('--get', scene.url, '--data-urlencode', `query=${csv}`)).toBe(
+      '"symbol","price","venue","buy"\n"AAPL",150.25,"X",true\n"MSFT",99.0001,\\N,false\n' +
+        '"BRK.B",-0.5,"a,""b""\tc\\",true\n"ÉLAN",\\N,"",\\N\n',
+    );
+    const tsv = await curl(
+      `${scene.url}/?default_format=TSV`,
+      '-d',
+      'SELECT venue FROM deals ORDER BY timestamp',
+    );
+    expect(tsv).toBe('X\n\\N\na,"b"\\tc\\\\\n\n');
+    const head = await curl('--include', `${scene.url}/?query=SELECT+1+FORMAT+JSONEachRow`);
+    expect(head).toMatch(/^HTTP\/1.1 200/);
+    expect(head.toLowerCase()).toContain('content-type: application/x-ndjson');
+    expect(head.toLowerCase()).toMatch(/x-clickhouse-query-id: [0-9a-f-]{36}/);
+  });
+
+  it('sends and gets gzip', async () => {
+    const body = join(home, 'query.gz');
+    const answer = join(home, 'answer.gz');
+    await writeFile(body, gzipSync('SELECT id FROM trades ORDER BY id FORMAT TSV'));
+    const sent = await curl(
+      ...['--data-binary', `@${body}`, '-H', 'Content-Encoding: gzip', '-H', 'Accept-Encoding: gzip'],
+      ...['--output', answer, '--write-out', '%{http_code} %header{content-encoding}'],
+      `${scene.url}/?enable_http_compression=1`,
+    );
+    expect(sent).toBe('200 gzip');
+    const { readFile } = await import('node:fs/promises');
+    const ids = gunzipSync(await readFile(answer))
+      .toString()
+      .trim()
+      .split('\n');
+    expect(ids.length).toBe(scene.ledger.produced);
+    expect(ids[123]).toBe('123');
+  });
+
+  it.each([
+    ['SELEC 1', 400, { code: 'SQL_SYNTAX', position: 0 }],
+    ['SELECT pirce FROM deals', 400, { code: 'SQL_NAME', position: 7 }],
+    ['SELECT * FROM deals FORMAT Nonsense', 400, { code: 'SQL_UNSUPPORTED' }],
+    ['DROP TABLE trades', 409, { code: 'CATALOG_CONFLICT' }],
+  ])('is told by status and body why not: %s', async (sql, status, body) => {
+    const text = await curl('--write-out', '\n%{http_code}', scene.url, '--data-binary', sql);
+    const [json, code] = [text.slice(0, text.lastIndexOf('\n')), text.slice(text.lastIndexOf('\n') + 1)];
+    expect(Number(code)).toBe(status);
+    expect(JSON.parse(json)).toMatchObject({ ...body, error: expect.any(String) });
+  });
+
+  it('is refused what GET may not do, a database that there is not, and an unknown setting', async () => {
+    const status = (path: string): Promise<string> =>
+      curl('--output', '/dev/null', '--write-out', '%{http_code}', `${scene.url}${path}`);
+    expect(await status('/?query=DROP+TABLE+deals')).toBe('403');
+    expect(await status('/?query=SELECT+1&database=other')).toBe('400');
+    expect(await status('/?query=SELECT+1&max_rezult_rows=1')).toBe('400');
+    expect(await status('/?query=SELECT+1&database=default&max_threads=2')).toBe('200');
+  });
+});
