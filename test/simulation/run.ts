@@ -7,6 +7,7 @@ import type { SealPolicy } from '../../src/commit/plan.ts';
 import { hourCovered } from '../../src/commit/staircase.ts';
 import { planManifestsOf } from '../../src/format/layout.ts';
 import { parseManifest } from '../../src/format/manifest.ts';
+import { openHours } from './hours.ts';
 import { GROUP, Member } from './member.ts';
 import type { LogRecord } from './world.ts';
 import { World } from './world.ts';
@@ -31,6 +32,8 @@ export async function simulate(
   const world = new World(seed, 1 + (seed % 3), START_HOUR * HOUR_MS, trace);
   const { chance, scheduler } = world;
   const policy = randomPolicy(world);
+  const hours = openHours(seed, policy);
+  if (hours.faults !== null) world.faults = hours.faults;
   const members: Member[] = [];
   let kills = 0;
   let joined = 0;
@@ -53,7 +56,8 @@ export async function simulate(
     });
   };
   const join = (): void => {
-    const member = new Member(`m${joined++}`, world, policy, rebalance);
+    const member = new Member(`m${joined++}`, world, hours.memberPolicy(), hours.budgetBytes, rebalance);
+    member.clock.skewMs = hours.memberSkewMs();
     members.push(member);
     member.start();
   };
@@ -69,7 +73,7 @@ export async function simulate(
   const produce = (): void => {
     if (scheduler.nowMs > endMs - 500) return;
     for (let i = chance.below(8); i > 0; i--)
-      world.publish(chance.below(world.partitions.length), randomRecord(world));
+      world.publish(chance.below(world.partitions.length), randomRecord(world, hours.lateHours));
     scheduler.after(chance.below(40), produce);
   };
   produce();
@@ -77,6 +81,7 @@ export async function simulate(
     if (scheduler.nowMs > endMs) return;
     scheduler.after(chance.below(700), disturb);
     const member = members.length > 0 ? chance.pick(members) : null;
+    if (member !== null) member.clock.skewMs = hours.changedSkewMs(member.clock.skewMs);
     const what = chance.next();
     if (what < 0.25 && member !== null) kill(member);
     else if (what < 0.5 && members.length < 4) join();
@@ -133,11 +138,11 @@ function randomPolicy({ chance }: World): SealPolicy {
   };
 }
 
-function randomRecord({ chance, scheduler }: World): Omit<LogRecord, 'offset' | 'id'> {
+function randomRecord({ chance, scheduler }: World, lateHours: number): Omit<LogRecord, 'offset' | 'id'> {
   const kind = chance.happens(0.05) ? 'undecodable' : chance.happens(0.03) ? 'tombstone' : 'row';
   // Hours before the present, so that they close; a few late ones, a few in the future.
   const current = START_HOUR - 3 + Math.floor((scheduler.nowMs - START_HOUR * HOUR_MS) / 2000);
-  const late = chance.happens(0.2) ? -chance.below(4) : 0;
+  const late = chance.happens(0.2) ? -chance.below(lateHours + 1) : 0;
   const future = chance.happens(0.01) ? 1000 : 0;
   const isTimed = chance.happens(0.95);
   const timestampMs = scheduler.nowMs - chance.below(1000);

@@ -109,9 +109,11 @@ const isBefore = (a: Event, b: Event): boolean => a.atMs < b.atMs || (a.atMs ===
 /** Every promise that can settle has settled: an immediate runs after all microtasks. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** The clock of one process in the simulated world: its timers stop when it is paused or dead. */
+/** The clock of one process in the simulated world: its timers stop when it is paused or dead, its wall clock may be wrong. */
 export class ProcessClock implements Clock {
   isAlive = true;
+  /** By how much the wall clock is ahead of the world's time; it may change at any moment. */
+  skewMs = 0;
   private isPaused = false;
   private readonly held: (() => void)[] = [];
   private readonly scheduler: Scheduler;
@@ -123,7 +125,7 @@ export class ProcessClock implements Clock {
   }
 
   nowMs(): number {
-    return this.scheduler.nowMs;
+    return this.scheduler.nowMs + this.skewMs;
   }
 
   monotonicMs(): number {
