@@ -21,7 +21,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     what: 'Kafka → Hive Parquet on S3, offsets committed; beside a Python script',
   },
   memory: { file: 'end-to-end/memory', what: 'memory in use while S3 is ten times too slow, nothing lost' },
-  latency: { file: 'end-to-end/latency', what: 'produce → queryable, at fixed rates' },
+  latency: {
+    file: 'end-to-end/latency',
+    what: 'produce → queryable, at fixed rates; a point query over HTTP',
+  },
   seal: { file: 'end-to-end/seal', what: 'a sealed hour to .bin and Parquet' },
   'record-batch': { file: 'micro/record-batch', what: 'record batches to typed arrays' },
   decode: { file: 'micro/decode', what: 'JSON, Avro, BINARY and Arrow to columns' },

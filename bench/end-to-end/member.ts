@@ -60,6 +60,12 @@ export class Member {
     });
   }
 
+  /** Where it answers. */
+  get address(): string {
+    if (this.url === null) throw new Error('it does not listen yet');
+    return this.url;
+  }
+
   /** CPU seconds of all its threads so far; null where there is no /proc. */
   cpuSeconds(): number | null {
     try {

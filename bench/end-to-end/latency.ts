@@ -1,0 +1,194 @@
+// What: produce → visible in SQL at fixed rates, and the round trip of a point query over HTTP.
+// Why: "the newest ticks in SQL within milliseconds" is what a trading desk buys.
+// Invariant: every tick produced is counted by SQL in the end; a tick counts as seen when an answer that has it has arrived.
+
+import { Agent, request } from 'node:http';
+import { openCluster } from '../../connectors/kafka/cluster.ts';
+import { encodeRecordBatch } from '../../connectors/kafka/record-write.ts';
+import { produce } from '../../connectors/kafka/requests.ts';
+import { startServices } from '../../services/up.ts';
+import { assert } from '../../src/kernel/assert.ts';
+import { systemClock } from '../../src/kernel/clock.ts';
+import type { BenchOptions } from '../report.ts';
+import { Member } from './member.ts';
+import { tickWriter } from './ticks.ts';
+
+const RATES = [10_000, 100_000, 300_000, 600_000];
+const SECONDS = 8;
+/** A batch is sent this often. */
+const BATCH_MS = 5;
+const QUERIES = 4_000;
+const TOPIC = 'latency';
+
+export async function run({ print, only }: BenchOptions): Promise<void> {
+  const services = await startServices({ with: ['kafka'], report: () => {} });
+  const { brokers } = services.kafka;
+  await services.kafka.tool('org.apache.kafka.tools.TopicCommand', [
+    ...['--bootstrap-server', brokers, '--create', '--topic', TOPIC, '--partitions', '1'],
+  ]);
+  const flags = ['--brokers', brokers, '--group', 'latency', '--topics', `trades=${TOPIC}`];
+  const member = new Member([...flags, '--storage-mode', 'pure', '--memory-budget', '2GiB'], {}, []);
+  const sql = new SqlClient();
+  const producer = new Producer(brokers);
+  try {
+    await member.until(({ partitions }) => partitions === 1, 'its partition', 60_000);
+    sql.url = member.address;
+    await producer.send(1_000);
+    await seenAll(sql, 1_000);
+    for (const rate of RATES) {
+      const name = `visible-${rate / 1000}k`;
+      if (only !== undefined && !only.includes(name)) continue;
+      // The first pass warms both sides up.
+      await visibleAt(rate, 2, producer, sql);
+      print({ case: name, rate, ...(await visibleAt(rate, SECONDS, producer, sql)) });
+    }
+    if (only === undefined || only.includes('http-point-query')) print(await pointQuery(sql));
+  } catch (error) {
+    console.error(member.tail());
+    throw error;
+  } finally {
+    sql.close();
+    await producer.close();
+    await member.stop('SIGKILL');
+    await services.stop();
+  }
+}
+
+interface Visible {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly p999Ms: number;
+  readonly rowsPerSecondReached: number;
+}
+
+async function visibleAt(
+  rate: number,
+  seconds: number,
+  producer: Producer,
+  sql: SqlClient,
+): Promise<Visible> {
+  const perBatch = Math.round((rate * BATCH_MS) / 1_000);
+  const before = producer.sent;
+  /** When each batch was due, and how many ticks there are with it. */
+  const due: { readonly atMs: number; readonly ticks: number }[] = [];
+  const waits: number[] = [];
+  let seen = 0;
+  let isSending = true;
+  const looking = (async () => {
+    while (isSending || seen < due.length) {
+      const count = await sql.count();
+      const nowMs = performance.now();
+      for (; seen < due.length && due[seen]!.ticks <= count; seen++) waits.push(nowMs - due[seen]!.atMs);
+      // Asking without a pause would take the time of what is measured.
+      await systemClock.sleep(1);
+    }
+  })();
+  const startMs = performance.now();
+  const acknowledged: Promise<void>[] = [];
+  for (let k = 0; k < (seconds * 1_000) / BATCH_MS; k++) {
+    const atMs = startMs + k * BATCH_MS;
+    await systemClock.sleep(Math.max(0, atMs - performance.now()));
+    // A producer that is late has its delay counted: from when the ticks were due.
+    acknowledged.push(producer.send(perBatch));
+    due.push({ atMs, ticks: producer.sent });
+  }
+  await Promise.all(acknowledged);
+  const passed = (performance.now() - startMs) / 1_000;
+  isSending = false;
+  await looking;
+  assert((await sql.count()) === producer.sent, 'every tick is counted');
+  waits.sort((a, b) => a - b);
+  const at = (share: number): number =>
+    Math.round(waits[Math.floor((waits.length - 1) * share)]! * 100) / 100;
+  return {
+    p50Ms: at(0.5),
+    p99Ms: at(0.99),
+    p999Ms: at(0.999),
+    rowsPerSecondReached: Math.round((producer.sent - before) / passed),
+  };
+}
+
+async function pointQuery(sql: SqlClient) {
+  const times: number[] = [];
+  for (let i = 0; i < QUERIES; i++) {
+    const from = performance.now();
+    const [[price]] = await sql.ask("SELECT last(price) FROM trades WHERE symbol = 'S07'");
+    times.push(performance.now() - from);
+    assert(typeof price === 'number', 'a price is answered');
+  }
+  times.sort((a, b) => a - b);
+  const at = (share: number): number =>
+    Math.round(times[Math.floor((times.length - 1) * share)]! * 1_000) / 1_000;
+  return { case: 'http-point-query', queries: QUERIES, p50Ms: at(0.5), p99Ms: at(0.99), p999Ms: at(0.999) };
+}
+
+async function seenAll(sql: SqlClient, ticks: number): Promise<void> {
+  while ((await sql.count()) < ticks) await systemClock.sleep(5);
+}
+
+/** One connection that stays open. */
+class SqlClient {
+  url: string | null = null;
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 1 });
+
+  async count(): Promise<number> {
+    return (await this.ask('SELECT count(*) FROM trades'))[0]![0] as number;
+  }
+
+  ask(sql: string): Promise<[unknown[], ...unknown[][]]> {
+    return new Promise((resolve, reject) => {
+      const sent = request(`${this.url}/`, { method: 'POST', agent: this.agent }, (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (piece: string) => {
+          text += piece;
+        });
+        response.on('end', () => {
+          if (response.statusCode === 200) resolve(JSON.parse(text).data);
+          else reject(new Error(`${sql}: ${response.statusCode} ${text}`));
+        });
+      });
+      sent.on('error', reject);
+      sent.end(sql);
+    });
+  }
+
+  close(): void {
+    this.agent.destroy();
+  }
+}
+
+class Producer {
+  sent = 0;
+  private readonly cluster;
+  private readonly ticks = tickWriter('json');
+  private readonly buffer = Buffer.alloc(128);
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(brokers: string) {
+    const logger = { debug() {}, info() {}, warn() {}, error() {} };
+    const connection = { brokers: brokers.split(','), clientId: 'bench', tls: null, sasl: null };
+    this.cluster = openCluster(connection as never, logger, systemClock);
+  }
+
+  /** Encodes now; requests go out one after the other. */
+  send(count: number): Promise<void> {
+    const records = Array.from({ length: count }, () => {
+      this.ticks.symbol();
+      const value = Buffer.from(this.buffer.subarray(0, this.ticks.write(this.buffer, 0)));
+      return { key: null, value, headers: [] };
+    });
+    const batch = encodeRecordBatch(records, Date.now(), null);
+    this.sent += count;
+    const target = { kind: 'leader', topic: TOPIC, partition: 0 } as const;
+    const sent = this.turn.then(async () => {
+      const { code } = await this.cluster.send(target, produce(null, 10_000, TOPIC, 0, batch));
+      assert(code === 0, `the broker answered ${code}`);
+    });
+    this.turn = sent;
+    return sent;
+  }
+
+  close(): Promise<void> {
+    return this.cluster.close();
+  }
+}
