@@ -3,7 +3,7 @@
 // Invariant: a port speaks in our own types, never in a library's.
 
 import type { RecordBatch, RowBuffer } from './columns/batch.ts';
-import type { TableSchema } from './columns/types.ts';
+import type { ColumnArray, TableSchema } from './columns/types.ts';
 
 export interface TopicPartition {
   readonly topic: string;
@@ -192,6 +192,39 @@ export interface ObjectStore {
 export interface PutOptions {
   readonly contentType: string;
   readonly signal?: AbortSignal;
+}
+
+// ---------------------------------------------------------------------------------------------------------
+// Files that others wrote
+
+/** A column of foreign files: its name and the type in which it arrives. */
+export interface ForeignColumn {
+  readonly name: string;
+  /** As CREATE TABLE would name it: `INT64`, `DECIMAL(18, 4)`, `TIMESTAMP_NS`, `FLOAT64`, `BOOL`, `STRING`, … */
+  readonly type: string;
+}
+
+/** Values of one column; numbers, times and booleans with the NULLs of columns/types.ts, decimals scaled; texts as they are. */
+export type ForeignValues = ColumnArray | readonly (string | null)[];
+
+export interface ForeignRun {
+  readonly rows: number;
+  /** In the order that was asked for. */
+  readonly columns: readonly ForeignValues[];
+}
+
+/** Reads the files of duckdb('…'). Rows arrive in pieces as they are taken. */
+export interface AnalyticEngine {
+  /**
+   * Columns of the files that a path or pattern names.
+   * @throws ZeptoError STORE_NO_OBJECT, STORE_DENIED (outside of the configured roots), FORMAT_INVALID; the signal's reason
+   */
+  describe(path: string, signal: AbortSignal): Promise<readonly ForeignColumn[]>;
+  /**
+   * Rows of a path or pattern, `columns` by name, file after file in the order of their paths.
+   * @throws ZeptoError as `describe`; SQL_TYPE when a value has no place in its column's type; LIMIT_EXCEEDED
+   */
+  readPath(path: string, columns: readonly string[], signal: AbortSignal): AsyncIterable<ForeignRun>;
 }
 
 // ---------------------------------------------------------------------------------------------------------

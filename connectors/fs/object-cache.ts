@@ -1,10 +1,11 @@
 // What: objects of the store as local files, the most recently read ones, up to a number of bytes.
 // Why: queries over cold data come back to the same objects, and a store is a network away.
-// Invariant: a file that is there is whole; the folder belongs to one cache, which empties it when it starts.
+// Invariant: a file that is there is whole, and stays while it is held; the folder belongs to one cache, which empties it when it starts.
 
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ZeptoError } from '../../src/kernel/errors.ts';
 
 export interface ObjectCacheOptions {
   readonly directory: string;
@@ -14,12 +15,24 @@ export interface ObjectCacheOptions {
   readonly looked: (hit: boolean) => void;
 }
 
+/** A file that is not removed until it is released. */
+export interface HeldFile {
+  readonly path: string;
+  /** Idempotent. */
+  release(): void;
+}
+
 export class ObjectCache {
   private readonly options: ObjectCacheOptions;
   /** Bytes by key, least recently read first. */
   private readonly kept = new Map<string, number>();
   private readonly fetching = new Map<string, Promise<Uint8Array>>();
+  /** How many hold a file, by key. */
+  private readonly holds = new Map<string, number>();
+  private readonly making = new Map<string, Promise<void>>();
   private usedBytes = 0;
+  /** Of files that are being written. */
+  private comingBytes = 0;
   private emptied: Promise<unknown> | null = null;
 
   constructor(options: ObjectCacheOptions) {
@@ -41,15 +54,47 @@ export class ObjectCache {
     return bytes;
   }
 
+  /**
+   * The file of `key`, which `make` writes to a path when it is not here; it has `bytes` bytes.
+   * @throws ZeptoError LIMIT_EXCEEDED when what is held leaves no room for it; what `make` throws.
+   */
+  async hold(key: string, bytes: number, make: (path: string) => Promise<void>): Promise<HeldFile> {
+    this.options.looked(this.kept.has(key));
+    // Counted before it is there, so that it is not removed as soon as it is.
+    this.holds.set(key, (this.holds.get(key) ?? 0) + 1);
+    const release = onlyOnce(() => {
+      const left = this.holds.get(key)! - 1;
+      if (left > 0) this.holds.set(key, left);
+      else this.holds.delete(key);
+    });
+    try {
+      // Removed by somebody: it is made anew.
+      if (this.kept.has(key) && !(await isThere(this.pathOf(key)))) this.forget(key);
+      while (!this.kept.has(key)) {
+        const running = this.making.get(key);
+        // Who makes it may be cancelled, which is no reason for the others to fail.
+        if (running !== undefined) await running.catch(() => {});
+        else {
+          const mine = this.make(key, bytes, make).finally(() => this.making.delete(key));
+          this.making.set(key, mine);
+          await mine;
+        }
+      }
+      this.touch(key);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { path: this.pathOf(key), release };
+  }
+
   async close(): Promise<void> {
     await rm(this.options.directory, { recursive: true, force: true });
   }
 
   private async readLocal(key: string): Promise<Uint8Array | null> {
-    const bytes = this.kept.get(key);
-    if (bytes === undefined) return null;
-    this.kept.delete(key);
-    this.kept.set(key, bytes);
+    if (!this.kept.has(key)) return null;
+    this.touch(key);
     try {
       return await readFile(this.pathOf(key));
     } catch {
@@ -60,22 +105,71 @@ export class ObjectCache {
   }
 
   private async keep(key: string, bytes: Uint8Array): Promise<void> {
+    if (this.kept.has(key) || !(await this.makeRoom(bytes.length))) return;
+    const path = this.pathOf(key);
+    await this.put(key, bytes.length, () => writeFile(`${path}.part`, bytes));
+  }
+
+  private async make(key: string, bytes: number, make: (path: string) => Promise<void>): Promise<void> {
+    if (!(await this.makeRoom(bytes)))
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'stop',
+        `a file of ${bytes} bytes does not fit into the ${this.options.bytesMax} that a query thread may keep on the local disk ` +
+          '(--cold-cache-bytes, shared by --query-threads)',
+        { context: { limit: 'cold-cache-bytes', bytes, bytesMax: this.options.bytesMax } },
+      );
+    await this.put(key, bytes, () => make(`${this.pathOf(key)}.part`));
+  }
+
+  /** Takes the room for `bytes`, and removes what was not read for longest; false: what is held leaves too little. */
+  private async makeRoom(bytes: number): Promise<boolean> {
     const { directory, bytesMax } = this.options;
-    if (bytes.length > bytesMax || this.kept.has(key)) return;
+    let heldBytes = 0;
+    for (const [key, size] of this.kept) if (this.holds.has(key)) heldBytes += size;
+    if (heldBytes + this.comingBytes + bytes > bytesMax) return false;
+    this.comingBytes += bytes;
+    const removed: string[] = [];
+    for (const oldest of this.kept.keys()) {
+      if (this.usedBytes + this.comingBytes <= bytesMax) break;
+      if (this.holds.has(oldest)) continue;
+      this.forget(oldest);
+      removed.push(this.pathOf(oldest));
+    }
     this.emptied ??= rm(directory, { recursive: true, force: true }).then(() =>
       mkdir(directory, { recursive: true }),
     );
-    await this.emptied;
-    for (const oldest of this.kept.keys()) {
-      if (this.usedBytes + bytes.length <= bytesMax) break;
-      this.forget(oldest);
-      await rm(this.pathOf(oldest), { force: true });
+    try {
+      await this.emptied;
+      await Promise.all(removed.map((path) => rm(path, { force: true })));
+    } catch (error) {
+      this.comingBytes -= bytes;
+      throw error;
     }
+    return true;
+  }
+
+  /** The room that was made becomes the file's, or is given back. */
+  private async put(key: string, bytes: number, write: () => Promise<void>): Promise<void> {
     const path = this.pathOf(key);
-    await writeFile(`${path}.part`, bytes);
-    await rename(`${path}.part`, path);
-    this.kept.set(key, bytes.length);
-    this.usedBytes += bytes.length;
+    try {
+      await write();
+      await rename(`${path}.part`, path);
+      this.forget(key);
+      this.kept.set(key, bytes);
+      this.usedBytes += bytes;
+    } catch (error) {
+      await rm(`${path}.part`, { force: true });
+      throw error;
+    } finally {
+      this.comingBytes -= bytes;
+    }
+  }
+
+  private touch(key: string): void {
+    const bytes = this.kept.get(key)!;
+    this.kept.delete(key);
+    this.kept.set(key, bytes);
   }
 
   private forget(key: string): void {
@@ -87,3 +181,18 @@ export class ObjectCache {
     return join(this.options.directory, createHash('sha256').update(key).digest('hex'));
   }
 }
+
+function onlyOnce(act: () => void): () => void {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    act();
+  };
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );

@@ -53,6 +53,8 @@ export interface ExecuteOptions {
   readonly monotonicMs: () => number;
   /** Over shared memory; a value other than 0 at [0] stops the query within a block. */
   readonly cancel?: Int32Array;
+  /** Aborted with the reason when the query is to stop: what it waits for is given up. */
+  readonly signal?: AbortSignal;
   /** Reads warm parts. Without it a query that needs one is refused. */
   readonly disk?: Disk;
   /** The bytes of a Parquet object of ours. Without it a query that needs one is refused. */
@@ -88,6 +90,8 @@ export class Run {
   readonly texts: Texts;
   readonly stats: QueryStats;
   readonly prepared: Prepared = new Map();
+  /** Aborted when the query ends or is to stop, for what it waits for. */
+  readonly signal: AbortSignal;
   private readonly abort = new AbortController();
   private readonly startedMs: number;
 
@@ -98,11 +102,8 @@ export class Run {
     this.texts = new Texts(snapshot.names, this.budget);
     this.stats = stats;
     this.startedMs = options.monotonicMs();
-  }
-
-  /** Aborted when the query ends, for what it waits for. */
-  get signal(): AbortSignal {
-    return this.abort.signal;
+    const { signal } = this.abort;
+    this.signal = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
   }
 
   /** Idempotent. */
@@ -114,14 +115,14 @@ export class Run {
   /** To be called once per block. @throws ZeptoError CANCELLED, LIMIT_EXCEEDED */
   check(): void {
     const { cancel, limits, monotonicMs } = this.options;
-    if (cancel !== undefined && Atomics.load(cancel, 0) !== 0)
-      throw new ZeptoError('CANCELLED', 'stop', 'the query was cancelled');
-    if (monotonicMs() - this.startedMs > limits.timeoutMs)
-      throw new ZeptoError(
-        'LIMIT_EXCEEDED',
-        'stop',
-        `the query took longer than ${limits.timeoutMs} ms (limit timeoutMs)`,
-        { context: { limit: 'timeoutMs', timeoutMs: limits.timeoutMs } },
-      );
+    if (cancel !== undefined && Atomics.load(cancel, 0) !== 0) throw cancelled();
+    if (monotonicMs() - this.startedMs > limits.timeoutMs) throw tookTooLong(limits.timeoutMs);
   }
 }
+
+export const cancelled = (): ZeptoError => new ZeptoError('CANCELLED', 'stop', 'the query was cancelled');
+
+export const tookTooLong = (timeoutMs: number): ZeptoError =>
+  new ZeptoError('LIMIT_EXCEEDED', 'stop', `the query took longer than ${timeoutMs} ms (limit timeoutMs)`, {
+    context: { limit: 'timeoutMs', timeoutMs },
+  });
