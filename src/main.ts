@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { HttpServer } from '../connectors/http/server.ts';
 import { statementRoutes } from '../connectors/http/statements.ts';
+import { streamRoutes } from '../connectors/http/stream.ts';
 import { openCatalogueTopic, topicAdmin } from '../connectors/kafka/catalogue-topic.ts';
 import { type Cluster, openCluster } from '../connectors/kafka/cluster.ts';
 import { createLogger } from '../connectors/log/logger.ts';
@@ -111,7 +112,10 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     logger,
     clock,
     version: { name, version },
-    plugins: [statementRoutes({ service: statements, clock, logger, metrics, slowMs: config.query.slowMs })],
+    plugins: [
+      statementRoutes({ service: statements, clock, logger, metrics, slowMs: config.query.slowMs }),
+      streamRoutes({ service: statements, clock, logger }),
+    ],
   });
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {

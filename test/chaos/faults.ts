@@ -23,6 +23,14 @@ const memberOf = ({ toS3, toDisk }: Stage, random: Random): SupervisedMember =>
 const seconds = (random: Random, low: number, high: number): Promise<void> =>
   sleep(random.between(low, high) * 1000);
 
+const DDL = [
+  'CREATE OR REPLACE MATERIALIZED VIEW bars AS SELECT symbol, xbar(timestamp, 60000000000) AS bar, count(*) AS n, sum(id) AS ids FROM trades GROUP BY symbol, xbar(timestamp, 60000000000)',
+  'CREATE OR REPLACE MATERIALIZED VIEW bars AS SELECT symbol, count(*) AS n FROM trades GROUP BY symbol',
+  'DROP MATERIALIZED VIEW bars',
+  'ALTER TABLE trades SET STORAGE POLICY HOT 1 MINUTES WARM 30 MINUTES COLD 20 HOURS',
+  'ALTER TABLE trades SET STORAGE POLICY HOT 10 HOURS',
+];
+
 /** What a session of 6 s does not survive. */
 const PAST_SESSION_MS = 9_000;
 
@@ -113,6 +121,10 @@ export const faults: readonly Fault[] = [
   }),
   onMember('flush on demand', 1, async (member) => {
     await member.current.flush().catch(() => {});
+  }),
+  onMember('view or policy changed by SQL', 2, async (member, random) => {
+    // Refused, cut off or answered: the next one comes from any state.
+    await member.current.query(random.pick(DDL)).catch(() => {});
   }),
   onBroker('killed (SIGKILL) and started', async (kafka, random) => {
     await kafka.kill('SIGKILL');

@@ -84,6 +84,59 @@ describe('a view', () => {
     300_000,
   );
 
+  it('is pushed: all rows first, then those that change', async () => {
+    const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 1 });
+    const member = here.start();
+    await member.ready();
+    await member.query(
+      'CREATE MATERIALIZED VIEW counts AS SELECT symbol, count(*) AS n FROM trades GROUP BY symbol',
+    );
+    const insert = (symbol: string): Promise<unknown> =>
+      member.query(`INSERT INTO trades (timestamp, symbol, price, id) VALUES (now(), '${symbol}', 1, 1)`);
+    await insert('A');
+    await insert('B');
+    const hangUp = new AbortController();
+    const response = await fetch(`${await member.url()}/stream?view=counts&every_ms=50`, {
+      signal: hangUp.signal,
+    });
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    const counts = new Map<string, number>();
+    const events: string[] = [];
+    const reading = (async () => {
+      let text = '';
+      for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+        const parts = (text + piece).split('\n\n');
+        text = parts.pop()!;
+        for (const part of parts) {
+          events.push(/^event: (\w+)/m.exec(part)?.[1] ?? 'comment');
+          const rows = JSON.parse(/^data: (.*)$/m.exec(part)?.[1] ?? '[]') as {
+            symbol: string;
+            n: string | number;
+          }[];
+          for (const { symbol, n } of rows) counts.set(symbol, Number(n));
+        }
+      }
+    })().catch(() => {});
+    await member.until(() => counts.size === 2 || undefined, 'the snapshot', 10_000);
+    expect([...counts]).toEqual([
+      ['A', 1],
+      ['B', 1],
+    ]);
+    await insert('B');
+    await insert('C');
+    await member.until(
+      () => (counts.get('B') === 2 && counts.get('C') === 1) || undefined,
+      'the update',
+      10_000,
+    );
+    expect(events[0]).toBe('snapshot');
+    expect(new Set(events.slice(1))).toEqual(new Set(['update']));
+    hangUp.abort();
+    await reading;
+    expect((await member.get('/stream')).status).toBe(400);
+    expect((await member.get('/stream?view=nothing')).status).toBe(400);
+  }, 60_000);
+
   it('is made, replaced and dropped for all members, and protects what it reads', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 2 });
     const [first, second] = [here.start(), here.start()];
