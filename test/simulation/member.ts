@@ -132,15 +132,15 @@ export class Member {
           .call(
             clock,
             () => {
-              const { records, end } = world.partitions[partition]!;
-              return { earliest: records[0]?.offset ?? end, latest: end };
+              const { start, end } = world.partitions[partition]!;
+              return { earliest: start, latest: end };
             },
             () => new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'lost'),
           )
           .catch(async (error) => {
             if (error.code !== 'KAFKA_UNREACHABLE') throw error;
-            const { records, end } = world.partitions[partition]!;
-            return { earliest: records[0]?.offset ?? end, latest: end };
+            const { start, end } = world.partitions[partition]!;
+            return { earliest: start, latest: end };
           }),
       retention: async () => ({ ms: null, bytes: null, compacted: false }),
       close: async () => {},

@@ -191,7 +191,7 @@ function checkComplete(world: World): void {
   const missing = rows.filter(({ id }) => !ids.has(id));
   if (missing.length > 0)
     world.violation(
-      `${missing.length} of ${rows.length} rows were never sealed, first ${JSON.stringify(missing[0])}`,
+      `${missing.length} of ${rows.length} rows were never sealed, first that of offset ${missing[0]!.offset}`,
     );
   const letters = world.partitions.reduce((sum, { deadLetters }) => sum + deadLetters.length, 0);
   const undecodable = world.partitions.flatMap(({ records }) =>

@@ -21,6 +21,8 @@ export interface LogRecord {
 
 export interface WorldPartition {
   readonly records: LogRecord[];
+  /** First offset of the log; its record may have been left out, as control records are. */
+  readonly start: number;
   /** Next offset that a producer gets. */
   end: number;
   epoch: number;
@@ -71,9 +73,10 @@ export class World {
     this.hasConditionalWrites = this.chance.happens(0.7);
     this.fenceTellsOfOthers = this.chance.happens(0.7);
     this.faults = { lostCalls: this.chance.pick([0.02, 0.05, 0.15]), latencyMs: 40 };
-    this.partitions = Array.from({ length: partitions }, () => ({
+    this.partitions = Array.from({ length: partitions }, () => this.chance.below(1000)).map((start) => ({
       records: [],
-      end: this.chance.below(1000),
+      start,
+      end: start,
       epoch: 0,
       owner: null,
       committed: null,
