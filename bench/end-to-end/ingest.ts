@@ -1,4 +1,4 @@
-// What: Kafka → queryable columns, one shard per case, beside consumers that only count the same records.
+// What: Kafka → queryable columns, by format, codec and shards, beside consumers that only count the same records.
 // Why: a consumer that keeps up with the market needs no more CPU than the bytes cost.
 // Invariant: each run is a new `zepto serve` process and a new group; its rows and the sum of a column are checked afterwards.
 
@@ -6,14 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Services, startServices } from '../../services/up.ts';
-import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { batchCompressor, CODEC_NAMES, type CodecName, codecAloneMs, ZSTD_MISSING } from '../compression.ts';
 import { type BenchOptions, medians } from '../report.ts';
 import { binSums } from './bin-sums.ts';
 import { type Consumed, javaConsumerPerformance, kafkajsEachBatch } from './consumers.ts';
 import { Member } from './member.ts';
-import { publish } from './publish.ts';
-import { checkSums, RECORDS_MAX, startSchemaRegistry, type TickFormat } from './ticks.ts';
+import { type Published, publish } from './publish.ts';
+import { checkSums, startSchemaRegistry, stepWithinHourNs, type TickFormat } from './ticks.ts';
 
 const PARTITIONS = 4;
 const TIMEOUT_MS = 180_000;
@@ -21,38 +21,53 @@ const TIMEOUT_MS = 180_000;
 interface Case {
   readonly name: string;
   readonly format: TickFormat;
+  readonly codec: CodecName;
   readonly measure: (topic: Topic) => Promise<Consumed>;
 }
 
-interface Topic {
+interface Topic extends Published {
   readonly name: string;
+  /** Ticks. */
   readonly records: number;
 }
 
+type Figures = Consumed & {
+  /** To decompress the log, alone and on one thread; null where it is not compressed. */
+  readonly codecMicrosPerRow: number | null;
+};
+
 export async function run(options: BenchOptions): Promise<void> {
   const { records = 5_000_000, runs = 5, print } = options;
-  assert(records <= RECORDS_MAX, `at most ${RECORDS_MAX} records`);
   const services = await startServices({ with: ['kafka'], report: () => {} });
   const registry = await startSchemaRegistry();
   const home = await mkdtemp(join(tmpdir(), 'zepto-bench-'));
   try {
-    const cases = casesOf(services, registry.url, home).filter(
+    const wanted = casesOf(services, registry.url, home).filter(
       ({ name }) => options.only?.includes(name) ?? true,
     );
-    const bytes: Partial<Record<TickFormat, number>> = {};
-    for (const format of new Set(cases.map((one) => one.format)))
-      bytes[format] = (await publish({ ...topicOf(format, records, services), format })).bytes;
-    const bytesOfJson = Math.round((bytes.json ?? 0) / records);
-    print({ bench: 'ingest', records, partitions: PARTITIONS, runs, bytesPerJsonRecord: bytesOfJson });
+    const cases = wanted.filter(({ codec }) => batchCompressor(codec) !== null);
+    for (const one of wanted) if (!cases.includes(one)) print({ case: one.name, skipped: ZSTD_MISSING });
+    const topics = new Map<string, Topic>();
+    for (const one of cases)
+      if (!topics.has(topicName(one))) topics.set(topicName(one), await filledTopic(one, records, services));
+    print({ bench: 'ingest', records, partitions: PARTITIONS, runs });
 
-    const consumed = cases.map(() => [] as Consumed[]);
+    const consumed = cases.map(() => [] as Figures[]);
     // In turns, so that what else the machine does meets all cases alike.
     for (let round = 0; round < runs; round++)
-      for (const [index, { format, measure }] of cases.entries())
-        consumed[index]!.push(await measure({ name: `ticks-${format}`, records }));
-    for (const [index, { name, format }] of cases.entries()) {
-      const rows = medians<keyof Consumed>(consumed[index]!.map((one) => ({ ...one })));
-      print({ case: name, ...rows, bytesPerRow: Math.round(bytes[format]! / records) });
+      for (const [index, one] of cases.entries()) {
+        const topic = topics.get(topicName(one))!;
+        const codecMicrosPerRow = one.codec === 'none' ? null : codecMicros(topic.sample);
+        consumed[index]!.push({ ...(await one.measure(topic)), codecMicrosPerRow });
+      }
+    for (const [index, one] of cases.entries()) {
+      const { codecMicrosPerRow, ...figures } = medians<keyof Figures>(consumed[index]!);
+      print({
+        case: one.name,
+        ...figures,
+        ...(codecMicrosPerRow !== null && { codecMicrosPerRow }),
+        bytesPerRow: Math.round((topics.get(topicName(one))!.bytes / records) * 10) / 10,
+      });
     }
   } finally {
     registry.close();
@@ -61,15 +76,37 @@ export async function run(options: BenchOptions): Promise<void> {
   }
 }
 
-function topicOf(format: TickFormat, records: number, services: Services<'kafka'>) {
-  return { brokers: services.kafka.brokers, topic: `ticks-${format}`, partitions: PARTITIONS, records };
+function topicName({ format, codec }: Case): string {
+  return codec === 'none' ? `ticks-${format}` : `ticks-${format}-${codec}`;
+}
+
+async function filledTopic(one: Case, records: number, services: Services<'kafka'>): Promise<Topic> {
+  const { format, codec } = one;
+  const name = topicName(one);
+  const { brokers } = services.kafka;
+  const stepNs = stepWithinHourNs(records);
+  const compress = batchCompressor(codec)!;
+  const filled = { brokers, topic: name, partitions: PARTITIONS, records, format, compress, stepNs };
+  return { name, records, ...(await publish(filled)) };
+}
+
+function codecMicros({ bytes, ticks, plainBytes }: Topic['sample']): number {
+  // Once to compile it: what is wanted is the least that the codec can cost.
+  codecAloneMs(bytes, plainBytes);
+  return (codecAloneMs(bytes, plainBytes) * 1_000) / ticks;
 }
 
 function casesOf(services: Services<'kafka'>, registry: string, home: string): Case[] {
   const { kafka } = services;
-  const shards = (format: TickFormat, count: number, more: readonly string[] = []): Case => ({
-    name: `${format}-${count}-shard${count === 1 ? '' : 's'}`,
+  const shards = (
+    format: TickFormat,
+    count: number,
+    more: readonly string[] = [],
+    codec: CodecName = 'none',
+  ): Case => ({
+    name: `${format}-${count}-shard${count === 1 ? '' : 's'}${codec === 'none' ? '' : `-${codec}`}`,
     format,
+    codec,
     measure: (topic) =>
       ingest(kafka.brokers, topic, home, ['--format', format, '--shards', `${count}`, ...more]),
   });
@@ -77,17 +114,21 @@ function casesOf(services: Services<'kafka'>, registry: string, home: string): C
     {
       name: 'kafkajs-eachBatch',
       format: 'json',
+      codec: 'none',
       measure: ({ name, records }) => kafkajsEachBatch(kafka.brokers, name, records),
     },
     {
       name: 'java-consumer-performance',
       format: 'json',
+      codec: 'none',
       measure: ({ name, records }) => javaConsumerPerformance(kafka, name, records),
     },
     shards('json', 1),
     shards('json', 2),
     shards('binary', 1, ['--symbol-ids', 'message']),
     shards('avro', 1, ['--schema-registry', registry, '--scaled-numbers', 'scaled']),
+    shards('arrow', 1, ['--scaled-numbers', 'scaled']),
+    ...CODEC_NAMES.filter((codec) => codec !== 'none').map((codec) => shards('json', 1, [], codec)),
   ];
 }
 
@@ -131,7 +172,7 @@ async function ingest(
     const seconds = (systemClock.monotonicMs() - startMs) / 1_000;
     const cpuAfter = member.cpuSeconds();
     await member.flush();
-    await member.until((state) => state.committed >= topic.records, 'rows sealed', TIMEOUT_MS);
+    await member.until((state) => state.committed >= topic.messages, 'rows sealed', TIMEOUT_MS);
     const found = await binSums(hdb);
     checkSums(group, found, topic.records);
     const cpuSeconds = cpuBefore === null || cpuAfter === null ? null : cpuAfter - cpuBefore;

@@ -2,130 +2,126 @@
 // Why: a general producer would take longer than all measurements together.
 // Invariant: every batch is acknowledged; a symbol's ticks stand in one partition, in order.
 
-import { Kafka } from 'kafkajs';
-import { brokerAddress, kafkajsConfig } from '../../connectors/kafka/client.ts';
-import { crc32c } from '../../connectors/kafka/crc.ts';
-import { openLink } from '../../connectors/kafka/link.ts';
-import { produce } from '../../connectors/kafka/requests.ts';
-import { assert } from '../../src/kernel/assert.ts';
+import { BATCH_HEADER_BYTES, encodeRecordBatch } from '../../connectors/kafka/record-write.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import type { Logger } from '../../src/ports.ts';
-import { type TickFormat, tickWriter } from './ticks.ts';
+import { ArrowMessage, TICKS_PER_MESSAGE } from './arrow-ticks.ts';
+import { BatchWriter } from './batch-writer.ts';
+import { openProducer } from './producer.ts';
+import { type RecordFormat, type TickFormat, ticksFromStart, tickWriter } from './ticks.ts';
 
 const RECORDS_PER_BATCH = 4_000;
-const HEADER_BYTES = 61;
-/** A tick and what frames it. */
-const RECORD_BYTES_MAX = 128;
-const TIMEOUT_MS = 30_000;
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+/** Of a tick's value. */
+const RECORD_BYTES_MAX = 96;
+const SAMPLE_BATCHES = 32;
 
 export interface PublishOptions {
   /** One broker, `host:port`, which leads every partition. */
   readonly brokers: string;
   readonly topic: string;
   readonly partitions: number;
+  /** Ticks. */
   readonly records: number;
   readonly format: TickFormat;
+  /** Makes of a plain record batch a compressed one. */
+  readonly compress?: (plain: Buffer) => Buffer;
+  /** From tick to tick; undefined: the data set's own. */
+  readonly stepNs?: number;
 }
 
-/** Makes the topic and fills it. Bytes of the log. */
-export async function publish(options: PublishOptions): Promise<{ readonly bytes: number }> {
-  const { brokers, topic, partitions, records, format } = options;
-  const connection = { brokers: [brokers], clientId: 'bench', tls: null, sasl: null };
-  const config = kafkajsConfig(connection, silent, systemClock);
-  const kafka = new Kafka(config);
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }], waitForLeaders: true });
-  await admin.disconnect();
+export interface Published {
+  /** Of the log. */
+  readonly bytes: number;
+  /** Kafka records: the topic's end, summed over its partitions. */
+  readonly messages: number;
+  /** The first batches as they stand in the log, and how many ticks and plain bytes they hold. */
+  readonly sample: { readonly bytes: Buffer; readonly ticks: number; readonly plainBytes: number };
+}
 
-  const { host, port } = brokerAddress(brokers);
-  const link = await openLink(host, port, config, kafka.logger(), systemClock);
+/** Ticks of one partition, collected until a batch is full. */
+interface Collector {
+  add(): void;
+  isFull(): boolean;
+  ticks(): number;
+  /** Null when there are none. */
+  finish(): Buffer | null;
+}
+
+/** Makes the topic and fills it. */
+export async function publish(options: PublishOptions): Promise<Published> {
+  const { brokers, topic, partitions, records, format, compress = (plain) => plain, stepNs } = options;
+  const producer = await openProducer(brokers, topic, partitions);
   const nowMs = systemClock.nowMs();
-  const batches = Array.from({ length: partitions }, () => new Batch(nowMs));
-  const ticks = tickWriter(format);
+  const { next, collector } = format === 'arrow' ? arrowCollectors(stepNs) : recordCollectors(format, stepNs);
+  const collectors = Array.from({ length: partitions }, () => collector(nowMs));
+  const sample: Buffer[] = [];
+  let sampleTicks = 0;
+  let samplePlainBytes = 0;
   let bytes = 0;
-  const inFlight: (Promise<void> | undefined)[] = [];
   const send = async (partition: number): Promise<void> => {
-    const batch = batches[partition]!.finish();
+    const ticks = collectors[partition]!.ticks();
+    const plain = collectors[partition]!.finish();
+    if (plain === null) return;
+    const batch = compress(plain);
     bytes += batch.length;
-    // One at a time per partition keeps their order.
-    await inFlight[partition];
-    inFlight[partition] = link
-      .send(produce(null, TIMEOUT_MS, topic, partition, batch))
-      .then(({ code }) => assert(code === 0, `the broker refused a batch: error ${code}`));
+    if (sample.length < SAMPLE_BATCHES) {
+      sample.push(batch);
+      sampleTicks += ticks;
+      samplePlainBytes += plain.length - BATCH_HEADER_BYTES;
+    }
+    await producer.send(partition, batch);
   };
   for (let i = 0; i < records; i++) {
-    const partition = ticks.symbol() % partitions;
-    const batch = batches[partition]!;
-    batch.add(ticks.write);
-    if (batch.count === RECORDS_PER_BATCH) await send(partition);
+    const partition = next() % partitions;
+    collectors[partition]!.add();
+    if (collectors[partition]!.isFull()) await send(partition);
   }
-  for (const [partition, batch] of batches.entries()) if (batch.count > 0) await send(partition);
-  await Promise.all(inFlight);
-  link.close();
-  return { bytes };
+  for (const partition of collectors.keys()) await send(partition);
+  const messages = await producer.close();
+  return {
+    bytes,
+    messages,
+    sample: { bytes: Buffer.concat(sample), ticks: sampleTicks, plainBytes: samplePlainBytes },
+  };
 }
 
-/** A record batch of format 2 that is filled and copied out. */
-class Batch {
-  count = 0;
-  private readonly bytes = Buffer.alloc(HEADER_BYTES + RECORDS_PER_BATCH * RECORD_BYTES_MAX);
-  private readonly value = Buffer.alloc(RECORD_BYTES_MAX);
-  private at = HEADER_BYTES;
-
-  private readonly nowMs: number;
-
-  constructor(nowMs: number) {
-    this.nowMs = nowMs;
-  }
-
-  add(write: (to: Buffer, at: number) => number): void {
-    const { bytes, value } = this;
-    const valueBytes = write(value, 0);
-    const delta = this.count++;
-    // Attributes, timestamp delta 0, offset delta, no key, value length, value, no headers.
-    const length = 1 + 1 + varintBytes(delta) + 1 + varintBytes(valueBytes) + valueBytes + 1;
-    let at = varint(bytes, this.at, length);
-    bytes[at++] = 0;
-    bytes[at++] = 0;
-    at = varint(bytes, at, delta);
-    bytes[at++] = 1;
-    at = varint(bytes, at, valueBytes);
-    at += value.copy(bytes, at, 0, valueBytes);
-    bytes[at++] = 0;
-    this.at = at;
-  }
-
-  finish(): Buffer {
-    const batch = Buffer.from(this.bytes.subarray(0, this.at));
-    batch.writeInt32BE(batch.length - 12, 8);
-    batch.writeInt32BE(-1, 12);
-    batch[16] = 2;
-    batch.writeInt32BE(this.count - 1, 23);
-    batch.writeBigInt64BE(BigInt(this.nowMs), 27);
-    batch.writeBigInt64BE(BigInt(this.nowMs), 35);
-    batch.fill(0xff, 43, 57);
-    batch.writeInt32BE(this.count, 57);
-    batch.writeUInt32BE(crc32c(batch.subarray(21)), 17);
-    this.at = HEADER_BYTES;
-    this.count = 0;
-    return batch;
-  }
+interface Collectors {
+  /** Makes the next tick, which the next `add` takes; its symbol. */
+  readonly next: () => number;
+  readonly collector: (nowMs: number) => Collector;
 }
 
-/** Zigzag varint of a number from 0 to 2^30. */
-function varint(to: Buffer, start: number, value: number): number {
-  let rest = value << 1;
-  let at = start;
-  while (rest > 0x7f) {
-    to[at++] = (rest & 0x7f) | 0x80;
-    rest >>>= 7;
-  }
-  to[at++] = rest;
-  return at;
+function recordCollectors(format: RecordFormat, stepNs: number | undefined): Collectors {
+  const { symbol, write } = tickWriter(format, stepNs);
+  return {
+    next: symbol,
+    collector: (nowMs) => {
+      const batch = new BatchWriter(RECORDS_PER_BATCH, RECORD_BYTES_MAX);
+      return {
+        add: () => batch.add(write),
+        isFull: () => batch.count === RECORDS_PER_BATCH,
+        ticks: () => batch.count,
+        finish: () => (batch.count === 0 ? null : batch.finish(nowMs)),
+      };
+    },
+  };
 }
 
-function varintBytes(value: number): number {
-  return value < 64 ? 1 : value < 8_192 ? 2 : 3;
+/** A message is a batch of its own, as large as it is. */
+function arrowCollectors(stepNs: number | undefined): Collectors {
+  const tick = ticksFromStart(stepNs);
+  return {
+    next: tick.next,
+    collector: (nowMs) => {
+      const message = new ArrowMessage();
+      return {
+        add: () => message.add(tick),
+        isFull: () => message.ticks === TICKS_PER_MESSAGE,
+        ticks: () => message.ticks,
+        finish: () =>
+          message.ticks === 0
+            ? null
+            : encodeRecordBatch([{ key: null, value: message.finish(), headers: [] }], nowMs, null),
+      };
+    },
+  };
 }

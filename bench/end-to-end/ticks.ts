@@ -1,4 +1,4 @@
-// What: the data set of the end-to-end benchmarks: one hour of trades of 50 symbols, in each format.
+// What: the data set of the end-to-end benchmarks: one hour of trades of 50 symbols, in each format of one tick a record.
 // Why: the same ticks in every format and for every peer make their figures comparable.
 // Invariant: tick i is the same in every run and format; `checkSums` knows what a reader must find.
 
@@ -7,15 +7,26 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { assert } from '../../src/kernel/assert.ts';
 
-export type TickFormat = 'json' | 'binary' | 'avro';
+/** One tick a record. */
+export type RecordFormat = 'json' | 'binary' | 'avro';
+/** `arrow`: thousands of ticks a record, see arrow-ticks.ts. */
+export type TickFormat = RecordFormat | 'arrow';
 
 export const SYMBOLS = 50;
 /** 2024-03-21 12:00 UTC. A record every 600 µs on average: six million fit the hour. */
-const START_NS = 1_711_022_400_000_000_000n;
+export const START_NS = 1_711_022_400_000_000_000n;
 const STEP_NS = 600_000;
 export const RECORDS_MAX = 5_900_000;
 
-const names = Array.from({ length: SYMBOLS }, (_, i) => `S${String(i).padStart(2, '0')}`);
+/** Nanoseconds from tick to tick: the usual ones, or as few as keep `records` ticks within the hour. */
+export function stepWithinHourNs(records: number): number {
+  return Math.min(STEP_NS, Math.floor(3_599e9 / (records + 1)));
+}
+
+export const symbolNames: readonly string[] = Array.from(
+  { length: SYMBOLS },
+  (_, i) => `S${String(i).padStart(2, '0')}`,
+);
 
 export interface TickWriter {
   /** The next tick's symbol, which is also its record's key. */
@@ -50,62 +61,71 @@ function sums(records: number): Sums {
   return { rows: records, volume, symbolRows: [...symbolRows.filter((rows) => rows > 0).sort()] };
 }
 
-/** Ticks 0, 1, 2 …; `symbol()` before each `write()`. */
-export function tickWriter(format: TickFormat): TickWriter {
-  const prices = Float64Array.from(names, (_, i) => 2_000 + i * 500);
+/** The tick that `next()` has made; fields are functions, so that a format pays for what it writes only. */
+export interface Tick {
+  /** Steps to the next tick, the first at the start; its symbol. */
+  readonly next: () => number;
+  readonly symbol: () => number;
+  /** In hundredths. */
+  readonly price: () => number;
+  readonly volume: () => number;
+  /** Since START_NS. */
+  readonly elapsedNs: () => number;
+}
+
+export function ticksFromStart(stepNs = STEP_NS): Tick {
+  const prices = Float64Array.from(symbolNames, (_, i) => 2_000 + i * 500);
   let index = -1;
   let hash = 0;
   let symbol = 0;
-  const next = (): number => {
-    hash = mixed(++index);
-    symbol = hash % SYMBOLS;
-    // Within 2 to 999.99 units, in hundredths.
-    prices[symbol] = Math.min(99_999, Math.max(200, prices[symbol]! + ((hash >>> 8) % 5) - 2));
-    return symbol;
+  return {
+    next: () => {
+      hash = mixed(++index);
+      symbol = hash % SYMBOLS;
+      // Within 2 to 999.99 units.
+      prices[symbol] = Math.min(99_999, Math.max(200, prices[symbol]! + ((hash >>> 8) % 5) - 2));
+      return symbol;
+    },
+    symbol: () => symbol,
+    price: () => prices[symbol]!,
+    volume: () => volumeOf(hash),
+    elapsedNs: () => index * stepNs + ((hash >>> 4) % stepNs),
   };
-  const elapsedNs = (): number => index * STEP_NS + ((hash >>> 4) % STEP_NS);
-  return { symbol: next, write: writers[format]({ price: () => prices[symbol]!, elapsedNs, now }) };
-  function now(): { symbol: number; volume: number } {
-    return { symbol, volume: volumeOf(hash) };
-  }
 }
 
-interface Tick {
-  readonly price: () => number;
-  readonly elapsedNs: () => number;
-  readonly now: () => { symbol: number; volume: number };
+/** Ticks 0, 1, 2 …; `symbol()` before each `write()`. */
+export function tickWriter(format: RecordFormat, stepNs?: number): TickWriter {
+  const tick = ticksFromStart(stepNs);
+  return { symbol: tick.next, write: writers[format](tick) };
 }
 
 type Write = TickWriter['write'];
 
 const START_SECONDS = Number(START_NS / 1_000_000_000n);
 
-const writers: Readonly<Record<TickFormat, (tick: Tick) => Write>> = {
+const writers: Readonly<Record<RecordFormat, (tick: Tick) => Write>> = {
   json: (tick) => (to, at) => {
-    const { symbol, volume } = tick.now();
     const price = tick.price();
     const elapsed = tick.elapsedNs();
     const seconds = START_SECONDS + Math.floor(elapsed / 1e9);
     const nanos = String(elapsed % 1e9).padStart(9, '0');
     const decimals = String(price % 100).padStart(2, '0');
-    const text = `{"symbol":"${names[symbol]}","price":${Math.floor(price / 100)}.${decimals},"volume":${volume},"timestamp":${seconds}${nanos}}`;
+    const text = `{"symbol":"${symbolNames[tick.symbol()]}","price":${Math.floor(price / 100)}.${decimals},"volume":${tick.volume()},"timestamp":${seconds}${nanos}}`;
     return at + to.write(text, at, 'latin1');
   },
   binary: (tick) => (to, at) => {
-    const { symbol, volume } = tick.now();
-    to.writeUInt32LE(symbol, at);
+    to.writeUInt32LE(tick.symbol(), at);
     to.writeBigInt64LE(BigInt(tick.price() * 100), at + 4);
-    to.writeBigInt64LE(BigInt(volume), at + 12);
+    to.writeBigInt64LE(BigInt(tick.volume()), at + 12);
     return to.writeBigInt64LE(START_NS + BigInt(tick.elapsedNs()), at + 20);
   },
   avro: (tick) => (to, start) => {
-    const { symbol, volume } = tick.now();
     let at = to.writeInt32BE(SCHEMA_ID, to.writeUInt8(0, start));
-    const name = names[symbol]!;
+    const name = symbolNames[tick.symbol()]!;
     at = avroLong(to, at, BigInt(name.length));
     at += to.write(name, at, 'latin1');
     at = avroLong(to, at, BigInt(tick.price() * 100));
-    at = avroLong(to, at, BigInt(volume));
+    at = avroLong(to, at, BigInt(tick.volume()));
     return avroLong(to, at, START_NS + BigInt(tick.elapsedNs()));
   },
 };

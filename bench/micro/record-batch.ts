@@ -2,25 +2,12 @@
 // Why: this is the first thing that every tick costs, and what compression adds to it should be the codec's own.
 // Invariant: every run's records, offsets and bytes are counted and must be right; figures are medians of runs that take turns.
 
-import { spawnSync } from 'node:child_process';
-import { gzipSync } from 'node:zlib';
-import { compressFrameSync } from 'lz4-napi';
-import { compressSync } from 'snappy';
-import { Codec, decompressInto } from '../../connectors/kafka/codecs.ts';
-import { crc32c } from '../../connectors/kafka/crc.ts';
-import { GrowableBytes } from '../../connectors/kafka/growable-bytes.ts';
 import { kafkajsInside } from '../../connectors/kafka/message-reader.ts';
-import {
-  ATTRIBUTES_AT,
-  CRC_AT,
-  type FetchedBatches,
-  HEADER_BYTES,
-  LENGTH_AT,
-  RecordBatchReader,
-} from '../../connectors/kafka/record-batch.ts';
+import { type FetchedBatches, HEADER_BYTES, RecordBatchReader } from '../../connectors/kafka/record-batch.ts';
 import { encodeRecordBatch } from '../../connectors/kafka/record-write.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { batchCompressor, CODEC_NAMES, codecAloneMs, ZSTD_MISSING } from '../compression.ts';
 import { type BenchOptions, median } from '../report.ts';
 
 /** About what `batch.size=16384` of the Java producer makes of JSON ticks. */
@@ -39,10 +26,11 @@ export async function run(options: BenchOptions): Promise<void> {
   const { print, runs = 15 } = options;
   const records = RECORDS_PER_BATCH * BATCHES_PER_FETCH;
   print({ bench: 'record-batch', records, recordsPerBatch: RECORDS_PER_BATCH, runs });
-  for (const [codec, compress] of compressors()) {
+  for (const codec of CODEC_NAMES) {
     if (options.only !== undefined && !options.only.includes(codec)) continue;
+    const compress = batchCompressor(codec);
     if (compress === null) {
-      print({ case: codec, skipped: 'zstd frames need Node 22.15, or the zstd program on the PATH' });
+      print({ case: codec, skipped: ZSTD_MISSING });
       continue;
     }
     const prepared = prepare(codec, compress);
@@ -51,7 +39,11 @@ export async function run(options: BenchOptions): Promise<void> {
       { name: `${codec}-direct`, measure: direct },
       { name: `${codec}-kafkajs`, measure: () => kafkajsDecode(prepared) },
     ];
-    if (codec !== 'none') cases.push({ name: `${codec}-codec-alone`, measure: () => codecAlone(prepared) });
+    if (codec !== 'none')
+      cases.push({
+        name: `${codec}-codec-alone`,
+        measure: () => codecAloneMs(prepared.bytes, prepared.valueBytes),
+      });
     const tookMs = cases.map(() => [] as number[]);
     for (let round = -2; round < runs; round++)
       for (const [index, { measure }] of cases.entries()) {
@@ -122,22 +114,6 @@ async function kafkajsDecode(prepared: Prepared): Promise<number> {
   return tookMs;
 }
 
-/** Decompression of every batch, as the reader does it, and nothing else. */
-function codecAlone(prepared: Prepared): number {
-  const { bytes } = prepared;
-  const unpacked = new GrowableBytes();
-  const startMs = systemClock.monotonicMs();
-  for (let at = 0; at < bytes.length; ) {
-    const end = at + LENGTH_AT + 4 + bytes.readInt32BE(at + LENGTH_AT);
-    const codec = bytes.readInt16BE(at + ATTRIBUTES_AT) & 7;
-    decompressInto(codec, bytes.subarray(at + HEADER_BYTES, end), unpacked, 1e9);
-    at = end;
-  }
-  const tookMs = systemClock.monotonicMs() - startMs;
-  assert(unpacked.length > prepared.valueBytes, 'the codec lost bytes');
-  return tookMs;
-}
-
 function check(prepared: Prepared, records: number, offsets: number, valueBytes: number): void {
   assert(records === prepared.records, `${records} records of ${prepared.records}`);
   assert(offsets === (records * (records - 1)) / 2, `offsets add up to ${offsets}`);
@@ -147,50 +123,7 @@ function check(prepared: Prepared, records: number, offsets: number, valueBytes:
 // ---------------------------------------------------------------------------------------------------------
 // What is decoded
 
-type Compress = (bytes: Buffer) => Buffer;
-
-/** Null: no program here can write it. */
-function compressors(): [string, Compress | null][] {
-  return [
-    ['none', (bytes) => bytes],
-    ['gzip', (bytes) => gzipSync(bytes)],
-    ['snappy', javaSnappy],
-    ['lz4', (bytes) => compressFrameSync(bytes)],
-    ['zstd', zstdCompressor()],
-  ];
-}
-
-const codecIds: Readonly<Record<string, number>> = {
-  none: Codec.NONE,
-  gzip: Codec.GZIP,
-  snappy: Codec.SNAPPY,
-  lz4: Codec.LZ4,
-  zstd: Codec.ZSTD,
-};
-
-/** As snappy-java frames it: a header, then blocks of 32 KiB. */
-function javaSnappy(bytes: Buffer): Buffer {
-  const parts: Buffer[] = [Buffer.from('82534e41505059000000000100000001', 'hex')];
-  for (let at = 0; at < bytes.length; at += 32_768) {
-    const block = compressSync(bytes.subarray(at, at + 32_768));
-    const length = Buffer.alloc(4);
-    length.writeInt32BE(block.length);
-    parts.push(length, block);
-  }
-  return Buffer.concat(parts);
-}
-
-function zstdCompressor(): Compress | null {
-  const probe = spawnSync('zstd', ['--version']);
-  if (probe.status !== 0) return null;
-  return (bytes) => {
-    const { status, stdout } = spawnSync('zstd', ['-3', '-c', '-q', '--no-check'], { input: bytes });
-    assert(status === 0, 'zstd failed');
-    return stdout;
-  };
-}
-
-function prepare(codec: string, compress: Compress): Prepared {
+function prepare(codec: string, compress: (plain: Buffer) => Buffer): Prepared {
   const batches: Buffer[] = [];
   let valueBytes = 0;
   for (let batch = 0; batch < BATCHES_PER_FETCH; batch++) {
@@ -201,17 +134,9 @@ function prepare(codec: string, compress: Compress): Prepared {
     });
     const plain = encodeRecordBatch(records, 1_700_000_000_000 + batch, null);
     plain.writeBigInt64BE(BigInt(batch * RECORDS_PER_BATCH), 0);
-    batches.push(compressed(plain, codecIds[codec]!, compress));
+    batches.push(compress(plain));
   }
   return { codec, bytes: Buffer.concat(batches), records: BATCHES_PER_FETCH * RECORDS_PER_BATCH, valueBytes };
-}
-
-function compressed(plain: Buffer, codecId: number, compress: Compress): Buffer {
-  const batch = Buffer.concat([plain.subarray(0, HEADER_BYTES), compress(plain.subarray(HEADER_BYTES))]);
-  batch.writeInt32BE(batch.length - LENGTH_AT - 4, LENGTH_AT);
-  batch.writeInt16BE(codecId, ATTRIBUTES_AT);
-  batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT);
-  return batch;
 }
 
 /** About 70 bytes; a price that wanders, volumes and times as they come. */
