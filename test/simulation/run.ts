@@ -7,6 +7,7 @@ import type { SealPolicy } from '../../src/commit/plan.ts';
 import { hourCovered } from '../../src/commit/staircase.ts';
 import { planManifestsOf } from '../../src/format/layout.ts';
 import { parseManifest } from '../../src/format/manifest.ts';
+import { contest } from './contested.ts';
 import { openHours } from './hours.ts';
 import { GROUP, Member } from './member.ts';
 import type { LogRecord } from './world.ts';
@@ -34,10 +35,14 @@ export async function simulate(
   const policy = randomPolicy(world);
   const hours = openHours(seed, policy);
   if (hours.faults !== null) world.faults = hours.faults;
+  const lateNotice = contest(seed, world);
   const members: Member[] = [];
   let kills = 0;
   let joined = 0;
   let rebalanceDue = false;
+  let rebalances = 0;
+  /** The last rebalance that each member has learned of. */
+  const known = new Map<Member, number>();
 
   const rebalance = (): void => {
     if (rebalanceDue) return;
@@ -47,11 +52,16 @@ export async function simulate(
       const live = members.filter((member) => member.clock.isAlive);
       if (live.length === 0) return;
       const owners = world.partitions.map(() => chance.pick(live));
+      const generation = ++rebalances;
       for (const member of live) {
         const owned = world.partitions.flatMap((_, partition) =>
           owners[partition] === member ? [{ topic: world.topic, partition }] : [],
         );
-        scheduler.after(chance.below(80), () => member.clock.deliver(() => member.source.rebalanced(owned)));
+        scheduler.after(lateNotice?.() ?? chance.below(80), () => {
+          if (generation < (known.get(member) ?? 0)) return;
+          known.set(member, generation);
+          member.clock.deliver(() => member.source.rebalanced(owned));
+        });
       }
     });
   };

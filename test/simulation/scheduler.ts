@@ -167,8 +167,12 @@ export class ProcessClock implements Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) reject(signal.reason);
-      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
-      this.after(delayMs, resolve);
+      const aborted = (): void => reject(signal!.reason);
+      signal?.addEventListener('abort', aborted, { once: true });
+      this.after(delayMs, () => {
+        signal?.removeEventListener('abort', aborted);
+        resolve();
+      });
     });
   }
 

@@ -59,7 +59,7 @@ export class World {
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
   /** Whether fencing after an unknown commit fails when another owner took over; else the record alone tells. */
-  readonly fenceTellsOfOthers: boolean;
+  fenceTellsOfOthers: boolean;
   faults: Faults;
   /** Every record published, by id. */
   readonly published: LogRecord[] = [];
