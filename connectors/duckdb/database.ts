@@ -1,8 +1,9 @@
 // What: DuckDB itself: loaded, set up and locked when it is first asked for.
 // Why: most processes never read a foreign file, and the library is 60 MB.
-// Invariant: after the set-up it reads below one folder of our own, loads nothing, and no statement can change that.
+// Invariant: after the set-up it reads below the given folders alone, all links followed, loads nothing, and no statement can change that.
 
-import { mkdir, rm } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { textSql } from './column-types.ts';
 import type { Bindings } from './read-chunk.ts';
@@ -10,8 +11,8 @@ import type { Bindings } from './read-chunk.ts';
 export interface DatabaseSettings {
   readonly memoryLimitMb: number;
   readonly threads: number;
-  /** The one folder that it reads. Emptied when the database is opened. */
-  readonly directory: string;
+  /** The folders below which it reads. */
+  readonly directories: readonly string[];
 }
 
 export interface Database {
@@ -46,17 +47,14 @@ export class LazyDatabase {
     if (opening === null) return;
     const { instance } = await opening;
     instance.closeSync();
-    await rm(this.settings.directory, { recursive: true, force: true });
   }
 }
 
 async function openDatabase({
   memoryLimitMb,
   threads,
-  directory,
+  directories,
 }: DatabaseSettings): Promise<Database & { readonly instance: DuckDBInstance }> {
-  await rm(directory, { recursive: true, force: true });
-  await mkdir(directory, { recursive: true });
   const [{ DuckDBInstance: Instance }, { default: bindings }] = await Promise.all([
     import('@duckdb/node-api'),
     import('@duckdb/node-bindings'),
@@ -72,11 +70,21 @@ async function openDatabase({
   const connection = await instance.connect();
   try {
     await connection.run("SET TimeZone = 'UTC'");
-    await connection.run(`SET allowed_directories = [${textSql(`${directory}/`)}]`);
+    const allowed = await Promise.all(directories.map(withoutLinks));
+    await connection.run(`SET allowed_directories = [${allowed.map((path) => textSql(join(path, '/')))}]`);
     await connection.run('SET enable_external_access = false');
     await connection.run('SET lock_configuration = true');
   } finally {
     connection.closeSync();
   }
   return { instance, bindings, connect: () => instance.connect() };
+}
+
+/** DuckDB compares paths with all links followed. What is not there yet is below what is. */
+async function withoutLinks(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch {
+    return dirname(path) === path ? path : join(await withoutLinks(dirname(path)), basename(path));
+  }
 }

@@ -1,12 +1,13 @@
 // What: DuckDB's errors as ours.
-// Why: a caller decides by code; a reader must see his own path, not the link under which DuckDB read it.
+// Why: a caller decides by code; a reader must see his own path, not that of a copy in the cache.
 // Invariant: what the signal stopped is told with the signal's reason.
 
 import { ZeptoError } from '../../src/kernel/errors.ts';
 
-/** `named` puts the query's own paths into a message. */
+/** `files` are those that were read; `named` puts the query's own paths into a message. */
 export function duckdbError(
   error: unknown,
+  files: string,
   named: (message: string) => string,
   signal: AbortSignal,
 ): unknown {
@@ -21,11 +22,16 @@ export function duckdbError(
       { cause: error, context: { limit: 'bytesMax' } },
     );
   if (message.startsWith('Conversion Error'))
-    return new ZeptoError('SQL_TYPE', 'stop', `a value has no place in its column's type: ${message}`, {
-      cause: error,
-    });
+    return new ZeptoError(
+      'SQL_TYPE',
+      'stop',
+      `${files}: a value has no place in its column's type: ${message}`,
+      {
+        cause: error,
+      },
+    );
   if (isBroken(error)) return new ZeptoError('INTERNAL', 'stop', message, { cause: error });
-  return new ZeptoError('FORMAT_INVALID', 'stop', message, { cause: error });
+  return new ZeptoError('FORMAT_INVALID', 'stop', `cannot read ${files}: ${message}`, { cause: error });
 }
 
 /** The database answers nothing any more. */

@@ -11,6 +11,9 @@ import type { FoundFile } from './found-file.ts';
 
 /** Keeps local files up to a number of bytes (connectors/fs/object-cache.ts). */
 export interface LocalCopies {
+  /** Where they are. */
+  readonly directory: string;
+  readonly bytesMax: number;
   hold(
     key: string,
     bytes: number,

@@ -80,7 +80,8 @@ class Footer {
       if (id !== 2 || type !== LIST) return false;
       const { size } = this.listHeader();
       for (let i = 0; i < size; i++) elements.push(this.element());
-      return true;
+      // What follows tells of every row group and can be long.
+      return 'enough';
     });
     const columns = new Map<string, FooterColumn>();
     // The first element is the root; each other is followed by its children.
@@ -134,7 +135,7 @@ class Footer {
   }
 
   /** Each field of a struct; what `take` does not read (false) is skipped. */
-  private fields(take: (id: number, type: number, headerAt: number) => boolean): void {
+  private fields(take: (id: number, type: number, headerAt: number) => boolean | 'enough'): void {
     let id = 0;
     for (;;) {
       const headerAt = this.at;
@@ -142,7 +143,9 @@ class Footer {
       if (header === 0) return;
       const type = header & 15;
       id = header >> 4 === 0 ? this.zigzag() : id + (header >> 4);
-      if (!take(id, type, headerAt)) this.skip(type);
+      const taken = take(id, type, headerAt);
+      if (taken === 'enough') return;
+      if (!taken) this.skip(type);
     }
   }
 
@@ -151,7 +154,7 @@ class Footer {
     if (type === 3) this.at += 1;
     else if (type >= 4 && type <= 6) this.varint();
     else if (type === 7) this.at += 8;
-    else if (type === BINARY) this.at += this.varint();
+    else if (type === BINARY) this.skipBytes(this.varint());
     else if (type === LIST || type === SET) {
       const { size, type: item } = this.listHeader();
       for (let i = 0; i < size; i++) this.skipItem(item);
@@ -165,6 +168,10 @@ class Footer {
     } else if (type === STRUCT) this.fields(() => false);
     else throw new RangeError(`no such type: ${type}`);
     if (this.at > this.bytes.length) throw new RangeError('the footer ends too early');
+  }
+
+  private skipBytes(count: number): void {
+    this.at += count;
   }
 
   /** Within a list, a boolean is a byte of its own. */

@@ -36,11 +36,12 @@ export function pathColumns(paths: readonly string[]): PathColumn[] {
     });
 }
 
-/** The folders of a path that are such columns, as they are written. */
-export function pathFolders(path: string, wanted: ReadonlySet<string>): string[] {
-  return [...pathValues(path)]
-    .filter(([name]) => wanted.has(decoded(name)))
-    .map(([name, value]) => `${name}=${value}`);
+/** The value of a column in each of the paths; null stands for NULL. */
+export function valuesInPaths(name: string, paths: readonly string[]): (string | null)[] {
+  return paths.map((path) => {
+    const [, value] = [...pathValues(path)].find(([key]) => decoded(key) === name)!;
+    return value === NULL_PARTITION ? null : decoded(value);
+  });
 }
 
 function decoded(text: string): string {

@@ -10,11 +10,13 @@ const GROUP_FILES_MAX = 256;
 const GROUP_BYTES_MAX = 64 * 2 ** 20;
 const OPEN_AT_ONCE = 8;
 
-export function* groupsOf(files: readonly FoundFile[]): Generator<FoundFile[]> {
+/** `cacheBytes`: what the copies of a group may take up, half of it, so that two queries can go on at a time. */
+export function* groupsOf(files: readonly FoundFile[], cacheBytes: number): Generator<FoundFile[]> {
+  const bytesMax = Math.min(GROUP_BYTES_MAX, cacheBytes / 2);
   let group: FoundFile[] = [];
   let bytes = 0;
   for (const file of files) {
-    if (group.length > 0 && (group.length === GROUP_FILES_MAX || bytes + file.bytes > GROUP_BYTES_MAX)) {
+    if (group.length > 0 && (group.length === GROUP_FILES_MAX || bytes + file.bytes > bytesMax)) {
       yield group;
       group = [];
       bytes = 0;

@@ -39,6 +39,14 @@ export class ObjectCache {
     this.options = options;
   }
 
+  get directory(): string {
+    return this.options.directory;
+  }
+
+  get bytesMax(): number {
+    return this.options.bytesMax;
+  }
+
   /** @throws ZeptoError of the store. What goes wrong with a local file only costs the fetch. */
   async read(key: string): Promise<Uint8Array> {
     const local = await this.readLocal(key);

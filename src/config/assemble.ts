@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import type {
   ColdTierConfig,
   Config,
+  DuckdbConfig,
   HttpConfig,
   KafkaConfig,
   SaslConfig,
@@ -14,7 +15,7 @@ import type {
 import { type TableDeclarations, tableSources } from './declare-table.ts';
 import type { Source } from './raw.ts';
 import { reviewSettings, type Sources } from './rules.ts';
-import type { SettingName, Values } from './settings.ts';
+import { isBucket, type SettingName, type Values } from './settings.ts';
 
 export interface Assembled {
   /** Null when there are problems. */
@@ -76,7 +77,20 @@ function derive(
     sources['symbols-topic'] = 'derived';
   }
   values['cold-tier-s3-prefix'] = values['cold-tier-s3-prefix'].replace(/^\/+|\/+$/g, '');
+  if (isDefault('duckdb-roots')) {
+    values['duckdb-roots'] = ownPlaces(values);
+    sources['duckdb-roots'] = 'derived';
+  }
   return { values, sources };
+}
+
+/** Where this system writes; tables other than `trades` lie at `{prefix}-{table}`. */
+function ownPlaces(values: Values): string[] {
+  const { 'hdb-dir': folder, 'cold-tier-s3-bucket': bucket, 'cold-tier-s3-prefix': prefix } = values;
+  const places = folder === null ? [] : [folder];
+  if (!values['cold-tier-enabled'] || bucket === null) return places;
+  if (prefix === '') return [...places, `s3://${bucket}`];
+  return [...places, `s3://${bucket}/${prefix}`, `s3://${bucket}/${prefix}-*`];
 }
 
 /** Only called when no rule found a problem, so what the rules require is there. */
@@ -128,8 +142,9 @@ function build(values: Values, tables: Config['tables']): Config {
       viewBytesMax: values['view-memory'],
       rowsMax: values['query-max-rows'],
       slowMs: values['slow-query-ms'],
-      duckdbEnabled: values.duckdb,
-      duckdbMemoryLimitMb: values['duckdb-memory-limit-mb'],
+      duckdb: buildDuckdb(values),
+      cacheBytesMax: values['cold-cache-bytes'],
+      cacheDirectory: absolute(values['cold-cache-dir']),
     },
     log: { level: values['log-level'], format: values['log-format'] },
   };
@@ -205,8 +220,19 @@ function buildColdTier(values: Values): ColdTierConfig {
     flatEpoch: values['cold-tier-flat-epoch'],
     rowGroupRowsMax: values['cold-tier-row-group-rows'],
     uploadConcurrency: values['cold-tier-upload-concurrency'],
-    cacheBytesMax: values['cold-cache-bytes'],
-    cacheDirectory: absolute(values['cold-cache-dir']),
+  };
+}
+
+function buildDuckdb(values: Values): DuckdbConfig {
+  return {
+    enabled: values.duckdb,
+    memoryLimitMb: values['duckdb-memory-limit-mb'],
+    roots: values['duckdb-roots'].map((root) => (isBucket(root) ? root : resolve(root))),
+    s3: {
+      region: values['cold-tier-s3-region'],
+      endpointUrl: values['cold-tier-s3-endpoint-url'],
+      usePathStyle: values['cold-tier-s3-use-path-style'],
+    },
   };
 }
 

@@ -127,10 +127,6 @@ export interface ColdTierConfig {
   readonly flatEpoch: 's' | 'ns';
   readonly rowGroupRowsMax: number;
   readonly uploadConcurrency: number;
-  /** Of objects that queries have read, on the local disk. */
-  readonly cacheBytesMax: number;
-  /** Null: below the system's folder for temporary files. */
-  readonly cacheDirectory: string | null;
 }
 
 export interface S3Config {
@@ -187,8 +183,21 @@ export interface QueryConfig {
   readonly slowMs: number;
   /** Of materialized views, all threads together. */
   readonly viewBytesMax: number;
-  readonly duckdbEnabled: boolean;
-  readonly duckdbMemoryLimitMb: number;
+  readonly duckdb: DuckdbConfig;
+  /** Of objects that queries have read, on the local disk, all threads together. */
+  readonly cacheBytesMax: number;
+  /** Null: below the system's folder for temporary files. */
+  readonly cacheDirectory: string | null;
+}
+
+export interface DuckdbConfig {
+  readonly enabled: boolean;
+  /** All query threads together. */
+  readonly memoryLimitMb: number;
+  /** Absolute folders and `s3://bucket/…`. */
+  readonly roots: readonly string[];
+  /** How buckets are reached. */
+  readonly s3: Omit<S3Config, 'bucket' | 'prefix'>;
 }
 
 export interface LogConfig {

@@ -2,11 +2,13 @@
 // Why: a combination that cannot work is refused at start, with the fix, and not met at three in the morning.
 // Invariant: pure; each problem names the flag and the variable that mend it, and each cause is reported once.
 
+import { resolve } from 'node:path';
 import type { TableSource } from '../ports.ts';
 import type { TableDeclarations } from './declare-table.ts';
 import type { Source } from './raw.ts';
 import {
   flagAndEnv,
+  isBucket,
   type SettingName,
   settingNames,
   TABLE_NAME,
@@ -35,6 +37,7 @@ export function reviewSettings(review: Review): void {
   reviewSymbols(review);
   reviewStorage(review);
   reviewColdTier(review);
+  reviewDuckdb(review);
   reviewHttp(review);
 }
 
@@ -179,6 +182,13 @@ function reviewStorage(review: Review): void {
     problems.push('--commit-after s3 requires --cold-tier-format parquet or both: binary uploads nothing');
 }
 
+/** Of the cold tier's settings, those that hold for the buckets of --duckdb-roots too. */
+const howToReach: readonly SettingName[] = [
+  'cold-tier-s3-region',
+  'cold-tier-s3-endpoint-url',
+  'cold-tier-s3-use-path-style',
+];
+
 function reviewColdTier(review: Review): void {
   const { values, sources, problems, notices } = review;
   if (values['cold-tier-enabled']) {
@@ -186,9 +196,32 @@ function reviewColdTier(review: Review): void {
       problems.push(`--cold-tier-enabled requires ${flagAndEnv('cold-tier-s3-bucket')}`);
     return;
   }
-  const idle = settingNames.filter((name) => name.startsWith('cold-tier-') && sources[name] === 'flag');
+  const reach = values['duckdb-roots'].some(isBucket) ? howToReach : [];
+  const idle = settingNames.filter(
+    (name) => name.startsWith('cold-tier-') && sources[name] === 'flag' && !reach.includes(name),
+  );
   if (idle.length > 0)
     notices.push(`no effect without ${flagAndEnv('cold-tier-enabled')}: --${idle.join(', --')}`);
+}
+
+/** Below it DuckDB cannot hold one column's pages of an ordinary file. */
+const DUCKDB_MB_PER_THREAD_MIN = 16;
+
+function reviewDuckdb({ values, sources, problems, notices }: Review): void {
+  if (!values.duckdb) {
+    if (sources['duckdb-roots'] === 'flag')
+      notices.push(`${flagAndEnv('duckdb-roots')} has no effect with --no-duckdb`);
+    return;
+  }
+  const threads = values['query-threads'];
+  const least = threads * DUCKDB_MB_PER_THREAD_MIN;
+  if (values['duckdb-memory-limit-mb'] < least)
+    problems.push(
+      `${flagAndEnv('duckdb-memory-limit-mb')} must be at least ${least}, ${DUCKDB_MB_PER_THREAD_MIN} for each of ` +
+        `--query-threads ${threads}, or --no-duckdb`,
+    );
+  if (values['duckdb-roots'].some((root) => !isBucket(root) && resolve(root) === '/'))
+    notices.push('--duckdb-roots / lets every reader read every Parquet file of this machine');
 }
 
 function reviewHttp(review: Review): void {

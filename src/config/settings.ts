@@ -31,6 +31,11 @@ const UNLIMITED = Number.MAX_SAFE_INTEGER;
 export const TOPIC_NAME = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/;
 /** Unquoted SQL identifiers; a leading `__` is reserved. */
 export const TABLE_NAME = /^(?!__)[A-Za-z_][A-Za-z0-9_]{0,127}$/;
+/** A folder, or a part of a bucket; a wildcard only at its end. Other schemes are not reached. */
+const DUCKDB_ROOT =
+  /^(s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]+(\/[^*?[\]]*\*?)?|(?![A-Za-z][A-Za-z0-9+.-]*:\/\/).+)$/;
+
+export const isBucket = (root: string): boolean => root.startsWith('s3://');
 
 export const settings = {
   brokers: list({
@@ -538,15 +543,23 @@ export const settings = {
   }),
   duckdb: toggle({
     group: 'Queries',
-    help: 'Hand what the own kernels do not cover, and Parquet files, to DuckDB.',
+    help: "duckdb('path') in SQL: Parquet files that others wrote, read by DuckDB. It is loaded when it is first used.",
     default: true,
   }),
   'duckdb-memory-limit-mb': integer({
     group: 'Queries',
-    help: "DuckDB's memory, in MB.",
+    help: "DuckDB's memory, in MB, all query threads together.",
     default: 256,
     min: 16,
     max: 1_048_576,
+  }),
+  'duckdb-roots': list({
+    group: 'Queries',
+    placeholder: 'PLACE,…',
+    help: "Where the paths of duckdb('path') may lead: folders, s3://bucket, s3://bucket/folder, or s3://bucket/start* for all keys that begin so. Whoever may read may read all of it. Buckets are reached as the cold tier's is (region, endpoint, path style).",
+    defaultText: "--hdb-dir and the cold tier's prefixes",
+    item: DUCKDB_ROOT,
+    expects: 'a list of folders and s3://bucket/prefix, such as /data/research,s3://ticks/hdb',
   }),
 
   'log-level': choice({

@@ -11,6 +11,7 @@ import { type DataType, decimal, STRING, typesByName } from '../sql/types.ts';
 import { Columns, type Flow } from './block.ts';
 import { catalogOf } from './catalog.ts';
 import { explainPlan } from './explain.ts';
+import { requireAnalytic } from './parts.ts';
 import { planQuery, type QueryPlan } from './plan.ts';
 import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
 import { resultBlock } from './result-block.ts';
@@ -81,14 +82,7 @@ async function planned(
 }
 
 async function fileColumns(path: string, run: Run): Promise<OutputColumn[]> {
-  const { analytic } = run.options;
-  if (analytic === undefined || analytic === null)
-    throw new ZeptoError(
-      'SQL_UNSUPPORTED',
-      'stop',
-      `duckdb('${path}') needs the analytic engine, which is off`,
-    );
-  const columns = await analytic.describe(path, run.signal);
+  const columns = await requireAnalytic(run, `duckdb('${path}')`).describe(path, run.signal);
   return columns.map(({ name, type }) => ({ name, type: dataType(type) }));
 }
 

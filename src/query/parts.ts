@@ -188,6 +188,6 @@ export function requireAnalytic(run: Run, what: string): NonNullable<Run['option
   throw new ZeptoError(
     'SQL_UNSUPPORTED',
     'stop',
-    `${what} needs the analytic engine, which is off (--duckdb)`,
+    `${what} needs DuckDB, which is switched off: start with --duckdb instead of --no-duckdb`,
   );
 }

@@ -23,6 +23,8 @@ interface Running extends RunningStatement {
   readonly thread: Thread;
   /** Over shared memory: the thread sees it while it computes. */
   readonly cancel: Int32Array;
+  /** A message: the thread sees it while it waits. */
+  readonly stopping: AbortController;
 }
 
 export class QueryPool implements StatementService {
@@ -42,7 +44,8 @@ export class QueryPool implements StatementService {
       throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `a statement with the query_id ${id} runs already`);
     const thread = this.leastBusy();
     const cancel = new Int32Array(new SharedArrayBuffer(4));
-    const running = { id, text, subject, startedAtMs: this.clock.nowMs(), thread, cancel };
+    const stopping = new AbortController();
+    const running = { id, text, subject, startedAtMs: this.clock.nowMs(), thread, cancel, stopping };
     this.statements.set(id, running);
     thread.statements++;
     const stop = (): boolean => this.cancel(id);
@@ -53,10 +56,8 @@ export class QueryPool implements StatementService {
     };
     try {
       if (signal.aborted) stop();
-      const opened = await thread.caller.call('open', {
-        request,
-        cancel: cancel.buffer as SharedArrayBuffer,
-      });
+      const asked = { request, cancel: cancel.buffer as SharedArrayBuffer };
+      const opened = await thread.caller.call('open', asked, stopping.signal);
       const body = this.body(opened, running, end);
       if (opened.isDone) end();
       return { contentType: opened.contentType, headers: opened.headers, body };
@@ -79,6 +80,7 @@ export class QueryPool implements StatementService {
     const running = this.statements.get(id);
     if (running === undefined) return false;
     Atomics.store(running.cancel, 0, 1);
+    running.stopping.abort();
     return true;
   }
 
@@ -100,14 +102,14 @@ export class QueryPool implements StatementService {
 
   private async *body(
     { piece, isDone }: Opened,
-    { id, thread }: Running,
+    { id, thread, stopping }: Running,
     end: () => void,
   ): AsyncGenerator<Uint8Array> {
     let isOver = isDone;
     try {
       if (piece !== null) yield piece;
       while (!isOver) {
-        const pulled = await thread.caller.call('next', id);
+        const pulled = await thread.caller.call('next', id, stopping.signal);
         isOver = pulled.isDone;
         if (pulled.piece !== null) yield pulled.piece;
       }

@@ -27,11 +27,13 @@ import type { TickSink } from '../ports.ts';
 import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
+import { cancelled, tookTooLong } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import type { OptionValue } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
 import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
 import { Caller, offer } from './calls.ts';
+import { openForeignFiles } from './foreign-files.ts';
 import type { MainCalls } from './main-calls.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -60,11 +62,21 @@ export interface Opened {
 
 interface Open {
   readonly pieces: AsyncIterator<Uint8Array>;
+  readonly stopping: Stopping;
+}
+
+/** Ends what a statement waits for, when it is cancelled or its time is over. */
+interface Stopping {
+  readonly signal: AbortSignal;
+  readonly cancel: () => void;
+  readonly end: () => void;
 }
 
 const DRAIN_INTERVAL_MS = 100;
 /** As ClickHouse has it. */
 const EXCEPTION_TAG_CHARS = 16;
+/** A timer of more would go off at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
 const { config, index, abilities, shards, main, ...given } = workerData as QueryData;
 const port = parentPort!;
@@ -80,18 +92,19 @@ const places = {
   store,
   prefix: coldTier?.s3.prefix ?? '',
 };
-const objects =
-  store === null || coldTier === null
-    ? null
-    : new ObjectCache({
-        directory: join(
-          coldTier.cacheDirectory ?? join(tmpdir(), `zepto-cold-cache-${process.pid}`),
-          `query-${index}`,
-        ),
-        bytesMax: Math.floor(coldTier.cacheBytesMax / query.threads),
-        fetch: (key) => store.get(key, closing.signal),
-        looked: (hit) => metrics.count('zepto_cold_reads_total', { result: hit ? 'hit' : 'miss' }, 1),
-      });
+const directory = join(
+  query.cacheDirectory ?? join(tmpdir(), `zepto-cold-cache-${process.pid}`),
+  `query-${index}`,
+);
+const objects = new ObjectCache({
+  directory,
+  bytesMax: Math.floor(query.cacheBytesMax / query.threads),
+  // Only asked for parts that stand on S3, of which there are none without a store.
+  fetch: (key) => store!.get(key, closing.signal),
+  looked: (hit) => metrics.count('zepto_cold_reads_total', { result: hit ? 'hit' : 'miss' }, 1),
+});
+const cold = store === null ? {} : { cold: (key: string) => objects.read(key) };
+const foreign = openForeignFiles({ config, cache: objects, store, clock, metrics, logger });
 const closing = new AbortController();
 let { catalogue } = given;
 let schemas = schemasOf(catalogue);
@@ -114,7 +127,7 @@ const views = new ViewKeeper({
   options: {
     disk: localDisk,
     monotonicMs: clock.monotonicMs,
-    ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
+    ...cold,
   },
   bytesMax: Math.floor(query.viewBytesMax / query.threads),
   clock,
@@ -140,7 +153,7 @@ const statementParts: StatementParts = {
 };
 const open = new Map<string, Open>();
 
-async function start(request: StatementRequest, cancel: Int32Array): Promise<Opened> {
+async function start(request: StatementRequest, cancel: Int32Array, gone: AbortSignal): Promise<Opened> {
   const startedMs = clock.monotonicMs();
   const parsed = parseStatement(request.text, {
     parameters: new Map(Object.entries(request.parameters)),
@@ -154,18 +167,21 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     ...Object.fromEntries(parsed.settings.map(({ name, value }) => [name, textOfOption(value)])),
   };
   checkSettings(asked);
+  const limits = limitsFor(asked, {
+    rowsMax: query.rowsMax,
+    bytesMax: query.bytesMax,
+    timeoutMs: query.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : query.timeoutMs,
+  });
+  const stopping = stoppable(limits.timeoutMs);
   const options: ExecuteOptions = {
-    limits: limitsFor(asked, {
-      rowsMax: query.rowsMax,
-      bytesMax: query.bytesMax,
-      timeoutMs: query.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : query.timeoutMs,
-    }),
+    limits,
     nowNs: BigInt(clock.nowMs()) * 1_000_000n,
     monotonicMs: clock.monotonicMs,
     cancel,
+    signal: stopping.signal,
     disk: localDisk,
-    ...(objects === null ? {} : { cold: (key) => objects.read(key) }),
-    analytic: null,
+    ...cold,
+    analytic: foreign?.engine ?? null,
     cache,
     views: views.current,
     isViewRewriteOn: !isOff(asked.view_rewrite),
@@ -178,15 +194,18 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
     },
   };
   const by = mayOnlyRead(asked) ? { ...request, mayWrite: false, mayAdminister: false } : request;
-  const result = await answer(parsed, by, options, statementParts);
   const about = {
     elapsedUs: () => Math.round((clock.monotonicMs() - startedMs) * 1000),
     settings: asked,
     exceptionTag: randomUUID().replaceAll('-', '').slice(0, EXCEPTION_TAG_CHARS),
   };
-  const pieces = writer.write(result, about)[Symbol.asyncIterator]();
-  const { piece, isDone } = await pull(pieces);
-  if (!isDone) open.set(request.id, { pieces });
+  const { pieces, piece, isDone } = await whileWanted(stopping, gone, async () => {
+    const result = await answer(parsed, by, options, statementParts);
+    const written = writer.write(result, about)[Symbol.asyncIterator]();
+    return { pieces: written, ...(await pull(written)) };
+  });
+  if (isDone) stopping.end();
+  else open.set(request.id, { pieces, stopping });
   const headers: Record<string, string> = isClickhouse
     ? {
         'x-clickhouse-format': writer.name,
@@ -195,6 +214,31 @@ async function start(request: StatementRequest, cancel: Int32Array): Promise<Ope
       }
     : {};
   return { contentType: writer.contentType, headers, piece, isDone };
+}
+
+function stoppable(timeoutMs: number): Stopping {
+  const controller = new AbortController();
+  const timer =
+    timeoutMs > TIMER_MS_MAX ? null : clock.after(timeoutMs, () => controller.abort(tookTooLong(timeoutMs)));
+  return {
+    signal: controller.signal,
+    cancel: () => controller.abort(cancelled()),
+    end: () => timer?.cancel(),
+  };
+}
+
+/** One call for a statement; an error ends the statement. */
+async function whileWanted<T>(stopping: Stopping, gone: AbortSignal, call: () => Promise<T>): Promise<T> {
+  const stop = (): void => stopping.cancel();
+  gone.addEventListener('abort', stop, { once: true });
+  try {
+    return await call();
+  } catch (error) {
+    stopping.end();
+    throw error;
+  } finally {
+    gone.removeEventListener('abort', stop);
+  }
 }
 
 function schemasOf({ tables }: Catalogue): ReadonlyMap<string, TableSchema> {
@@ -218,14 +262,19 @@ const calls = {
     schemas = schemasOf(changed);
     views.set(changed);
   },
-  open: ({ request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer }) =>
-    start(request, new Int32Array(cancel)),
-  next: async (id: string): Promise<{ piece: Uint8Array | null; isDone: boolean }> => {
+  open: (
+    { request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer },
+    gone: AbortSignal,
+  ): Promise<Opened> => start(request, new Int32Array(cancel), gone),
+  next: async (id: string, gone: AbortSignal): Promise<{ piece: Uint8Array | null; isDone: boolean }> => {
     const running = open.get(id);
     if (running === undefined) throw new ZeptoError('CANCELLED', 'stop', `statement ${id} has ended`);
     try {
-      const pulled = await pull(running.pieces);
-      if (pulled.isDone) open.delete(id);
+      const pulled = await whileWanted(running.stopping, gone, () => pull(running.pieces));
+      if (pulled.isDone) {
+        open.delete(id);
+        running.stopping.end();
+      }
       return pulled;
     } catch (error) {
       open.delete(id);
@@ -235,13 +284,18 @@ const calls = {
   close: async (id: string): Promise<void> => {
     const running = open.get(id);
     open.delete(id);
+    running?.stopping.end();
     await running?.pieces.return?.();
   },
   stop: async (): Promise<void> => {
     draining.cancel();
     closing.abort(new ZeptoError('CANCELLED', 'stop', 'the process stops'));
-    for (const { pieces } of open.values()) await pieces.return?.();
-    await objects?.close();
+    for (const { pieces, stopping } of open.values()) {
+      stopping.end();
+      await pieces.return?.();
+    }
+    await foreign?.close();
+    await objects.close();
     await store?.close();
     for (const { port: shard } of shards) shard.close();
     await sink?.close();

@@ -4,7 +4,7 @@
 
 import { s3Defaults } from '../../connectors/s3/settings.ts';
 import { createS3Store } from '../../connectors/s3/store.ts';
-import type { ColdTierConfig } from '../config/config.ts';
+import type { ColdTierConfig, S3Config } from '../config/config.ts';
 import type { Clock } from '../kernel/clock.ts';
 import type { Logger, Metrics, ObjectStore } from '../ports.ts';
 
@@ -21,7 +21,17 @@ export function openObjectStore(
   metrics: Metrics,
   log: Logger,
 ): ObjectStore {
-  const { bucket, region, endpointUrl, usePathStyle } = cold.s3;
+  return openBucket(cold.s3, Math.max(cold.uploadConcurrency, 2), learned, clock, metrics, log);
+}
+
+export function openBucket(
+  { bucket, region, endpointUrl, usePathStyle }: Omit<S3Config, 'prefix'>,
+  connectionsMax: number,
+  learned: StoreAbilities | null,
+  clock: Clock,
+  metrics: Metrics,
+  log: Logger,
+): ObjectStore {
   return createS3Store(
     {
       ...s3Defaults,
@@ -29,7 +39,7 @@ export function openObjectStore(
       region,
       endpointUrl,
       usePathStyle,
-      connectionsMax: Math.max(cold.uploadConcurrency, 2),
+      connectionsMax,
       ...(learned === null ? {} : { learned }),
     },
     { clock, metrics, log },

@@ -130,7 +130,7 @@ describe('settings', () => {
     const config = load(
       `${topics}port: 9000\nduckdb: false\nseal-interval: 5s\nno-auth: true\nmemory-budget: 1GiB\n`,
     );
-    expect([config.http.port, config.query.duckdbEnabled, config.seal.intervalMs]).toEqual([
+    expect([config.http.port, config.query.duckdb.enabled, config.seal.intervalMs]).toEqual([
       9000,
       false,
       5000,

@@ -82,7 +82,7 @@ describe('spelling', () => {
     [['--duckdb'], true],
     [['--no-duckdb', '--duckdb'], true],
   ])('a switch is read from %j', (argv, expected) => {
-    expect(load(needed(...argv)).config.query.duckdbEnabled).toBe(expected);
+    expect(load(needed(...argv)).config.query.duckdb.enabled).toBe(expected);
   });
 
   it.each(['true', '1', 'yes', 'ON'])('a switch in the environment is on by %s', (value) => {

@@ -150,7 +150,7 @@ describe('the templates', () => {
     const bounds =
       config.memory.budgetBytes +
       config.query.threads * config.query.bytesMax +
-      config.query.duckdbMemoryLimitMb * MIB +
+      config.query.duckdb.memoryLimitMb * MIB +
       500 * MIB;
     expect(valueAt(values, 'resources.limits.memory')).toBe('2Gi');
     expect(bounds).toBeLessThan(2048 * MIB);
