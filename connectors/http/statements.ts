@@ -149,10 +149,8 @@ async function send(
   const sink = gzip ? compressed(raw) : raw;
   try {
     for (const piece of held) await write(sink, piece);
-    for (let next = await pieces.next(); next.done !== true; next = await pieces.next()) {
-      if (raw.destroyed) throw new ZeptoError('CANCELLED', 'stop', 'the client has hung up');
+    for (let next = await pieces.next(); next.done !== true; next = await pieces.next())
       await write(sink, next.value);
-    }
   } finally {
     await pieces.return?.();
     // The mark of an error is among what was written: it goes out before the connection is cut.
@@ -188,8 +186,10 @@ function compressed(raw: ServerResponse): Gzip {
   return gzip;
 }
 
-/** Waits while the client does not take what was written. */
-async function write(sink: NodeJS.WritableStream, piece: Uint8Array): Promise<void> {
+/** Waits while the client does not take what was written. @throws ZeptoError CANCELLED when it has hung up */
+async function write(sink: Gzip | ServerResponse, piece: Uint8Array): Promise<void> {
+  // What is closed already says so no more: to wait for it would be for ever.
+  if (sink.destroyed) throw new ZeptoError('CANCELLED', 'stop', 'the client has hung up');
   if (piece.length === 0 || sink.write(piece)) return;
   await Promise.race([once(sink, 'drain'), once(sink, 'close')]);
 }

@@ -19,6 +19,8 @@ import {
 } from './vector.ts';
 
 const ROWS_LEAST = 16;
+/** Between two checks: each takes a BigInt. */
+const WIDENED_ROWS = 2 ** 16;
 const BYTES: Readonly<Record<Kind, number>> = { int: 8, float: 8, bool: 1, text: 4 };
 
 type Values = Float64Array | BigInt64Array | Uint8Array | Uint32Array;
@@ -155,7 +157,10 @@ export class KeptColumn {
     if (this.isWide) return;
     const narrow = intVector(this.values as Float64Array, this.base ?? 0n);
     const values = new BigInt64Array(this.values.length);
-    for (let i = 0; i < this.rows; i++) values[i] = bigintAt(narrow, i) ?? NULL_INT64;
+    for (let i = 0; i < this.rows; i++) {
+      if (i % WIDENED_ROWS === 0) this.budget.check();
+      values[i] = bigintAt(narrow, i) ?? NULL_INT64;
+    }
     this.values = values;
     this.isWide = true;
   }

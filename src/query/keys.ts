@@ -3,7 +3,7 @@
 // Invariant: two tuples have the same words exactly when SQL holds them for not distinct; NULL is a value here.
 
 import { NULL_INT64 } from '../columns/types.ts';
-import type { Budget } from './run.ts';
+import { type Budget, CHECK_STEPS } from './run.ts';
 import {
   boolVector,
   floatVector,
@@ -258,7 +258,11 @@ export class KeyTable {
     this.words = larger(this.words, capacity * this.width);
     this.hashes = larger(this.hashes, capacity);
     this.slots = new Int32Array(this.slots.length * 2).fill(-1);
-    for (let number = 0; number < this.count - 1; number++) this.place(number, this.hashes[number]!);
+    for (let from = 0; from < this.count - 1; from += CHECK_STEPS) {
+      this.budget.check();
+      const to = Math.min(this.count - 1, from + CHECK_STEPS);
+      for (let number = from; number < to; number++) this.place(number, this.hashes[number]!);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 // Why: ticks come by symbol and time but for a few late ones; sorting those few and merging them in costs one look per row.
 // Invariant: stable; null when too many rows are out of order, or a key is not a plain number, and another sort must do it.
 
+import type { Run } from './run.ts';
 import type { SortKey } from './sort.ts';
 import type { Vector } from './vector.ts';
 
@@ -13,6 +14,7 @@ export function nearOrder(
   vectors: readonly Vector[],
   keys: readonly SortKey[],
   rows: number,
+  run: Run,
 ): Int32Array | null {
   const columns: Float64Array[] = [];
   for (const { slot, descending } of keys) {
@@ -21,10 +23,14 @@ export function nearOrder(
     if (hasNull(vector.values, rows)) return null;
     columns.push(vector.values);
   }
+  run.check();
   const late = lateRows(columns, rows);
   if (late === null) return null;
   if (late.length === 0) return Int32Array.from({ length: rows }, (_, i) => i);
-  late.sort((a, b) => compare(columns, a, b) || a - b);
+  late.sort((a, b) => {
+    run.tick();
+    return compare(columns, a, b) || a - b;
+  });
   return merged(columns, late, rows);
 }
 

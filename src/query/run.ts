@@ -12,14 +12,22 @@ import type { TypeName } from './system/tables.ts';
 import { Texts } from './texts.ts';
 import type { Views } from './view/view.ts';
 
+/** Simple steps of a loop between two checks: some milliseconds. */
+export const CHECK_STEPS = 2 ** 20;
+/** Costly ones, less one. */
+const TICKS = 2 ** 14 - 1;
+
 /** Bytes that hash tables, sorts, kept rows and texts of a query hold. */
 export class Budget {
+  /** Of time: to be called from work that takes long between blocks. @throws ZeptoError CANCELLED, LIMIT_EXCEEDED */
+  readonly check: () => void;
   private readonly bytesMax: number;
   private used = 0;
   private most = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, check: () => void = () => {}) {
     this.bytesMax = bytesMax;
+    this.check = check;
   }
 
   /** @throws ZeptoError LIMIT_EXCEEDED */
@@ -94,11 +102,12 @@ export class Run {
   readonly signal: AbortSignal;
   private readonly abort = new AbortController();
   private readonly startedMs: number;
+  private ticks = 0;
 
   constructor(snapshot: Snapshot, options: ExecuteOptions, stats: QueryStats) {
     this.snapshot = snapshot;
     this.options = options;
-    this.budget = new Budget(options.limits.bytesMax);
+    this.budget = new Budget(options.limits.bytesMax, () => this.check());
     this.texts = new Texts(snapshot.names, this.budget);
     this.stats = stats;
     this.startedMs = options.monotonicMs();
@@ -117,6 +126,11 @@ export class Run {
     const { cancel, limits, monotonicMs } = this.options;
     if (cancel !== undefined && Atomics.load(cancel, 0) !== 0) throw cancelled();
     if (monotonicMs() - this.startedMs > limits.timeoutMs) throw tookTooLong(limits.timeoutMs);
+  }
+
+  /** To be called from comparators and from loops with costly steps: checks once in a while. */
+  tick(): void {
+    if ((++this.ticks & TICKS) === 0) this.check();
   }
 }
 

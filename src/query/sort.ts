@@ -8,10 +8,9 @@ import { KeptRows } from './kept-column.ts';
 import { encodeTuples, tupleWords } from './keys.ts';
 import { nearOrder } from './near-order.ts';
 import { vectorsOf } from './rows.ts';
-import type { Run } from './run.ts';
+import { CHECK_STEPS, type Run } from './run.ts';
 import { Scratch } from './scratch.ts';
-import { compareTexts, type Texts } from './texts.ts';
-
+import { compareTexts } from './texts.ts';
 import { BLOCK_ROWS, isNullAt, kindOf, type TextVector, type Vector } from './vector.ts';
 
 export interface SortKey {
@@ -79,25 +78,27 @@ export function orderOf(
   rows: number,
   run: Run,
 ): Int32Array {
-  const near = rows < 2 || keys.length === 0 ? null : nearOrder(vectors, keys, rows);
+  const near = rows < 2 || keys.length === 0 ? null : nearOrder(vectors, keys, rows, run);
   if (near !== null) return near;
   let order: Int32Array = Int32Array.from({ length: rows }, (_, i) => i);
   if (rows < 2 || keys.length === 0) return order;
   run.budget.reserve(rows * 16);
   let spare: Int32Array = new Int32Array(rows);
-  const words = keys.flatMap((key) => sortWords(vectors[key.slot]!, key, rows, run.texts));
+  const words = keys.flatMap((key) => sortWords(vectors[key.slot]!, key, rows, run));
   if (rows <= FEW_ROWS) order.sort((a, b) => compareWords(words, a, b));
   else if (!isInOrder(words, rows)) {
     // The last word is the least important: each pass is stable, so the first one's order wins.
-    for (const word of words.reverse()) [order, spare] = radixSorted(word, order, spare);
+    for (const word of words.reverse()) [order, spare] = radixSorted(word, order, spare, run);
   }
   run.budget.release(rows * 16);
   return order;
 }
 
 /** Unsigned words, most important first, whose order is that of the values. */
-function sortWords(vector: Vector, key: SortKey, rows: number, texts: Texts): Uint32Array[] {
-  const words = valueWords(vector, rows, texts);
+function sortWords(vector: Vector, key: SortKey, rows: number, run: Run): Uint32Array[] {
+  run.check();
+  const words = valueWords(vector, rows, run);
+  run.check();
   if (key.descending) for (const word of words) for (let i = 0; i < rows; i++) word[i] = ~word[i]!;
   let hasNull = false;
   const nulls = new Uint32Array(rows);
@@ -112,12 +113,12 @@ function sortWords(vector: Vector, key: SortKey, rows: number, texts: Texts): Ui
   return [nulls, ...words];
 }
 
-function valueWords(vector: Vector, rows: number, texts: Texts): Uint32Array[] {
+function valueWords(vector: Vector, rows: number, run: Run): Uint32Array[] {
   switch (vector.kind) {
     case 'bool':
       return [Uint32Array.from(vector.values.subarray(0, rows))];
     case 'text':
-      return [textRanks(vector, rows, texts)];
+      return [textRanks(vector, rows, run)];
   }
   const pairs = new Int32Array(rows * tupleWords(['int']));
   encodeTuples([vector], rows, pairs);
@@ -135,16 +136,29 @@ function valueWords(vector: Vector, rows: number, texts: Texts): Uint32Array[] {
 }
 
 /** The place of each row's text among the distinct ones. */
-function textRanks({ values }: TextVector, rows: number, texts: Texts): Uint32Array {
+function textRanks({ values }: TextVector, rows: number, run: Run): Uint32Array {
   const ranks = new Map<number, number>();
-  for (let i = 0; i < rows; i++) if (values[i] !== NULL_CODE) ranks.set(values[i]!, 0);
-  const distinct = Array.from(ranks.keys(), (code) => ({ code, text: texts.textOf(code) }));
-  distinct.sort((a, b) => compareTexts(a.text, b.text));
+  for (let i = 0; i < rows; i++) {
+    run.tick();
+    if (values[i] !== NULL_CODE) ranks.set(values[i]!, 0);
+  }
+  const distinct = Array.from(ranks.keys(), (code) => {
+    run.tick();
+    return { code, text: run.texts.textOf(code) };
+  });
+  distinct.sort((a, b) => {
+    run.tick();
+    return compareTexts(a.text, b.text);
+  });
   distinct.forEach(({ code }, rank) => {
+    run.tick();
     ranks.set(code, rank);
   });
   const out = new Uint32Array(rows);
-  for (let i = 0; i < rows; i++) out[i] = ranks.get(values[i]!) ?? 0;
+  for (let i = 0; i < rows; i++) {
+    run.tick();
+    out[i] = ranks.get(values[i]!) ?? 0;
+  }
   return out;
 }
 
@@ -172,25 +186,39 @@ const DIGITS = 1 << DIGIT_BITS;
 const DIGIT_SHIFTS = [0, DIGIT_BITS, 2 * DIGIT_BITS] as const;
 
 /** `order` stably sorted by word[row]: the sorted array, and the other one. */
-function radixSorted(word: Uint32Array, order: Int32Array, spare: Int32Array): [Int32Array, Int32Array] {
+function radixSorted(
+  word: Uint32Array,
+  order: Int32Array,
+  spare: Int32Array,
+  run: Run,
+): [Int32Array, Int32Array] {
+  const rows = order.length;
   const starts = new Int32Array(DIGITS);
   let from = order;
   let to = spare;
   for (const shift of DIGIT_SHIFTS) {
     starts.fill(0);
-    for (let i = 0; i < from.length; i++) starts[(word[from[i]!]! >>> shift) & (DIGITS - 1)]!++;
+    for (let at = 0; at < rows; at += CHECK_STEPS) {
+      run.check();
+      const end = Math.min(rows, at + CHECK_STEPS);
+      for (let i = at; i < end; i++) starts[(word[from[i]!]! >>> shift) & (DIGITS - 1)]!++;
+    }
     let start = 0;
     let isConstant = false;
     for (let digit = 0; digit < DIGITS; digit++) {
       const count = starts[digit]!;
-      if (count === from.length) isConstant = true;
+      if (count === rows) isConstant = true;
       starts[digit] = start;
       start += count;
     }
     if (isConstant) continue;
-    for (let i = 0; i < from.length; i++) {
-      const row = from[i]!;
-      to[starts[(word[row]! >>> shift) & (DIGITS - 1)]!++] = row;
+    for (let at = 0; at < rows; at += CHECK_STEPS) {
+      run.check();
+      const end = Math.min(rows, at + CHECK_STEPS);
+      for (let i = at; i < end; i++) {
+        const row = from[i]!;
+        to[starts[(word[row]! >>> shift) & (DIGITS - 1)]!++] = row;
+      }
     }
     [from, to] = [to, from];
   }

@@ -63,13 +63,12 @@ function* compute(
   const vectors = kept.vectors();
   run.check();
   for (const arrangement of arrangements.values()) arrangement.arrange(rows);
-  const results = calls.map((call) =>
-    inRowOrder(
-      valuesOf(call, arrangementOf(call), vectors, rows, binding, time, run),
-      arrangementOf(call),
-      rows,
-    ),
-  );
+  const results = calls.map((call) => {
+    const arrangement = arrangementOf(call);
+    const values = valuesOf(call, arrangement, vectors, rows, binding, time, run);
+    run.check();
+    return inRowOrder(values, arrangement, rows);
+  });
   run.budget.reserve(8 * rows * calls.length);
   for (let from = 0; from < rows; from += BLOCK_ROWS) {
     run.check();
@@ -130,7 +129,7 @@ function valuesOf(
     const compiled = compile(arg!, scope);
     const values =
       kindOf(compiled.type) === 'bool' || compiled.type.name === 'NULL' ? null : keptValues(compiled);
-    const made = values && rolling(spec.name, values, scaleOf(compiled.type), frames(), rows);
+    const made = values && rolling(spec.name, values, scaleOf(compiled.type), frames(), rows, run);
     if (made !== null) return made;
   }
   if (spec.kind === 'aggregate') {

@@ -8,6 +8,7 @@ import { narrowed } from '../keys.ts';
 import type { Budget } from '../run.ts';
 import { floatVector, isNullAt, type Kind, type Vector, wideVector } from '../vector.ts';
 import { type Accumulator, addRowByRow } from './accumulator.ts';
+import { select } from './selection.ts';
 
 /** A float argument is interpolated unless `discrete`; an integer one answers the value at floor(share × (n − 1)). */
 export class Quantile implements Accumulator {
@@ -65,24 +66,33 @@ export class Quantile implements Accumulator {
     if (rows === 0) return NULL_INT64;
     const vector = column.vector();
     const index = this.indexOf(rows);
-    if (vector.kind === 'wide') return vector.values.slice(0, rows).sort()[index]!;
-    const sorted = (vector.values as Float64Array).slice(0, rows).sort();
-    return (vector.kind === 'int' ? vector.base : 0n) + BigInt(sorted[index]!);
+    const { check } = this.budget;
+    if (vector.kind === 'wide') return select(vector.values.subarray(0, rows), index, check);
+    const value = select((vector.values as Float64Array).subarray(0, rows), index, check);
+    return (vector.kind === 'int' ? vector.base : 0n) + BigInt(value);
   }
 
   private floatOf(column: KeptColumn): number {
     const { rows } = column;
     if (rows === 0) return Number.NaN;
-    const sorted = (column.vector().values as Float64Array).slice(0, rows).sort();
-    if (this.discrete) return sorted[this.indexOf(rows)]!;
+    // The order of kept values is nobody's concern, so they are rearranged where they are.
+    const values = (column.vector().values as Float64Array).subarray(0, rows);
+    const { check } = this.budget;
+    if (this.discrete) return select(values, this.indexOf(rows), check);
     const position = (this.percent * (rows - 1)) / 100;
     const index = Math.floor(position);
-    const low = sorted[index]!;
+    const low = select(values, index, check);
     const share = position - index;
-    return share === 0 ? low : low + (sorted[index + 1]! - low) * share;
+    return share === 0 ? low : low + (smallest(values, index + 1) - low) * share;
   }
 
   private indexOf(rows: number): number {
     return Math.floor((this.percent * (rows - 1)) / 100);
   }
+}
+
+function smallest(values: Float64Array, from: number): number {
+  let least = values[from]!;
+  for (let i = from + 1; i < values.length; i++) if (values[i]! < least) least = values[i]!;
+  return least;
 }

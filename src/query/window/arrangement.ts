@@ -86,6 +86,7 @@ export class Arrangement {
     });
     this.run.budget.reserve(rows * 4);
     this.order = orderOf(vectors, keys, rows, this.run);
+    this.run.check();
     this.isIdentity = this.order.every((row, position) => row === position);
     const starts = rows === 0 ? [] : [0];
     if (isPartitioned) {
@@ -104,6 +105,7 @@ export class Arrangement {
       const first = this.partitions[p]!;
       let peer = first;
       for (let at = first; at < this.partitions[p + 1]!; at++) {
+        this.run.tick();
         if (at > first && !this.isPeer(this.order[at]!, this.order[at - 1]!)) peer = at;
         starts[at] = peer;
       }

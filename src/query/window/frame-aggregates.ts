@@ -25,14 +25,14 @@ export function overFrames(
   mergeable: boolean,
   run: Run,
 ): Vector {
-  if (frames.shape === 'whole') return overPartitions(aggregate, arrangement, rows, blockAt);
+  if (frames.shape === 'whole') return overPartitions(aggregate, arrangement, rows, blockAt, run);
   if (!mergeable) return oneByOne(aggregate, frames, rows, blockAt, run);
   const bytes = STATE_BYTES * rows * 3;
   run.budget.reserve(bytes);
   const { state } = aggregate;
   state.grow(3 * rows + 1);
   // Group i: the row at position i alone.
-  forBlocks(rows, blockAt, (block, from, ids) => {
+  forBlocks(rows, blockAt, run, (block, from, ids) => {
     for (let i = 0; i < block.rows; i++) ids[i] = from + i;
     aggregate.take(block, ids);
   });
@@ -40,8 +40,8 @@ export function overFrames(
     run.check();
     const first = arrangement.partitions[p]!;
     const last = arrangement.partitions[p + 1]!;
-    if (frames.shape === 'growing') grow(aggregate, frames, first, last, rows);
-    else slide(aggregate, frames, first, last, rows);
+    if (frames.shape === 'growing') grow(aggregate, frames, first, last, rows, run);
+    else slide(aggregate, frames, first, last, rows, run);
   }
   const all = state.finish(3 * rows);
   run.budget.release(bytes);
@@ -49,13 +49,23 @@ export function overFrames(
 }
 
 /** Group rows + i: everything from the partition's start to i; group 2 × rows + i: the answer at i. */
-function grow({ state }: Aggregate, { end }: Frames, first: number, last: number, rows: number): void {
+function grow(
+  { state }: Aggregate,
+  { end }: Frames,
+  first: number,
+  last: number,
+  rows: number,
+  run: Run,
+): void {
   for (let at = first; at < last; at++) {
+    run.tick();
     if (at > first) state.merge(rows + at, state, rows + at - 1);
     state.merge(rows + at, state, at);
   }
-  for (let at = first; at < last; at++)
+  for (let at = first; at < last; at++) {
+    run.tick();
     if (end[at]! > first) state.merge(2 * rows + at, state, rows + end[at]! - 1);
+  }
 }
 
 /**
@@ -68,6 +78,7 @@ function slide(
   first: number,
   last: number,
   rows: number,
+  run: Run,
 ): void {
   const back = 3 * rows;
   let middle = first;
@@ -76,10 +87,14 @@ function slide(
   for (let at = first; at < last; at++) {
     const from = start[at]!;
     const to = end[at]!;
-    for (; reached < to; reached++) state.merge(back, state, reached);
+    for (; reached < to; reached++) {
+      run.tick();
+      state.merge(back, state, reached);
+    }
     if (to <= from) continue;
     if (from >= middle) {
       for (let position = reached - 1; position >= from; position--) {
+        run.tick();
         const group = rows + position;
         state.reset(group);
         state.merge(group, state, position);
@@ -99,12 +114,13 @@ function overPartitions(
   { partitions }: Arrangement,
   rows: number,
   blockAt: BlockAt,
+  run: Run,
 ): Vector {
   const partitionOf = new Int32Array(rows);
   const count = partitions.length - 1;
   for (let p = 0; p < count; p++) partitionOf.fill(p, partitions[p]!, partitions[p + 1]!);
   aggregate.state.grow(count);
-  forBlocks(rows, blockAt, (block, from) => aggregate.take(block, partitionOf.subarray(from)));
+  forBlocks(rows, blockAt, run, (block, from) => aggregate.take(block, partitionOf.subarray(from)));
   return spread(aggregate.state.finish(count), partitionOf);
 }
 
@@ -141,9 +157,12 @@ function oneByOne(
 function forBlocks(
   rows: number,
   blockAt: BlockAt,
+  run: Run,
   take: (block: Block, from: number, ids: Int32Array) => void,
 ): void {
   const ids = new Int32Array(BLOCK_ROWS);
-  for (let from = 0; from < rows; from += BLOCK_ROWS)
+  for (let from = 0; from < rows; from += BLOCK_ROWS) {
+    run.check();
     take(blockAt(from, Math.min(BLOCK_ROWS, rows - from)), from, ids);
+  }
 }

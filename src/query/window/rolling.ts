@@ -3,6 +3,7 @@
 // Invariant: what accumulators over the frames give, floats to their last digits. Only whole numbers are subtracted, floats never.
 
 import { POW10 } from '../../kernel/fixed.ts';
+import type { Run } from '../run.ts';
 import { floatVector, intVector, NARROW_MAX, type Vector } from '../vector.ts';
 import type { Frames } from './frames.ts';
 
@@ -15,16 +16,18 @@ export function rolling(
   scale: number,
   frames: Frames,
   rows: number,
+  run: Run,
 ): Vector | null {
+  run.check();
   const isInteger = values.kind === 'int' && values.base === 0n;
   if (!isInteger && values.kind !== 'float') return null;
   const numbers = values.values as Float64Array;
   if (name === 'min' || name === 'max') {
-    const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows);
+    const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows, run);
     return isInteger ? intVector(out) : floatVector(out);
   }
   const counts = countsOf(numbers, frames, rows);
-  const sums = isInteger ? wholeSums(numbers, frames, rows) : floatSums(numbers, frames, rows);
+  const sums = isInteger ? wholeSums(numbers, frames, rows) : floatSums(numbers, frames, rows, run);
   if (sums === null) return null;
   if (name === 'sum') {
     for (let i = 0; i < rows; i++) if (counts[i] === 0) sums[i] = Number.NaN;
@@ -66,7 +69,7 @@ function wholeSums(values: Float64Array, { start, end }: Frames, rows: number): 
  * A queue as two stacks: `front[i]` is the sum from i up to `middle`, `back` that from `middle` on. When the front runs out
  * it is made anew. Frames never move backwards but from partition to partition.
  */
-function floatSums(values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
+function floatSums(values: Float64Array, { start, end }: Frames, rows: number, run: Run): Float64Array {
   const sums = new Float64Array(rows);
   const front = new Float64Array(rows + 1);
   let middle = 0;
@@ -74,6 +77,7 @@ function floatSums(values: Float64Array, { start, end }: Frames, rows: number): 
   let back = 0;
   let lastStart = 0;
   for (let i = 0; i < rows; i++) {
+    run.tick();
     const from = start[i]!;
     const to = end[i]!;
     if (to <= from) continue;
@@ -99,7 +103,13 @@ function floatSums(values: Float64Array, { start, end }: Frames, rows: number): 
 }
 
 /** A queue of positions whose values fall (for the largest) from its head to its end: the head is the answer. */
-function extremes(sign: 1 | -1, values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
+function extremes(
+  sign: 1 | -1,
+  values: Float64Array,
+  { start, end }: Frames,
+  rows: number,
+  run: Run,
+): Float64Array {
   const out = new Float64Array(rows).fill(Number.NaN);
   const queue = new Int32Array(rows);
   let head = 0;
@@ -107,6 +117,7 @@ function extremes(sign: 1 | -1, values: Float64Array, { start, end }: Frames, ro
   let reached = 0;
   let lastStart = 0;
   for (let i = 0; i < rows; i++) {
+    run.tick();
     const from = start[i]!;
     const to = end[i]!;
     if (to <= from) continue;
