@@ -135,7 +135,7 @@ function planTable(
     case 'derived':
       return wholeSource(table, planner.query(table.query), conditions);
     case 'table-function':
-      return wholeSource(table, foreignTable(planner, table), conditions);
+      return planForeign(planner, table, conditions, needed);
     case 'table': {
       const common = planner.analysis.commonTables.get(table);
       if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
@@ -159,12 +159,23 @@ function wholeSource(source: TableSource, operator: Operator, conditions: readon
   return { operator, slots: new Map([[source, slots]]), filters: conditions };
 }
 
-function foreignTable(planner: Planner, table: TableFunction): Operator {
+function planForeign(
+  planner: Planner,
+  table: TableFunction,
+  conditions: readonly Expression[],
+  needed: Needed,
+): Side {
   const path = table.args[0]!;
   if (path.kind !== 'string')
     throw nodeError('SQL_UNSUPPORTED', path.at, 'the path of duckdb() is a literal');
   const { columns } = planner.analysis.sources.get(table)!;
-  return foreignScan(path.value, columns);
+  const chosen = [...(needed.get(table) ?? [])].sort((a, b) => a - b);
+  const operator = foreignScan(
+    path.value,
+    chosen.map((index) => columns[index]!),
+  );
+  const slots = new Map(chosen.map((index, at) => [index, { slot: at, type: operator.types[at]! }]));
+  return { operator, slots: new Map([[table, slots]]), filters: conditions };
 }
 
 function planScan(

@@ -384,6 +384,25 @@ describe('a query', () => {
     await own.close();
   });
 
+  it('reads the columns that it names, and of a count none', async () => {
+    const path = await write('wide.parquet', "SELECT 1 AS a, 2 AS b, 3 AS c, 'x' AS text");
+    const asked: (readonly string[])[] = [];
+    const watched: AnalyticEngine = {
+      describe: (of, signal) => engine.describe(of, signal),
+      readPath: (of, columns, signal) => {
+        asked.push(columns);
+        return engine.readPath(of, columns, signal);
+      },
+    };
+    const rows = async (sql: string): Promise<unknown> => (await ask(sql, world, { analytic: watched })).rows;
+    expect(await rows(`SELECT count(*) FROM duckdb('${path}')`)).toEqual([[1n]]);
+    expect(await rows(`SELECT c FROM duckdb('${path}') WHERE a = 1 ORDER BY b`)).toEqual([[3n]]);
+    expect(
+      await rows(`SELECT t.symbol, f.b FROM trades t JOIN duckdb('${path}') f ON t.price > f.c LIMIT 1`),
+    ).toEqual([['A', 2n]]);
+    expect(asked).toEqual([[], ['a', 'b', 'c'], ['b', 'c']]);
+  });
+
   it('is cancelled through execute, with the reason', async () => {
     const path = await write('cancel.parquet', 'SELECT i FROM range(1000000) t(i)');
     const stop = new AbortController();
