@@ -205,6 +205,28 @@ print(json.dumps(dict(times=[str(t) for t in frame["timestamp"].dt.epoch("ns")],
   });
 });
 
+describe('a result as a Parquet file', () => {
+  it('is read by pyarrow, pandas and polars to the nanosecond', async () => {
+    const found = await ask(`import io, urllib.request, pyarrow.parquet as pq, pandas as pd, polars as pl
+request = urllib.request.Request(url + "/?default_format=Parquet", data=b"SELECT * FROM deals ORDER BY timestamp")
+with urllib.request.urlopen(request) as response:
+    data = response.read()
+table = pq.read_table(io.BytesIO(data))
+print(json.dumps(dict(types=[str(f.type) for f in table.schema], arrow=[str(t.value) for t in table["timestamp"].to_pylist()],
+  pandas=[str(t.value) for t in pd.read_parquet(io.BytesIO(data))["timestamp"]],
+  polars=[str(t) for t in pl.read_parquet(io.BytesIO(data))["timestamp"].dt.epoch("ns")])))
+`);
+    expect(found).toEqual({
+      types: [
+        ...['timestamp[ns, tz=UTC]', 'string', 'decimal128(18, 4)', 'int64', 'string', 'double', 'bool'],
+      ],
+      arrow: times,
+      pandas: times,
+      polars: times,
+    });
+  });
+});
+
 describe("the original's Python client", () => {
   it('finds what it reads: columns, data, rows, execution_time_us, statistics, ping and errors', async () => {
     const found = (await ask(`import urllib.request, urllib.error
