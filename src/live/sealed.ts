@@ -90,7 +90,13 @@ export function partsOf(
 }
 
 export function coldPart(file: SegmentFile, topic: string, partition: number): ColdPart {
-  return { ...common(file, topic, partition), tier: 'cold', key: file.path, bytes: file.bytes };
+  return {
+    ...common(file, topic, partition),
+    tier: 'cold',
+    key: file.path,
+    bytes: file.bytes,
+    crc32c: file.crc32c,
+  };
 }
 
 function common(file: SegmentFile, topic: string, partition: number): Omit<WarmPart, 'tier' | 'folder'> {

@@ -12,6 +12,7 @@ import {
   storedColumns,
   type TableSchema,
 } from '../columns/types.ts';
+import { crc32cOf, crc32cText } from '../format/crc32c.ts';
 import { parquetPieces } from '../format/read-parquet.ts';
 import { openSegment } from '../format/read-segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
@@ -131,6 +132,14 @@ function* readCold(
   yield cold(part.key, run.signal).then((bytes) => {
     fetched.bytes = bytes;
   });
+  // The library that reads the file is made for whole ones: damage may end in anything, wrong rows included.
+  const crc32c = crc32cText(crc32cOf([fetched.bytes!]));
+  if (crc32c !== part.crc32c)
+    throw new ZeptoError(
+      'FORMAT_INVALID',
+      'stop',
+      `${part.key} has checksum ${crc32c}, its plan says ${part.crc32c}: the object was damaged or replaced (zepto verify --deep tells more)`,
+    );
   const declared = storedColumns(schema);
   const wanted = stored.map((index) => declared[index]!);
   let rows = 0;

@@ -52,6 +52,8 @@ export interface ColdPart extends Part {
   readonly tier: 'cold';
   readonly key: string;
   readonly bytes: number;
+  /** Of the whole object, as its manifest says. */
+  readonly crc32c: string;
 }
 
 export type AnyPart = HotPart | WarmPart | ColdPart;

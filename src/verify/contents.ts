@@ -16,7 +16,7 @@ import type { Findings } from './report.ts';
 /** The plan that a file without a manifest says it belongs to; null when it says none. */
 export async function planOfFile(path: string, store: Readable): Promise<PlanIdentity | null> {
   try {
-    if (path.endsWith('.parquet')) return (await readParquetFooter(await store.get(path), path)).plan;
+    if (path.endsWith('.parquet')) return readParquetFooter(await store.get(path), path).plan;
     const record = parseSegmentRecord(await store.get(`${path}/${SEGMENT_RECORD_FILE}`), path);
     const { hash: _, hourLast, ...plan } = record.plan;
     return { ...plan, hourLast: hourLast ?? Infinity };
@@ -51,7 +51,7 @@ async function checkParquet(
 ): Promise<void> {
   const bytes = await store.get(file.path);
   if (!checkSum(file, crc32cText(crc32cOf([bytes])), findings)) return;
-  const footer = await readParquetFooter(bytes, file.path);
+  const footer = readParquetFooter(bytes, file.path);
   checkRows(file, footer.rows, findings);
   if (footer.plan === null || planHash(footer.plan) !== planHash(plan))
     findings.problem('rows', file.path, 'its footer names another plan than its manifest');

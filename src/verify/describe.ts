@@ -64,8 +64,8 @@ function describeBin(bytes: Uint8Array): Described {
   };
 }
 
-async function describeParquet(bytes: Uint8Array, path: string): Promise<Described> {
-  const { plan, ...footer } = await readParquetFooter(bytes, path);
+function describeParquet(bytes: Uint8Array, path: string): Described {
+  const { plan, ...footer } = readParquetFooter(bytes, path);
   return { kind: 'Parquet file', bytes: bytes.length, isOurs: plan !== null, ...footer };
 }
 

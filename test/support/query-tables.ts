@@ -16,6 +16,7 @@ import {
   storedColumns,
   type TableSchema,
 } from '../../src/columns/types.ts';
+import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { hourOfNs } from '../../src/format/layout.ts';
 import { parquetEncoder } from '../../src/format/parquet.ts';
 import type { PlanIdentity, SegmentSource } from '../../src/format/segment.ts';
@@ -289,6 +290,7 @@ async function coldPart(
     isSorted: true,
     key,
     bytes: bytes.length,
+    crc32c: crc32cText(crc32cOf([bytes])),
   };
 }
 

@@ -288,12 +288,28 @@ describe('pruning', () => {
   test('a cold part is refused by a process without a cold tier, with the switch that is off', async () => {
     const of = await world();
     const hot = of.snapshot.tables.get('trades')!;
-    const cold = { ...partsIn(hot)[0]!, tier: 'cold' as const, key: 'k.parquet', bytes: 1 };
+    const cold = { ...partsIn(hot)[0]!, tier: 'cold' as const, key: 'k.parquet', bytes: 1, crc32c: '' };
     const tables = new Map([['trades', tableOf(hot.schema, [cold])]]);
     const { cold: _, ...options } = optionsFor(of);
     const { statement } = parseStatement('SELECT price FROM trades');
     const result = await execute(statement, { ...of.snapshot, tables }, options);
     await expect(rowsOf(result)).rejects.toThrow(/--cold-tier-enabled/);
+  });
+});
+
+describe('cold parts', () => {
+  test('an object that was damaged is refused before anything reads it', async () => {
+    const of = await worldOf([table(trades, many(100))], { placement: 'cold' });
+    const options = optionsFor(of);
+    const { statement } = parseStatement('SELECT price FROM trades');
+    expect(await rowsOf(await execute(statement, of.snapshot, options))).toHaveLength(100);
+    const damaged = async (key: string): Promise<Uint8Array> => {
+      const bytes = Uint8Array.from(await options.cold!(key, new AbortController().signal));
+      bytes[bytes.length >> 1]! ^= 1;
+      return bytes;
+    };
+    const result = await execute(statement, of.snapshot, { ...options, cold: damaged });
+    await expect(rowsOf(result)).rejects.toThrow(/checksum .*, its plan says/);
   });
 });
 
