@@ -43,6 +43,12 @@ const settings: readonly Setting[] = [
   obeyed('max_execution_time', 'number', '0', 'seconds; 0: --query-timeout-ms. A lower one counts'),
   obeyed('max_memory_usage', 'number', '0', 'bytes of a query; 0: --query-memory. A lower one counts'),
   obeyed('readonly', 'number', '0', '1 or 2: the statement may only read'),
+  obeyed(
+    'wait_end_of_query',
+    'switch',
+    '0',
+    '1: an answer is held back up to 8 MiB, so that an error has its status',
+  ),
   obeyed('view_rewrite', 'switch', '1', '0: no view answers in place of its table'),
   obeyed('output_format_json_quote_64bit_integers', 'switch', '1', 'int64 in quotes in JSON formats'),
   obeyed('output_format_json_quote_denormals', 'switch', '0', 'infinities as texts in JSON formats'),
@@ -85,7 +91,6 @@ const settings: readonly Setting[] = [
   fixed('format_tsv_null_representation', ['\\N'], 'NULL in TSV'),
   ignored('enable_http_compression', '0', 'answers are gzip when the client accepts it'),
   ignored('cancel_http_readonly_queries_on_client_close', '1', 'a client that hangs up cancels'),
-  ignored('wait_end_of_query', '0', '1: an answer is held back, up to 8 MiB, so that its error has a status'),
   ignored('wait_for_async_insert', '1', 'an INSERT is answered when its rows are durable and visible'),
   ...[
     ...['buffer_size', 'client_protocol_version', 'session_timeout', 'session_check'],
