@@ -181,6 +181,11 @@ export class DuckdbEngine implements AnalyticEngine {
   private async connect(signal: AbortSignal): Promise<{ connection: DuckDBConnection; end(): void }> {
     const database = await this.database.open();
     const connection = await database.connect();
+    // From here on it is interrupted.
+    if (signal.aborted) {
+      connection.closeSync();
+      throw signal.reason;
+    }
     const interrupt = (): void => connection.interrupt();
     signal.addEventListener('abort', interrupt, { once: true });
     return {

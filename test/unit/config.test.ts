@@ -367,6 +367,35 @@ describe('derived settings', () => {
     expect(load(needed('--symbols-file', '/s')).config.symbols).toMatchObject({ source: 'file', file: '/s' });
   });
 
+  it('duckdb() reaches what the process writes, or the roots that are set', () => {
+    const bucket = ['--cold-tier-enabled', '--cold-tier-s3-bucket', 'ticks'];
+    const roots = (...flags: string[]): readonly string[] => load(needed(...flags)).config.query.duckdb.roots;
+    expect(roots()).toEqual([]);
+    expect(roots('--hdb-dir', '/hdb')).toEqual(['/hdb']);
+    expect(roots(...bucket)).toEqual(['s3://ticks/hdb', 's3://ticks/hdb-*']);
+    expect(roots(...bucket, '--cold-tier-s3-prefix', '')).toEqual(['s3://ticks']);
+    expect(roots(...bucket, '--duckdb-roots', '/a,s3://bb', '--duckdb-roots', 's3://cc/d*')).toEqual([
+      '/a',
+      's3://bb',
+      's3://cc/d*',
+    ]);
+    const { notices } = load(
+      needed('--duckdb-roots', 's3://bb', '--cold-tier-s3-region', 'r', '--cold-tier-age-hours', '2'),
+    );
+    expect(notices.filter((text) => text.startsWith('no effect'))).toEqual([
+      expect.stringMatching(/: --cold-tier-age-hours$/),
+    ]);
+  });
+
+  it.each([
+    ['--duckdb-roots', 'http://host/x'],
+    ['--duckdb-roots', 'file:///x'],
+    ['--duckdb-roots', 's3://bb/*/x'],
+    ['--duckdb-memory-limit-mb', '16'],
+  ])('%s %s is refused', (flag, value) => {
+    expect(problemsOf(needed(flag, value))).toEqual([expect.stringContaining(flag)]);
+  });
+
   it('--no-auth said twice opens the network', () => {
     const argv = needed('--bind', '0.0.0.0', '--allow-plaintext-http', '--no-auth', '--no-auth');
     expect(load(argv).config.http).toMatchObject({ bind: '0.0.0.0', apiKeysFile: null, tls: null });

@@ -2,10 +2,10 @@
 // Why: a cache that returns half an object, or grows, is worse than none.
 // Invariant: what is read is what the store holds, whatever happens to the folder.
 
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 
 let home: string;
@@ -85,4 +85,75 @@ it('goes to the store when its file or its folder is gone, and empties the folde
   expect(await bytesOnDisk()).toBe(100);
   await three.close();
   expect(await readdir(home)).toEqual([]);
+});
+
+describe('a held file', () => {
+  const make =
+    (text: string) =>
+    async (path: string): Promise<void> => {
+      fetched.push(text);
+      await new Promise((resolve) => setImmediate(resolve));
+      await writeFile(path, Buffer.alloc(100, text));
+    };
+  const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+    work.then(
+      () => 'none',
+      (error: { code?: string }) => error.code,
+    );
+
+  it('stays until it is released by all, and is then the first to go', async () => {
+    const one = cache(250);
+    const first = await one.hold('a', 100, make('a'));
+    const again = await one.hold('a', 100, make('a'));
+    await one.read('b');
+    await one.read('c');
+    expect(await readFile(first.path)).toEqual(Buffer.alloc(100, 'a'));
+    again.release();
+    again.release();
+    await one.read('d');
+    expect(await readFile(first.path)).toEqual(Buffer.alloc(100, 'a'));
+    first.release();
+    await one.read('e');
+    await expect(readFile(first.path)).rejects.toThrow('ENOENT');
+    expect(fetched).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(await bytesOnDisk()).toBeLessThanOrEqual(250);
+  });
+
+  it('is refused when what is held leaves no room, and the bytes are never exceeded', async () => {
+    const one = cache(250);
+    const held = await Promise.all([one.hold('a', 100, make('a')), one.hold('b', 100, make('b'))]);
+    expect(await codeOf(one.hold('c', 100, make('c')))).toBe('LIMIT_EXCEEDED');
+    expect(Buffer.from(await one.read('d'))).toEqual(bodyOf('d'));
+    expect(await bytesOnDisk()).toBe(200);
+    for (const file of held) file.release();
+    (await one.hold('c', 100, make('c'))).release();
+    expect(await codeOf(one.hold('e', 251, make('e')))).toBe('LIMIT_EXCEEDED');
+    expect(await bytesOnDisk()).toBe(200);
+  });
+
+  it('is made once for all who ask, and by another when its maker gives up', async () => {
+    const one = cache();
+    const fails = async (): Promise<void> => {
+      await new Promise((resolve) => setImmediate(resolve));
+      throw Object.assign(new Error('cancelled'), { code: 'CANCELLED' });
+    };
+    const [gaveUp, ...others] = await Promise.all([
+      codeOf(one.hold('a', 100, fails)),
+      one.hold('a', 100, make('a')),
+      one.hold('a', 100, make('a')),
+    ]);
+    expect(gaveUp).toBe('CANCELLED');
+    expect(fetched).toEqual(['a']);
+    expect(await readFile(others[0]!.path)).toEqual(await readFile(others[1]!.path));
+    expect(await bytesOnDisk()).toBe(100);
+  });
+
+  it('is made anew when somebody has removed it', async () => {
+    const one = cache();
+    const first = await one.hold('a', 100, make('a'));
+    await rm(first.path);
+    const second = await one.hold('a', 100, make('a'));
+    expect(await readFile(second.path)).toEqual(Buffer.alloc(100, 'a'));
+    expect(await bytesOnDisk()).toBe(100);
+  });
 });
