@@ -19,6 +19,8 @@ import {
 } from './vector.ts';
 
 const ROWS_LEAST = 16;
+/** To copy as many takes a millisecond or more. */
+const LARGE_ROWS = 2 ** 18;
 /** Between two checks: each takes a BigInt. */
 const WIDENED_ROWS = 2 ** 16;
 const BYTES: Readonly<Record<Kind, number>> = { int: 8, float: 8, bool: 1, text: 4 };
@@ -88,6 +90,8 @@ export class KeptColumn {
   reserve(rows: number): void {
     if (rows <= this.values.length) return;
     const capacity = Math.max(ROWS_LEAST, rows, Math.ceil(this.values.length * 1.5));
+    // The columns of kept rows grow at the same time: together that takes long.
+    if (capacity >= LARGE_ROWS) this.budget.check();
     const bytes = capacity * BYTES[this.kind];
     this.budget.reserve(bytes);
     const next = this.isWide ? new BigInt64Array(capacity) : allocate(this.kind, capacity);
