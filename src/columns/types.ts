@@ -63,6 +63,8 @@ export function storedColumns(table: TableSchema): readonly ColumnSchema[] {
 }
 
 export const NANOS_PER_HOUR = 3_600_000_000_000n;
+/** No time in int64 nanoseconds is more hours than this from 1970. */
+export const HOURS_MAX = 2_562_048;
 
 /** A view of `length` values of `type` over shared or plain memory. `byteOffset` must be a multiple of the element size. */
 export function columnView(

@@ -2,6 +2,7 @@
 // Why: Kafka's committed offset and this string are the only state that recovery has.
 // Invariant: decode(encode(r)) = r; a text that was cut, altered, or written by a newer version is refused, never guessed at.
 
+import { HOURS_MAX } from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { Staircase, Step } from './staircase.ts';
 
@@ -76,14 +77,46 @@ export function decodeMetadata(committed: number, text: string): CommitRecord {
   const body = fields.slice(0, 5).join(' ');
   if (fields.length !== 6 || fields[5] !== check(committed, body))
     throw unreadable('it is damaged, or its offset was changed by another program', text);
-  return {
+  const record: CommitRecord = {
     committed,
     incarnation: integer(fields[1]!, text),
     watermarkHour: fields[2] === '-' ? null : integer(fields[2]!, text),
     pending: fields[3] === '-' ? null : step(fields[3]!, committed, text),
     staircase: fields[4] === '-' ? [] : fields[4]!.split(',').map((item) => step(item, committed, text)),
   };
+  const problem = contradiction(record);
+  if (problem !== null) throw unreadable(problem, text);
+  return record;
 }
+
+/** What in the record cannot be, or null: the check is no proof against a program that computes it too. */
+function contradiction({
+  committed,
+  incarnation,
+  watermarkHour,
+  staircase,
+  pending,
+}: CommitRecord): string | null {
+  if (incarnation < 0) return 'its incarnation is negative';
+  const hours = [
+    watermarkHour ?? 0,
+    ...[...staircase, ...(pending === null ? [] : [pending])].map(finiteHour),
+  ];
+  if (hours.some((hour) => Math.abs(hour) > HOURS_MAX)) return 'an hour is beyond all times';
+  let last: Step = { hourLast: Number.POSITIVE_INFINITY, offsetNext: committed };
+  for (const [i, step] of staircase.entries()) {
+    if (step.offsetNext < last.offsetNext || (i > 0 && step.hourLast >= last.hourLast))
+      return 'its steps do not rise in offset and fall in hour';
+    last = step;
+  }
+  if (pending !== null && pending.offsetNext < last.offsetNext)
+    return 'its pending plan lies below what is sealed';
+  return Number.isSafeInteger(pending?.offsetNext ?? last.offsetNext)
+    ? null
+    : 'an offset is beyond all offsets';
+}
+
+const finiteHour = ({ hourLast }: Step): number => (hourLast === Number.POSITIVE_INFINITY ? 0 : hourLast);
 
 function stepText(value: Step, committed: number): string {
   const hour = value.hourLast === Number.POSITIVE_INFINITY ? '*' : value.hourLast.toString(36);

@@ -8,6 +8,7 @@ import {
   checksum,
   count,
   ENCODER_VERSION,
+  hour,
   int64Text,
   planOf,
   planRecord,
@@ -66,14 +67,14 @@ export interface PlanManifest {
 const committedRecord = z.strictObject({
   offset: count,
   /** hourLast null = all hours. */
-  staircase: z.array(z.strictObject({ hourLast: z.int().nullable(), offsetNext: count })),
+  staircase: z.array(z.strictObject({ hourLast: hour.nullable(), offsetNext: count })),
 });
 
 const fileRecord = z.strictObject({
   kind: z.enum(['bin', 'parquet']),
   table: z.string().min(1),
   symbol: count,
-  hour: z.int(),
+  hour,
   path: z.string().min(1),
   rows: z.int().positive(),
   bytes: z.int().positive(),
@@ -184,6 +185,8 @@ export function deadLetterRanges(
 function contradiction(manifest: PlanManifest): string | null {
   const { plan, counts, committedBefore, committedAfter, previousOffsetNext } = manifest;
   const dead = manifest.deadLetters.reduce((sum, range) => sum + range.offsetLast - range.offsetFirst + 1, 0);
+  if (manifest.deadLetters.some((range) => range.offsetLast < range.offsetFirst))
+    return 'dead letters end before they begin';
   if (previousOffsetNext > plan.offsetNext) return 'the plan before ends above this one';
   if (committedBefore.offset > committedAfter.offset) return 'the committed offset goes back';
   if (committedAfter.offset > plan.offsetNext) return 'more is committed than the plan covers';

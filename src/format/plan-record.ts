@@ -3,6 +3,7 @@
 // Invariant: the recorded hash is the hash of the recorded identity.
 
 import { z } from 'zod';
+import { HOURS_MAX } from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { planHash } from './layout.ts';
 import type { PlanIdentity } from './segment.ts';
@@ -11,6 +12,8 @@ import type { PlanIdentity } from './segment.ts';
 export const ENCODER_VERSION = 1;
 
 export const count = z.int().nonnegative();
+/** Since 1970 UTC; those that a time in int64 nanoseconds can be of. */
+export const hour = z.int().min(-HOURS_MAX).max(HOURS_MAX);
 export const hash = z.string().regex(/^[0-9a-f]{16}$/);
 export const checksum = z.string().regex(/^[0-9a-f]{8}$/);
 export const int64Text = z.string().regex(/^(0|-?[1-9]\d{0,18})$/);
@@ -22,7 +25,7 @@ export const planRecordSchema = z.strictObject({
   partition: count,
   incarnation: count,
   /** Null = all hours. */
-  hourLast: z.int().nullable(),
+  hourLast: hour.nullable(),
   offsetNext: count,
 });
 

@@ -4,13 +4,14 @@
 
 import { z } from 'zod';
 import { type ColumnTypeName, columnTypeNames } from '../columns/types.ts';
-import { checksum, count, ENCODER_VERSION, int64Text, planRecordSchema } from './plan-record.ts';
+import { checksum, count, ENCODER_VERSION, hour, int64Text, planRecordSchema } from './plan-record.ts';
 import { encodeRecord, parseRecord, type RecordFormat } from './strict-json.ts';
 
 export const SEGMENT_RECORD_FILE = 'segment.json';
 
 const columnRecord = z.strictObject({
-  name: z.string().min(1),
+  /** Makes the column's file name. */
+  name: z.string().regex(/^[^/\0.][^/\0]*$/),
   type: z.enum(columnTypeNames as [ColumnTypeName, ...ColumnTypeName[]]),
   scale: count.optional(),
   /** Of the column file, header included. */
@@ -25,7 +26,7 @@ const schema = z.strictObject({
   plan: planRecordSchema,
   table: z.string().min(1),
   symbol: count,
-  hour: z.int(),
+  hour,
   rows: z.int().positive(),
   timestampMin: int64Text,
   timestampMax: int64Text,

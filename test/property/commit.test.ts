@@ -70,12 +70,16 @@ describe('offset metadata', () => {
       incarnation: fc.nat(1000),
       watermarkHour: fc.option(fc.integer({ min: -1000, max: 1_000_000 })),
       staircase: plans.map((list) => stepsOf(list).reduce<Staircase>(climb, [])),
+      /** Its offset: above the last step's. */
       pending: fc.option(fc.record({ hourLast: hour, offsetNext: fc.nat(10_000) })),
     })
     .map((value) => ({
       ...value,
       staircase: value.staircase.map((s) => ({ ...s, offsetNext: s.offsetNext + value.committed })),
-      pending: value.pending && { ...value.pending, offsetNext: value.pending.offsetNext + value.committed },
+      pending: value.pending && {
+        ...value.pending,
+        offsetNext: value.pending.offsetNext + value.committed + (value.staircase.at(-1)?.offsetNext ?? 0),
+      },
     }));
 
   it('round trips', () => {
