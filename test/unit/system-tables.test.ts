@@ -7,11 +7,14 @@ import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { ExecuteOptions } from '../../src/query/execute.ts';
+import { emptyStats } from '../../src/query/result.ts';
+import { Run } from '../../src/query/run.ts';
 import { systemTable } from '../../src/query/system/system-table.ts';
 import { snapshotTables } from '../../src/query/system/tables.ts';
+import { openView } from '../../src/query/view/view.ts';
 import { functions } from '../../src/sql/functions.ts';
 import { INT64, STRING } from '../../src/sql/types.ts';
-import { ask } from '../support/query-oracle.ts';
+import { ask, optionsFor } from '../support/query-oracle.ts';
 import { type Row, type World, worldOf } from '../support/query-tables.ts';
 
 const HOUR_NS = 3_600_000_000_000n;
@@ -202,6 +205,32 @@ describe('a system table', () => {
         system: new Map([['many', many]]),
       }),
     ).toEqual([[20_000n, 199_990_000n, 19_999n]]);
+  });
+});
+
+describe('a view over a table', () => {
+  test('does not answer for a WITH or a system table of the same name', async () => {
+    const sql = 'SELECT symbol, count(*) AS n FROM trades GROUP BY symbol';
+    const here = await world();
+    const run = new Run({ ...here.snapshot, tables: new Map() }, optionsFor(here), emptyStats());
+    const declaration = { name: 'v', source: 'trades', sql };
+    const view = openView(declaration, here.snapshot.tables, new Map(), run, 2 ** 30);
+    // The symbol is where the table has it.
+    const twin = systemTable(
+      [
+        { name: 'n', type: INT64, of: () => 0n },
+        { name: 'symbol', type: STRING, of: (symbol: string) => symbol },
+      ],
+      () => ['one', 'one'],
+    );
+    const more = { views: new Map([['v', view]]), system: new Map([['trades', twin]]) };
+    const rowsIn = async (text: string): Promise<unknown> => (await ask(text, here, more)).rows;
+    expect(await rowsIn(`${sql} ORDER BY 1`)).toEqual([
+      ['AAPL', 30n],
+      ['MSFT', 30n],
+    ]);
+    expect(await rowsIn(`WITH trades AS (SELECT 0 AS n, 'other' AS symbol) ${sql}`)).toEqual([['other', 1n]]);
+    expect(await rowsIn(sql.replace('trades', 'system.trades'))).toEqual([['one', 2n]]);
   });
 });
 
