@@ -5,7 +5,7 @@
 // Kafka's ConsumerProtocol, version 0: a subscription is int16 version, topics, user data; an assignment is int16
 // version, topics with partitions, user data. Our user data is JSON: {"v": 1, "generation": 7, "owned": {"ticks": [0, 2]}, "address": "http://…"}.
 
-import { Reader, Writer } from './protocol.ts';
+import { malformed, Reader, Writer } from './protocol.ts';
 
 /** Under this name members agree how partitions are shared out. */
 export const GROUP_PROTOCOL = 'zepto-sticky';
@@ -79,7 +79,12 @@ export function decodeAssignment(bytes: Uint8Array): PartitionsByTopic {
   from.int16();
   from.array(() => {
     const topic = from.string();
-    assigned[topic] = from.array(() => from.int32());
+    const partitions = from.array(() => from.int32());
+    // One that is consumed twice, or that nobody has, must not pass in silence.
+    const isSound = partitions.every((one) => one >= 0) && new Set(partitions).size === partitions.length;
+    if (!isSound || topic in assigned)
+      throw malformed(`the assignment of ${topic} names a partition twice, or one below 0`);
+    assigned[topic] = partitions;
   });
   return assigned;
 }

@@ -3,28 +3,38 @@
 // Invariant: reading gives a change that has every field it needs, or null.
 
 import { z } from 'zod';
-import { columnTypeNames } from '../columns/types.ts';
+import { ColumnType, columnTypeNames } from '../columns/types.ts';
 import type { CatalogueChange } from './catalogue.ts';
 
 /** Grows when a change gets a meaning that older members must not ignore. */
 const VERSION = 1;
 
 const name = z.string().min(1);
+/** Of tables and columns, which make names of folders and files. */
+const plainName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/);
+const topicName = z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/);
 const minutes = z.int().positive().nullable();
 const column = z.strictObject({
-  name,
+  name: plainName,
   type: z
     .int()
     .min(0)
     .max(columnTypeNames.length - 1),
   scale: z.int().min(0).max(18).optional(),
 });
-const table = z.strictObject({
-  name,
-  columns: z.array(column).min(2),
-  timestampColumn: z.int().min(0),
-  symbolColumn: z.int().min(0),
-});
+const table = z
+  .strictObject({
+    name: plainName,
+    columns: z.array(column).min(2),
+    timestampColumn: z.int().min(0),
+    symbolColumn: z.int().min(0),
+  })
+  .refine(
+    ({ columns, timestampColumn, symbolColumn }) =>
+      columns[timestampColumn]?.type === ColumnType.TIMESTAMP_NS &&
+      columns[symbolColumn]?.type === ColumnType.SYMBOL &&
+      new Set(columns.map((one) => one.name)).size === columns.length,
+  );
 const fields = z.strictObject({
   names: z.record(z.string(), z.string()),
   timeUnit: z.enum(['s', 'ms', 'us', 'ns']),
@@ -47,7 +57,7 @@ const view = z.strictObject({ name, source: name, sql: z.string(), topic: z.stri
 const change = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('create-table'),
-    source: z.strictObject({ table, topic: name, format }),
+    source: z.strictObject({ table, topic: topicName, format }),
   }),
   z.strictObject({ kind: z.literal('drop-table'), table: name }),
   z.strictObject({ kind: z.literal('set-policy'), table: name, policy }),
