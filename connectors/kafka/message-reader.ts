@@ -8,8 +8,19 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import { AbortedTransactions } from './aborted.ts';
 import { registerCodecs } from './codecs.ts';
 import { GrowableBytes } from './growable-bytes.ts';
-import { type FetchedBatches, MAGIC_AT, offsetAfter, oldFormat } from './record-batch.ts';
-import { RecordPositions } from './record-positions.ts';
+import {
+  ATTRIBUTES_AT,
+  CODEC_MASK,
+  COUNT_AT,
+  type FetchedBatches,
+  HEADER_BYTES,
+  LENGTH_AT,
+  MAGIC_AT,
+  offsetAfter,
+  oldFormat,
+  PREFIX_BYTES,
+} from './record-batch.ts';
+import { RECORD_BYTES_MIN, RecordPositions } from './record-positions.ts';
 
 /** What is used of kafkajs's insides. */
 interface KafkajsInside {
@@ -34,8 +45,8 @@ interface KafkajsMessage {
   readonly value: Uint8Array | null;
 }
 
-/** Fewer bytes are no batch. */
-const BATCH_BYTES_MIN = 61;
+/** No codec makes more of a byte: each record has an offset of its own. */
+const RECORDS_PER_COMPRESSED_BYTE = 1024;
 
 let inside: KafkajsInside | null = null;
 
@@ -113,7 +124,8 @@ export class MessageReader {
     const aborted = new AbortedTransactions(fetched.aborted);
     const visible: KafkajsMessage[] = [];
     try {
-      while (decoder.canReadBytes(BATCH_BYTES_MIN)) {
+      refuseLyingCounts(bytes);
+      while (decoder.canReadBytes(HEADER_BYTES)) {
         const batch = await readRecordBatch(decoder);
         if (isHidden(batch, aborted)) continue;
         // One by one: as arguments of one call, which kafkajs makes of them, very many overflow the stack.
@@ -137,6 +149,23 @@ export class MessageReader {
     if (bytes === null) return -1;
     this.packed.append(bytes);
     return bytes.length;
+  }
+}
+
+/** kafkajs makes an array of as many records as a batch says, before it reads one. */
+function refuseLyingCounts(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const end = at + PREFIX_BYTES + view.getInt32(at + LENGTH_AT);
+    if (end > bytes.length) return; // cut, and not read
+    const recordsBytes = end - at - HEADER_BYTES;
+    const isCompressed = (view.getInt16(at + ATTRIBUTES_AT) & CODEC_MASK) !== 0;
+    const most = isCompressed ? recordsBytes * RECORDS_PER_COMPRESSED_BYTE : recordsBytes / RECORD_BYTES_MIN;
+    const count = view.getInt32(at + COUNT_AT);
+    if (count > Math.max(0, most))
+      throw new Error(`a batch claims ${count} records in ${recordsBytes} bytes`);
+    if (recordsBytes < 0) throw new Error('a batch is shorter than its header');
+    at = end;
   }
 }
 

@@ -40,13 +40,13 @@ export const MAX_TIMESTAMP_AT = 35;
 export const PRODUCER_ID_AT = 43;
 export const COUNT_AT = 57;
 
-const CODEC_MASK = 0x07;
+export const CODEC_MASK = 0x07;
 const LOG_APPEND_TIME = 0x08;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 
 /** Length field and what stands before it. */
-const PREFIX_BYTES = LENGTH_AT + 4;
+export const PREFIX_BYTES = LENGTH_AT + 4;
 /** Type of a control record, after its int16 version. */
 const ABORT_MARKER = 0;
 

@@ -332,6 +332,18 @@ describe('record batches read by kafkajs', () => {
   });
 });
 
+describe('a batch that claims more records than its bytes can hold', () => {
+  it.each(['none', 'gzip', 'lz4'] as const)(
+    'is refused before kafkajs makes room for them: %s',
+    async (codec) => {
+      const records = [{ offsetDelta: 0, value: Buffer.from('x') }];
+      const bytes = encodeBatch({ baseOffset: 0, codec, records, count: 200_000_000, lastOffsetDelta: 0 });
+      const fetched = { topic: 't', partition: 0, fetchOffset: 0, bytes, aborted: [], endOffset: -1 };
+      await expect(new MessageReader().read(fetched)).rejects.toThrow(/claims 200000000 records/);
+    },
+  );
+});
+
 describe('records of the group’s own topics', () => {
   it('name a symbol when key and value agree, however damaged', () => {
     const { key, value } = symbolRecord('BRK.B é', 'g', 0);
