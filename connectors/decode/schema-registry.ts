@@ -129,8 +129,12 @@ export function openSchemaRegistry(options: SchemaRegistryOptions): SchemaRegist
   /** Depth first, so that each text comes after those that it needs. */
   async function addReferences(references: unknown, texts: Map<string, string>): Promise<void> {
     if (!Array.isArray(references)) return;
-    for (const { subject, version } of references as { subject: unknown; version: unknown }[]) {
-      const path = `/subjects/${encodeURIComponent(String(subject))}/versions/${encodeURIComponent(String(version))}`;
+    for (const reference of references as unknown[]) {
+      const { subject, version } = (reference ?? {}) as { subject?: unknown; version?: unknown };
+      const isNamed =
+        typeof subject === 'string' && (typeof version === 'number' || typeof version === 'string');
+      if (!isNamed) throw refused('has a schema with a reference that names no subject and version');
+      const path = `/subjects/${encodeURIComponent(subject)}/versions/${encodeURIComponent(version)}`;
       if (texts.has(path)) continue;
       if (texts.size >= REFERENCES_MAX)
         throw refused(`has a schema with more than ${REFERENCES_MAX} references`);

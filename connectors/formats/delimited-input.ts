@@ -6,7 +6,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 
 export type Cells = readonly (string | null)[];
 
-/** Rows of cells; blank lines are left out. @throws ZeptoError FORMAT_INVALID for a quote that does not end. */
+/** Rows of cells; blank lines are left out. @throws ZeptoError FORMAT_INVALID for a quote that does not end where its cell does. */
 export function parseDelimited(text: string, delimiter: ',' | '\t'): Cells[] {
   return delimiter === ',' ? parseCsv(text) : parseTsv(text);
 }
@@ -23,7 +23,8 @@ function parseCsv(text: string): Cells[] {
       // A delimiter at the very end is followed by an empty cell.
       if (at === text.length || text[at] === '\n' || text[at] === '\r') cells.push('');
       else continue;
-    }
+    } else if (at < text.length && text[at] !== '\n' && text[at] !== '\r')
+      throw invalid(rows.length, 'text stands behind a closing quote');
     if (text[at] === '\r') at++;
     if (text[at] === '\n') at++;
     if (cells.length > 1 || cells[0] !== '') rows.push(cells);
@@ -36,14 +37,16 @@ function quotedCell(text: string, start: number, row: number): { cell: string; e
   let cell = '';
   for (let at = start + 1; ; ) {
     const quote = text.indexOf('"', at);
-    if (quote < 0)
-      throw new ZeptoError('FORMAT_INVALID', 'stop', `row ${row + 1}: a quote is opened and not closed`);
+    if (quote < 0) throw invalid(row, 'a quote is opened and not closed');
     cell += text.slice(at, quote);
     if (text[quote + 1] !== '"') return { cell, end: quote + 1 };
     cell += '"';
     at = quote + 2;
   }
 }
+
+const invalid = (row: number, problem: string): ZeptoError =>
+  new ZeptoError('FORMAT_INVALID', 'stop', `row ${row + 1}: ${problem}`);
 
 function plainCell(text: string, start: number): { cell: string | null; end: number } {
   let end = start;

@@ -50,9 +50,11 @@ export function parseApiKeys(text: string, path: string): readonly ApiKey[] {
     if (typeof key === 'string') problems.push(`line ${index + 1}: ${key}`);
     else keys.push(key);
   }
-  const ids = keys.map(({ id }) => id);
-  for (const id of new Set(ids.filter((one, index) => ids.indexOf(one) !== index)))
-    problems.push(`the id "${id}" stands twice`);
+  const seen = new Set<string>();
+  for (const { id } of keys) {
+    if (seen.has(id)) problems.push(`the id "${id}" stands twice`);
+    seen.add(id);
+  }
   if (problems.length > 0)
     throw new ZeptoError('CONFIG_INVALID', 'stop', `--api-keys-file ${path}: ${problems.join('; ')}`, {
       context: { problems },
@@ -84,7 +86,7 @@ function parseLine(line: string): ApiKey | string {
   if (symbols !== '' || tables !== '' || tenant !== '')
     return `the key "${id}" is limited to symbols, tables or a tenant, which is not supported`;
   if (!/^(1|0|true|false)$/.test(enabled)) return 'the sixth field (enabled) must be 1 or 0';
-  if (!/^\d*$/.test(expires)) return 'the last field (expires) must be nanoseconds since 1970, or empty';
+  if (!/^\d{0,20}$/.test(expires)) return 'the last field (expires) must be nanoseconds since 1970, or empty';
   return {
     id,
     name,

@@ -2,7 +2,7 @@
 // Why: a file is where tables are declared and where settings are kept under review.
 // Invariant: every key is known; a mistake names the key and the file, and never stops the search for further ones.
 
-import { parseDocument } from 'yaml';
+import { LineCounter, parseDocument } from 'yaml';
 import { readTables, type TableDeclarations } from './declare-table.ts';
 import { emptyRawSettings, meaningOf, nearestKey, noteLegacy, type RawSettings } from './raw.ts';
 import { envOf, settingByName } from './settings.ts';
@@ -45,11 +45,47 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   return { ...raw, tables, tablesInvalid };
 }
 
+/** No config is nested so deeply, in brackets or in what stands before a line's first word. */
+const BRACKETS_DEPTH_MAX = 100;
+const LEAD_CHARS_MAX = 200;
+/** What follows the first ones follows from them. */
+const SYNTAX_PROBLEMS_MAX = 20;
+
+/** The library follows nesting by recursion, and its regular expressions end the process when the stack is full. */
+function isNestedBeyondMeasure(text: string): boolean {
+  let depth = 0;
+  let lead = 0;
+  let isLead = true;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (character === '\n' || character === '\r') {
+      isLead = true;
+      lead = 0;
+    } else if (isLead && ' \t-?:!&*|>'.includes(character)) lead++;
+    else isLead = false;
+    if (character === '[' || character === '{') depth++;
+    else if (depth > 0 && (character === ']' || character === '}')) depth--;
+    if (depth > BRACKETS_DEPTH_MAX || lead > LEAD_CHARS_MAX) return true;
+  }
+  return false;
+}
+
 /** Undefined after a problem. The library's limit on aliases stops files that unfold without end. */
 function parseYaml(text: string, path: string, raw: RawSettings): unknown {
-  const document = parseDocument(text, { prettyErrors: true, logLevel: 'error' });
+  if (isNestedBeyondMeasure(text)) {
+    raw.problems.push(
+      `${path}: is nested more than ${BRACKETS_DEPTH_MAX} deep: settings are nested four deep at most`,
+    );
+    return undefined;
+  }
+  const lines = new LineCounter();
+  // The library's own prettier errors cost the whole file each.
+  const document = parseDocument(text, { prettyErrors: false, lineCounter: lines, logLevel: 'error' });
   if (document.errors.length > 0) {
-    for (const error of document.errors) raw.problems.push(`${path}: ${error.message.split('\n')[0]}`);
+    for (const { message, pos } of document.errors.slice(0, SYNTAX_PROBLEMS_MAX)) {
+      const { line, col } = lines.linePos(pos[0]);
+      raw.problems.push(`${path}: ${message} at line ${line}, column ${col}`);
+    }
     return undefined;
   }
   try {

@@ -73,7 +73,7 @@ function textRecords(
       `INSERT takes no ${name}${suggestion(name, names)} Formats: ${names.join(', ')}`,
     );
   const { delimiter, hasNames } = delimited[name as keyof typeof delimited];
-  const [first, ...rest] = parseDelimited(Buffer.from(bytes).toString('utf8'), delimiter);
+  const [first, ...rest] = parseDelimited(utf8Of(bytes), delimiter);
   if (first === undefined) return recordsIn(new Uint8Array(0));
   const header = hasNames ? first.map((cell) => cell ?? '') : columns;
   const documents = (hasNames ? rest : [first, ...rest]).map((cells, row) => {
@@ -86,6 +86,15 @@ function textRecords(
     return JSON.stringify(Object.fromEntries(cells.map((cell, i) => [header[i]!, cell])));
   });
   return recordsIn(Buffer.from(documents.join('\n')));
+}
+
+/** A byte that is no UTF-8 must not become another character in silence. */
+function utf8Of(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new ZeptoError('FORMAT_INVALID', 'stop', 'the rows are not UTF-8', { cause });
+  }
 }
 
 /** Lines that are not blank. */
