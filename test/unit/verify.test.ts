@@ -3,123 +3,27 @@
 // Invariant: each kind of damage is planted alone, and is what the report says.
 
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { encodeMetadata } from '../../src/commit/metadata.ts';
-import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
-import { hiveKey, nsOfHour, planHash, planManifestKey } from '../../src/format/layout.ts';
-import { encodeManifest } from '../../src/format/manifest.ts';
-import { parquetEncoder } from '../../src/format/parquet.ts';
-import type { PlanIdentity, SegmentFile } from '../../src/format/segment.ts';
+import { planManifestKey } from '../../src/format/layout.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { VerifyReport } from '../../src/verify/report.ts';
 import { verifyText } from '../../src/verify/text.ts';
 import { type VerifyOptions, verify } from '../../src/verify/verify.ts';
 import { type MemoryBucket, memoryBucket, memoryStore } from '../support/memory-store.ts';
+import {
+  type Body,
+  type BucketShape,
+  fakeBody,
+  offsetsPerPlan,
+  parquetBody,
+  planAt,
+  soundBucket,
+  withGap,
+} from '../support/sound-bucket.ts';
 
 const PREFIX = 'ticks';
-const HOUR = 480_000;
-const ROWS_PER_FILE = 2;
-
-const table: TableSchema = {
-  name: 'trades',
-  columns: [
-    { name: 'timestamp', type: ColumnType.TIMESTAMP_NS },
-    { name: 'symbol', type: ColumnType.SYMBOL },
-    { name: 'volume', type: ColumnType.INT64 },
-  ],
-  timestampColumn: 0,
-  symbolColumn: 1,
-};
-
-type Body = (plan: PlanIdentity, symbol: number) => Promise<Uint8Array>;
-
-const fakeBody: Body = async (plan, symbol) => Buffer.from(`${planHash(plan)} ${symbol}`);
-
-const realBody: Body = (plan, symbol) => {
-  const options = { codec: 'SNAPPY', timestampType: 'ns', rowGroupRowsMax: 1000 } as const;
-  const time = nsOfHour(HOUR);
-  return parquetEncoder(
-    plan,
-    table,
-    options,
-    new Map(),
-  )(symbol, HOUR, {
-    rows: ROWS_PER_FILE,
-    columns: [[BigInt64Array.of(time, time + 1n)], [BigInt64Array.of(7n, 8n)]],
-    timestampMin: time,
-    timestampMax: time + 1n,
-  });
-};
-
-const planAt = (partition: number, offsetNext: number): PlanIdentity => ({
-  group: 'g',
-  topic: 'ticks',
-  partition,
-  incarnation: 0,
-  hourLast: Infinity,
-  offsetNext,
-});
-
-interface Shape {
-  readonly partitions: number;
-  readonly plans: number;
-  readonly symbols: number;
-}
-
-const offsetsPerPlan = ({ symbols }: Shape): number => symbols * ROWS_PER_FILE + 2;
-
-/** Each plan takes one dead letter and one tombstone besides its rows, and seals them all. */
-async function fill(bucket: MemoryBucket, shape: Shape, body: Body): Promise<void> {
-  const step = offsetsPerPlan(shape);
-  for (let partition = 0; partition < shape.partitions; partition++)
-    for (let n = 0; n < shape.plans; n++) {
-      const plan = planAt(partition, (n + 1) * step);
-      const files: SegmentFile[] = [];
-      for (let symbol = 0; symbol < shape.symbols; symbol++)
-        files.push(await putFile(bucket, plan, symbol, body));
-      const manifest = encodeManifest({
-        plan,
-        table: 'trades',
-        previousOffsetNext: n * step,
-        committedBefore: { offset: n * step, staircase: [] },
-        committedAfter: { offset: (n + 1) * step, staircase: [] },
-        counts: {
-          records: step,
-          rowsDecoded: step - 2,
-          tombstones: 1,
-          deadLettered: 1,
-          rowsSealed: step - 2,
-          rowsUnsealed: 0,
-        },
-        deadLetters: [{ offsetFirst: n * step, offsetLast: n * step, cause: 'no JSON' }],
-        files,
-      });
-      bucket.write(planManifestKey(PREFIX, plan), manifest);
-    }
-}
-
-async function putFile(
-  bucket: MemoryBucket,
-  plan: PlanIdentity,
-  symbol: number,
-  body: Body,
-): Promise<SegmentFile> {
-  const path = hiveKey(PREFIX, { symbol, hour: HOUR, hash: planHash(plan) });
-  const bytes = await body(plan, symbol);
-  bucket.write(path, bytes);
-  const time = nsOfHour(HOUR);
-  return {
-    kind: 'parquet',
-    table: 'trades',
-    symbol,
-    hour: HOUR,
-    path,
-    rows: ROWS_PER_FILE,
-    bytes: bytes.length,
-    crc32c: crc32cText(crc32cOf([bytes])),
-    timestampMin: String(time),
-    timestampMax: String(time + 1n),
-  };
+async function fill(bucket: MemoryBucket, shape: BucketShape, body: Body): Promise<void> {
+  for await (const [key, bytes] of soundBucket(PREFIX, shape, body)) bucket.write(key, bytes);
 }
 
 const check = (bucket: MemoryBucket, options: Partial<VerifyOptions> = {}): Promise<VerifyReport> =>
@@ -137,7 +41,7 @@ const check = (bucket: MemoryBucket, options: Partial<VerifyOptions> = {}): Prom
 const kinds = ({ problems }: VerifyReport): string[] => [...new Set(problems.map(({ kind }) => kind))];
 
 describe('verify', () => {
-  const shape: Shape = { partitions: 2, plans: 3, symbols: 2 };
+  const shape: BucketShape = { partitions: 2, plans: 3, symbols: 2 };
   let bucket: MemoryBucket;
   const keys = (): string[] => [...bucket.objects.keys()].sort();
   const files = (): string[] =>
@@ -147,7 +51,7 @@ describe('verify', () => {
 
   beforeEach(async () => {
     bucket = memoryBucket({ conditionalWrites: true });
-    await fill(bucket, shape, realBody);
+    await fill(bucket, shape, parquetBody);
     bucket.write(`${PREFIX}/_symbols/g/0000000000-0000000001.csv`, Buffer.from('id,name\n'));
     bucket.write(`${PREFIX}/_probe/conditional-writes`, Buffer.from('probe'));
     bucket.write('ticks-other/year=2024/x.parquet', Buffer.from('of another table'));
@@ -236,12 +140,7 @@ describe('verify', () => {
       [-1, 'overlap'],
     ] as const) {
       const before = bytesOf(manifest(2));
-      const text = JSON.parse(Buffer.from(before).toString('utf8'));
-      text.previousOffsetNext += shift;
-      text.committedBefore.offset += shift;
-      text.counts.records -= shift;
-      text.counts.rowsDecoded -= shift;
-      bucket.write(manifest(2), Buffer.from(JSON.stringify(text)));
+      bucket.write(manifest(2), withGap(before, shift));
       expect(kinds(await check(bucket))).toEqual([kind]);
       bucket.write(manifest(2), before);
     }
