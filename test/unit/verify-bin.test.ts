@@ -24,6 +24,7 @@ import { writeSegments } from '../../src/format/write-segments.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { VerifyReport } from '../../src/verify/report.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { withGap } from '../support/sound-bucket.ts';
 
 const HOUR = 480_000;
 
@@ -140,6 +141,47 @@ describe('verify over local segments', () => {
     writeFileSync(column, bytes);
     expect(await found()).toEqual([]);
     expect(await found(true)).toEqual([`checksum ${plain}`]);
+  });
+
+  it('finds a missing manifest, as a gap or by the folders that nobody names', async () => {
+    await writePlan(base, 12);
+    const kinds = async (): Promise<string[]> => {
+      const { problems } = await check();
+      return [...new Set(problems.map(({ kind }) => kind))].sort();
+    };
+    for (const [offsetNext, expected] of [
+      [4, ['unnamed']], // the chain then begins later, as a group's first one may
+      [8, ['gap', 'unnamed']],
+    ] as const) {
+      const path = join(base, planManifestKey('', planAt(offsetNext)));
+      const manifest = readFileSync(path);
+      rmSync(path);
+      expect(await kinds()).toEqual(expected);
+      writeFileSync(path, manifest);
+    }
+    expect(await kinds()).toEqual([]);
+  });
+
+  it('finds an offset gap and an overlap between manifests', async () => {
+    const path = join(base, planManifestKey('', planAt(8)));
+    const manifest = readFileSync(path);
+    for (const [shift, kind] of [
+      [1, 'gap'],
+      [-1, 'overlap'],
+    ] as const) {
+      writeFileSync(path, withGap(manifest, shift));
+      expect(await found()).toEqual([`${kind} g/ticks-0`]);
+    }
+  });
+
+  it('finds a segment whose record was damaged, and one of a column that has no file name', async () => {
+    const path = join(base, plain, 'segment.json');
+    const record = readFileSync(path, 'utf8');
+    for (const damaged of [record.slice(0, -20), record.replace('"volume"', '"../volume"')]) {
+      writeFileSync(path, damaged);
+      expect(await found()).toEqual([]);
+      expect(await found(true)).toEqual([`unreadable ${plain}`]);
+    }
   });
 
   it('leaves what is being written, and the folder as it was', async () => {
