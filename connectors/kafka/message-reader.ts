@@ -24,9 +24,17 @@ import { RECORD_BYTES_MIN, RecordPositions } from './record-positions.ts';
 
 /** What is used of kafkajs's insides. */
 interface KafkajsInside {
-  readonly Decoder: new (bytes: Buffer) => { canReadBytes(length: number): boolean };
+  readonly Decoder: { new (bytes: Buffer): KafkajsDecoder; readonly prototype: KafkajsDecoder };
   /** Reads one record batch. */
   readonly readRecordBatch: (decoder: object) => Promise<KafkajsBatch>;
+}
+
+interface KafkajsDecoder {
+  buffer: Buffer;
+  offset: number;
+  canReadBytes(length: number): boolean;
+  readVarInt(): number;
+  readVarIntArray(read: (decoder: KafkajsDecoder) => unknown): unknown[];
 }
 
 interface KafkajsBatch {
@@ -45,6 +53,8 @@ interface KafkajsMessage {
   readonly value: Uint8Array | null;
 }
 
+/** kafkajs copies all headers for each one that it reads. */
+const HEADERS_MAX = 1000;
 /** No codec makes more of a byte: each record has an offset of its own. */
 const RECORDS_PER_COMPRESSED_BYTE = 1024;
 
@@ -66,8 +76,23 @@ export function kafkajsInside(): KafkajsInside {
       `--fetch-decode kafkajs needs kafkajs 2.2.4, and ${version} is installed: use --fetch-decode direct`,
     );
   registerCodecs();
+  boundHeaders(found.Decoder.prototype);
   inside = found;
   return found;
+}
+
+/** A record's headers are the one array that kafkajs reads so; past the end of its bytes it goes on reading empty ones. */
+function boundHeaders(prototype: KafkajsDecoder): void {
+  prototype.readVarIntArray = function (read) {
+    const count = this.readVarInt();
+    // A key and a value, a byte of length each.
+    const most = Math.min(HEADERS_MAX, (this.buffer.length - this.offset) / 2);
+    if (count > most) {
+      const why = count > HEADERS_MAX ? ': use --fetch-decode direct, which passes over them' : '';
+      throw new Error(`a record claims ${count} headers${why}`);
+    }
+    return Array.from({ length: Math.max(0, count) }, () => read(this));
+  };
 }
 
 export class MessageReader {

@@ -41,7 +41,7 @@ import { symbolOf, symbolRecord } from '../../connectors/kafka/symbol-record.ts'
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
 import { ColumnType } from '../../src/columns/types.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
-import { encodeBatch, sealed } from '../support/kafka-batches.ts';
+import { encodeBatch, sealed, varint } from '../support/kafka-batches.ts';
 import { damage, damaged, damagedJson, jsonDamage } from '../support/mutations.ts';
 
 /** Gives what it is asked for by chance, and writes down the bytes of an answer that says so. */
@@ -342,6 +342,22 @@ describe('a batch that claims more records than its bytes can hold', () => {
       await expect(new MessageReader().read(fetched)).rejects.toThrow(/claims 200000000 records/);
     },
   );
+});
+
+describe('a record that claims more headers than its bytes can hold', () => {
+  it.each([2 ** 30, 100_000])('is refused by the reader of kafkajs: %i', async (claimed) => {
+    const headers = Array.from({ length: 3 }, () => ['h', null] as const);
+    const whole = encodeBatch({ baseOffset: 0, records: [{ offsetDelta: 0, headers }] });
+    // The count stands before three headers of three bytes each; the record's own length grows with it.
+    const countAt = whole.length - 3 * 3 - 1;
+    const count = varint(claimed);
+    const bytes = Buffer.concat([whole.subarray(0, countAt), count, whole.subarray(countAt + 1)]);
+    const grown = count.length - 1;
+    bytes.writeInt32BE(bytes.readInt32BE(8) + grown, 8);
+    bytes[61]! += 2 * grown;
+    const fetched = { topic: 't', partition: 0, fetchOffset: 0, bytes, aborted: [], endOffset: -1 };
+    await expect(new MessageReader().read(fetched)).rejects.toThrow(`claims ${claimed} headers`);
+  });
 });
 
 describe('records of the group’s own topics', () => {
