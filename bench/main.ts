@@ -25,7 +25,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     file: 'end-to-end/latency',
     what: 'produce → queryable, at fixed rates; a point query over HTTP',
   },
-  seal: { file: 'end-to-end/seal', what: 'a sealed hour to .bin and Parquet' },
+  seal: { file: 'micro/seal', what: 'a sealed hour to .bin and Parquet; beside plain files and LZ4' },
   'record-batch': { file: 'micro/record-batch', what: 'record batches to typed arrays' },
   decode: { file: 'micro/decode', what: 'JSON, Avro, BINARY and Arrow to columns' },
   bin: { file: 'micro/bin', what: '.bin segments written and read; beside plain files and LZ4' },

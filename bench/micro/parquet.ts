@@ -25,41 +25,19 @@ import {
   wasmMemory,
   writeParquet,
 } from 'parquet-wasm';
-import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { nsOfHour } from '../../src/format/layout.ts';
 import { parquetEncoder } from '../../src/format/parquet.ts';
-import type { PlanIdentity, SegmentSource } from '../../src/format/segment.ts';
+import type { SegmentSource } from '../../src/format/segment.ts';
 import { sortedColumns } from '../../src/format/segment-columns.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { HOUR, planOfHour, tradesTable } from './sealed-hour.ts';
 
 export interface ParquetBenchOptions {
   readonly rows?: readonly number[];
   /** Time given to each case. */
   readonly caseMs?: number;
 }
-
-const HOUR = 475_278;
-const plan: PlanIdentity = {
-  group: 'bench',
-  topic: 'ticks',
-  partition: 0,
-  incarnation: 0,
-  hourLast: HOUR,
-  offsetNext: 1,
-};
-const table: TableSchema = {
-  name: 'trades',
-  columns: [
-    { name: 'symbol', type: ColumnType.SYMBOL },
-    { name: 'timestamp', type: ColumnType.TIMESTAMP_NS },
-    { name: 'price', type: ColumnType.INT64, scale: 4 },
-    { name: 'volume', type: ColumnType.INT64 },
-    { name: 'msg_type', type: ColumnType.INT32 },
-  ],
-  symbolColumn: 0,
-  timestampColumn: 1,
-};
 
 /** Prints one JSON line for the machine, then one for each number of rows and codec. */
 export async function run(options: ParquetBenchOptions = {}): Promise<void> {
@@ -72,8 +50,9 @@ export async function run(options: ParquetBenchOptions = {}): Promise<void> {
 
 async function runOn(segment: SegmentSource, codec: 'SNAPPY' | 'ZSTD', caseMs: number): Promise<void> {
   const options = { codec, timestampType: 'ns', rowGroupRowsMax: 1_048_576 } as const;
-  const encode = parquetEncoder(plan, table, options, new Map());
-  const ours = (): Promise<Uint8Array> => encode(segment.symbol, segment.hour, sortedColumns(segment, table));
+  const encode = parquetEncoder(planOfHour, tradesTable, options, new Map());
+  const ours = (): Promise<Uint8Array> =>
+    encode(segment.symbol, segment.hour, sortedColumns(segment, tradesTable));
   const baseline = (): Uint8Array => throughArrowTables(segment, Compression[codec]);
   const oursUs: number[] = [];
   const baselineUs: number[] = [];
@@ -95,7 +74,8 @@ async function runOn(segment: SegmentSource, codec: 'SNAPPY' | 'ZSTD', caseMs: n
   });
 }
 
-function throughArrowTables(segment: SegmentSource, compression: Compression): Uint8Array {
+/** The file of the same columns and settings, through the tables of apache-arrow. */
+export function throughArrowTables(segment: SegmentSource, compression: Compression): Uint8Array {
   const [timestamps, prices, volumes, kinds] = segment.chunks[0]!.columns as [
     BigInt64Array,
     BigInt64Array,
