@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { localDisk } from '../connectors/fs/disk.ts';
 import { HttpServer } from '../connectors/http/server.ts';
 import { statementRoutes } from '../connectors/http/statements.ts';
 import { streamRoutes } from '../connectors/http/stream.ts';
@@ -19,6 +20,7 @@ import { coldTierLine } from './config/announce.ts';
 import type { Config } from './config/config.ts';
 import type { LoadedConfig } from './config/load.ts';
 import { Engine } from './engine/engine.ts';
+import { removeUnfinished } from './format/bin-folder.ts';
 import type { EngineView } from './http-port.ts';
 import { type Clock, systemClock } from './kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
@@ -59,6 +61,8 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
       await store.close();
     }
   }
+  const { hdbDirectory } = config.storage;
+  if (hdbDirectory !== null) await removeUnfinished(hdbDirectory, localDisk);
   let fail: (error: ZeptoError) => void = () => {};
   const failed = new Promise<ZeptoError>((resolve) => {
     fail = resolve;

@@ -2,6 +2,7 @@
 // Why: the folder gets its name by one rename when all of it stands, so a reader never meets half a segment.
 // Invariant: at most one folder per segment of a plan; a folder of another plan is never touched.
 
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
@@ -33,6 +34,8 @@ export interface SegmentKey {
 }
 
 let attempts = 0;
+/** No host name has it. */
+const ATTEMPT_SEPARATOR = '~';
 
 /**
  * Writes the segment's folder, or adopts the one that an interrupted run of the same plan left. With `sync` its files and
@@ -60,9 +63,29 @@ export async function syncRoots(table: TableSchema, base: string, disk: Disk): P
     await disk.syncDirectory(folder);
 }
 
-/** Removes what interrupted writes left below the base directory. Only while nothing writes there. */
-export const removeUnfinished = (base: string, disk: Disk): Promise<void> =>
-  disk.remove(join(base, TEMPORARY_FOLDER));
+/**
+ * Removes what writes left below the base directory whose process, of this host, is gone. Once at start, before this
+ * process writes there: what bears its own id is of a former life.
+ * @throws ZeptoError DISK_ERROR
+ */
+export async function removeUnfinished(base: string, disk: Disk): Promise<void> {
+  const folder = join(base, TEMPORARY_FOLDER);
+  for (const name of await disk.list(folder)) {
+    const [host, pid] = name.split(ATTEMPT_SEPARATOR);
+    if (host === hostname() && pid !== undefined && isGone(Number(pid)))
+      await disk.remove(join(folder, name));
+  }
+}
+
+/** No other process bears the id. */
+function isGone(pid: number): boolean {
+  if (pid === process.pid) return true;
+  try {
+    return !process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
 
 async function writeNew(
   key: SegmentKey,
@@ -72,7 +95,9 @@ async function writeNew(
 ): Promise<SegmentFile> {
   const { plan, symbol, hour } = key;
   // A name of its own for each attempt: a twin of this job in another thread or process never meets these files.
-  const attempt = `${plan.hash}-${symbol}-${hour}-${process.pid}-${threadId}-${attempts++}`;
+  const attempt = [hostname(), process.pid, threadId, attempts++, plan.hash, symbol, hour].join(
+    ATTEMPT_SEPARATOR,
+  );
   const temporary = join(output.baseDirectory, TEMPORARY_FOLDER, attempt);
   try {
     const record = await writeFiles(temporary, key, columns, output, disk);

@@ -2,6 +2,7 @@
 // Why: exactly once rests on the second run leaving the very files of the first.
 // Invariant: after any interruption and a re-run: the files of an undisturbed run, byte for byte, and no others.
 
+import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import { encodeBinColumn } from '../../src/format/bin.ts';
 import { removeUnfinished } from '../../src/format/bin-folder.ts';
@@ -460,6 +461,18 @@ describe('a job that cannot go on', () => {
     const next: Disk = world.volume.mount();
     await removeUnfinished(BASE, next);
     expect(world.volume.files().size).toBe(0);
+  });
+
+  test('leaves to others what they may still write at start', async () => {
+    const disk: Disk = newWorld().volume.mount();
+    // The process above this one runs; no process has an id beyond what Linux and macOS give.
+    const kept = [`${hostname()}~${process.ppid}~0`, 'another-host~1~0', 'plan.json'];
+    for (const name of [...kept, `${hostname()}~4194305~0`]) {
+      await disk.makeDirectory(`${BASE}/.tmp/${name}`, true);
+      await disk.writeFile(`${BASE}/.tmp/${name}/price.bin`, [Buffer.from('x')], true);
+    }
+    await removeUnfinished(BASE, disk);
+    expect((await disk.list(`${BASE}/.tmp`)).sort()).toEqual([...kept].sort());
   });
 });
 
