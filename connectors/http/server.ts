@@ -13,6 +13,7 @@ import { logAccess, requestIds } from './access-log.ts';
 import { type ApiKey, parseApiKeys } from './api-keys.ts';
 import { answerErrors } from './errors.ts';
 import { answerBrokenRequest, cannotListen, certificatePair, isLoopback } from './listen.ts';
+import { openApiRoute } from './openapi.ts';
 import { rootRoute, statusRoutes } from './status.ts';
 import { type WatchedFiles, watchFiles } from './watched-files.ts';
 
@@ -121,6 +122,7 @@ export class HttpServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
     statusRoutes(app, engine, version, clock);
+    openApiRoute(app, version);
     for (const plugin of plugins) await app.register(async (scope) => plugin(scope));
     if (!app.hasRoute({ method: 'GET', url: '/' })) rootRoute(app);
   }
