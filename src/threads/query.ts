@@ -34,6 +34,7 @@ import { parseStatement } from '../sql/parser.ts';
 import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
 import { Caller, offer } from './calls.ts';
 import { openForeignFiles } from './foreign-files.ts';
+import { Gathered, type Pulled } from './gather.ts';
 import type { MainCalls } from './main-calls.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -51,17 +52,14 @@ export interface QueryData {
   readonly main: MessagePort;
 }
 
-/** Answer to `open`. */
-export interface Opened {
+/** Answer to `open`: with the first piece. */
+export interface Opened extends Pulled {
   readonly contentType: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** The first piece; null: there is none. */
-  readonly piece: Uint8Array | null;
-  readonly isDone: boolean;
 }
 
 interface Open {
-  readonly pieces: AsyncIterator<Uint8Array>;
+  readonly pieces: Gathered;
   readonly stopping: Stopping;
 }
 
@@ -185,7 +183,7 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
     cache,
     views: views.current,
     isViewRewriteOn: !isOff(asked.view_rewrite),
-    system: systemTables(statementParts.main, asked),
+    system: systemTables(statementParts, asked),
     ...(isClickhouse ? { clickhouseType } : {}),
     server: {
       version,
@@ -201,8 +199,8 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
   };
   const { pieces, piece, isDone } = await whileWanted(stopping, gone, async () => {
     const result = await answer(parsed, by, options, statementParts);
-    const written = writer.write(result, about)[Symbol.asyncIterator]();
-    return { pieces: written, ...(await pull(written)) };
+    const pieces = new Gathered(writer.write(result, about)[Symbol.asyncIterator](), clock);
+    return { pieces, ...(await pieces.pull()) };
   });
   if (isDone) stopping.end();
   else open.set(request.id, { pieces, stopping });
@@ -249,13 +247,6 @@ function textOfOption(value: OptionValue): string {
   return value.kind === 'decimal' ? formatFixed(value.unscaled, value.scale) : String(value.value);
 }
 
-async function pull(
-  pieces: AsyncIterator<Uint8Array>,
-): Promise<{ readonly piece: Uint8Array | null; readonly isDone: boolean }> {
-  const first = await pieces.next();
-  return first.done === true ? { piece: null, isDone: true } : { piece: first.value, isDone: false };
-}
-
 const calls = {
   setCatalogue: (changed: Catalogue): void => {
     catalogue = changed;
@@ -266,11 +257,11 @@ const calls = {
     { request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer },
     gone: AbortSignal,
   ): Promise<Opened> => start(request, new Int32Array(cancel), gone),
-  next: async (id: string, gone: AbortSignal): Promise<{ piece: Uint8Array | null; isDone: boolean }> => {
+  next: async (id: string, gone: AbortSignal): Promise<Pulled> => {
     const running = open.get(id);
     if (running === undefined) throw new ZeptoError('CANCELLED', 'stop', `statement ${id} has ended`);
     try {
-      const pulled = await whileWanted(running.stopping, gone, () => pull(running.pieces));
+      const pulled = await whileWanted(running.stopping, gone, () => running.pieces.pull());
       if (pulled.isDone) {
         open.delete(id);
         running.stopping.end();
@@ -285,14 +276,14 @@ const calls = {
     const running = open.get(id);
     open.delete(id);
     running?.stopping.end();
-    await running?.pieces.return?.();
+    await running?.pieces.close();
   },
   stop: async (): Promise<void> => {
     draining.cancel();
     closing.abort(new ZeptoError('CANCELLED', 'stop', 'the process stops'));
     for (const { pieces, stopping } of open.values()) {
       stopping.end();
-      await pieces.return?.();
+      await pieces.close();
     }
     await foreign?.close();
     await objects.close();

@@ -13,11 +13,11 @@ import type { ResultBlock, ResultSet } from '../query/result.ts';
 import type { ExecuteOptions } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import { accessOf } from '../sql/access.ts';
-import type { Insert, ParsedStatement, Show, Statement } from '../sql/ast.ts';
+import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { INT64, STRING } from '../sql/types.ts';
-import { type AskedChange, askedChange, policyText } from '../statements/ddl.ts';
+import { type AskedChange, askedChange } from '../statements/ddl.ts';
 import { encodeTicks } from '../statements/encode-ticks.ts';
 import { insertQuery } from '../statements/insert-query.ts';
 import { policyPlan } from '../statements/policy-plan.ts';
@@ -51,7 +51,6 @@ export async function answer(
     case 'select':
       return execute(statement, await parts.snapshot(), options);
     case 'show':
-      return (await shown(statement, parts)) ?? execute(statement, await parts.snapshot(), options);
     case 'describe':
       return execute(statement, await parts.snapshot(), options);
     case 'create-table':
@@ -91,40 +90,6 @@ async function changed(
       throw new ZeptoError('CATALOG_CONFLICT', 'stop', refusal, { context: { position: at } });
   }
   return plainResult([{ name: 'result', type: STRING }], [[message]]);
-}
-
-/** What the catalogue and the views of this thread tell; null: it is about something else. */
-async function shown(
-  { subject, table }: Show,
-  { catalogue, views }: StatementParts,
-): Promise<ResultSet | null> {
-  const { tables, policies, views: declared } = catalogue();
-  if (subject === 'STORAGE POLICY') {
-    const names = [...tables.keys()].filter((name) => table === null || table.name === name);
-    const columns = ['table', 'policy'].map((name) => ({ name, type: STRING }));
-    return plainResult(
-      columns,
-      names.map((name) => [
-        name,
-        policies.has(name) ? policyText(policies.get(name)!) : 'as the process is configured',
-      ]),
-    );
-  }
-  if (subject !== 'MATERIALIZED VIEWS') return null;
-  const progress = await views.progress();
-  const counts = ['buckets', 'parts_kept', 'parts', 'bytes'].map((name) => ({ name, type: INT64 }));
-  return plainResult(
-    [...['view', 'source', 'query'].map((name) => ({ name, type: STRING })), ...counts],
-    [...declared.values()].map(({ name, source, sql }) => {
-      const { groups, partsKept, partsAll, bytes } = progress.get(name) ?? {
-        groups: 0,
-        partsKept: 0,
-        partsAll: 0,
-        bytes: 0,
-      };
-      return [name, source, sql, BigInt(groups), BigInt(partsKept), BigInt(partsAll), BigInt(bytes)];
-    }),
-  );
 }
 
 function requireRole(statement: Statement, request: StatementRequest): void {

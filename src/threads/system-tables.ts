@@ -1,25 +1,97 @@
-// What: all system tables of a statement: those of its snapshot, the lag of Kafka, the settings of its request.
-// Why: some of what is asked for is known to the main thread alone, some to the request alone.
+// What: all system tables of a statement: those of its snapshot, views and policies, the lag of Kafka, the settings of its request.
+// Why: some of what is asked for is known to the catalogue or the main thread alone, some to the request alone.
 // Invariant: what the main thread answers is of the moment of the query.
 
 import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
+import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { StoragePolicy } from '../columns/storage-policy.ts';
 import type { PartitionStats } from '../engine/shard.ts';
 import { type SystemColumn, type SystemTables, systemTable } from '../query/system/system-table.ts';
 import { snapshotTables } from '../query/system/tables.ts';
 import { INT64, STRING } from '../sql/types.ts';
+import { policyText } from '../statements/ddl.ts';
 import { type ListedSetting, listedSettings, type RequestSettings } from '../statements/request-settings.ts';
 import type { Caller } from './calls.ts';
 import type { MainCalls } from './main-calls.ts';
+import type { ViewKeeper, ViewProgress } from './view-keeper.ts';
 
 const ofSnapshots = snapshotTables(clickhouseType);
 
-export function systemTables(main: Caller<MainCalls>, asked: RequestSettings): SystemTables {
+/** What a query thread knows beside its snapshots. */
+export interface SystemSources {
+  readonly main: Caller<MainCalls>;
+  readonly catalogue: () => Catalogue;
+  readonly views: ViewKeeper;
+}
+
+export function systemTables(
+  { main, catalogue, views }: SystemSources,
+  asked: RequestSettings,
+): SystemTables {
   return new Map([
     ...ofSnapshots,
+    ['views', systemTable(viewColumns, ({ snapshot }) => viewsOf(catalogue(), views.progress(snapshot)))],
+    ['policies', systemTable(policyColumns, () => policiesOf(catalogue()))],
     ['kafka_lag', systemTable(lagColumns, () => lagOf(main))],
     ['settings', systemTable(settingColumns, () => listedSettings(asked))],
   ]);
 }
+
+interface ListedView extends ViewProgress {
+  readonly view: string;
+  readonly source: string;
+  readonly query: string;
+}
+
+function viewsOf({ views: declared }: Catalogue, progress: ReadonlyMap<string, ViewProgress>): ListedView[] {
+  return [...declared.values()].map(({ name, source, sql }) => ({
+    view: name,
+    source,
+    query: sql,
+    ...(progress.get(name) ?? { groups: 0, partsKept: 0, partsAll: 0, bytes: 0 }),
+  }));
+}
+
+const viewColumns: readonly SystemColumn<ListedView>[] = [
+  { name: 'view', type: STRING, of: ({ view }) => view },
+  { name: 'source', type: STRING, of: ({ source }) => source },
+  { name: 'query', type: STRING, of: ({ query }) => query },
+  { name: 'buckets', type: INT64, of: ({ groups }) => BigInt(groups) },
+  { name: 'parts_kept', type: INT64, of: ({ partsKept }) => BigInt(partsKept) },
+  { name: 'parts', type: INT64, of: ({ partsAll }) => BigInt(partsAll) },
+  { name: 'bytes', type: INT64, of: ({ bytes }) => BigInt(bytes) },
+];
+
+interface ListedPolicy {
+  readonly table: string;
+  /** Null: none was set, so that the process's configuration decides. */
+  readonly policy: StoragePolicy | null;
+}
+
+const policiesOf = ({ tables, policies }: Catalogue): ListedPolicy[] =>
+  [...tables.keys()].map((table) => ({ table, policy: policies.get(table) ?? null }));
+
+const ageColumn = (name: string, of: keyof StoragePolicy): SystemColumn<ListedPolicy> => ({
+  name,
+  type: INT64,
+  of: ({ policy }) => {
+    const minutes = policy?.[of] ?? null;
+    return minutes === null ? null : BigInt(minutes);
+  },
+});
+
+const policyColumns: readonly SystemColumn<ListedPolicy>[] = [
+  { name: 'table', type: STRING, of: ({ table }) => table },
+  {
+    name: 'policy',
+    type: STRING,
+    of: ({ policy }) => (policy === null ? 'as the process is configured' : policyText(policy)),
+  },
+  ageColumn('hot_minutes', 'hotMinutes'),
+  ageColumn('warm_minutes', 'warmMinutes'),
+  ageColumn('cold_minutes', 'coldMinutes'),
+  ageColumn('drop_minutes', 'dropMinutes'),
+];
 
 interface OwnedPartition extends PartitionStats {
   readonly shard: number;

@@ -115,23 +115,18 @@ export class ViewKeeper {
     }
   }
 
-  async progress(): Promise<ReadonlyMap<string, ViewProgress>> {
-    const snapshot = await this.parts.snapshot();
-    try {
-      return new Map(
-        [...this.views].map(([name, { kept, declaration }]) => [
-          name,
-          {
-            groups: kept?.parts.groups ?? 0,
-            partsKept: kept?.parts.partsKept ?? 0,
-            partsAll: kept === null ? 0 : (snapshot.tables.get(declaration.source)?.partCount ?? 0),
-            bytes: kept?.parts.bytes ?? 0,
-          },
-        ]),
-      );
-    } finally {
-      snapshot.release();
-    }
+  progress(snapshot: Snapshot): ReadonlyMap<string, ViewProgress> {
+    return new Map(
+      [...this.views].map(([name, { kept, declaration }]) => [
+        name,
+        {
+          groups: kept?.parts.groups ?? 0,
+          partsKept: kept?.parts.partsKept ?? 0,
+          partsAll: kept === null ? 0 : (snapshot.tables.get(declaration.source)?.partCount ?? 0),
+          bytes: kept?.parts.bytes ?? 0,
+        },
+      ]),
+    );
   }
 
   /** Rows of one part now stand in another one. */
