@@ -7,9 +7,9 @@ import { crc32c } from '@node-rs/crc32';
 /** Reflected Castagnoli polynomial. */
 const POLYNOMIAL = 0x82f63b78;
 
-/** CRC-32C (RFC 3720) of the parts one after the other, unsigned. */
-export function crc32cOf(parts: readonly Uint8Array[]): number {
-  let crc = 0;
+/** CRC-32C (RFC 3720) of the parts one after the other, unsigned; `before` is that of what stands before them. */
+export function crc32cOf(parts: readonly Uint8Array[], before = 0): number {
+  let crc = before;
   for (const part of parts) crc = crc32c(part, crc);
   return crc >>> 0;
 }

@@ -93,6 +93,7 @@ describe('a storage policy', () => {
     await member.query('ALTER TABLE trades SET STORAGE POLICY HOT 1 MINUTES');
     await watched(member, answer, ({ hot, warm }) => hot === 0 && warm! > 0);
     expect(await member.query('SHOW STORAGE POLICY FOR trades')).toEqual([['trades', 'HOT 1 MINUTES']]);
+    expect(await member.query('SELECT hot_minutes, drop_minutes FROM system.policies')).toEqual([[1, null]]);
     await restart();
     await watched(member, answer, ({ warm }) => warm! > 0);
 

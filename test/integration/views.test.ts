@@ -80,6 +80,9 @@ describe('a view', () => {
       const [shown] = await member.query('SHOW MATERIALIZED VIEWS');
       expect(shown!.slice(0, 2)).toEqual(['bars', 'trades']);
       expect(shown![4]).toBe(shown![5]);
+      expect(await member.query("SELECT view, bytes > 0 FROM system.views WHERE source = 'trades'")).toEqual([
+        ['bars', true],
+      ]);
     },
     300_000,
   );

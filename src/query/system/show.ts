@@ -14,21 +14,21 @@ import type { ResultSet } from '../result.ts';
 import type { TypeName } from './tables.ts';
 
 /** `$` stands for the condition of FOR. */
-const queries: Partial<Record<ShowSubject, string>> = {
+const queries: Readonly<Record<ShowSubject, string>> = {
   TABLES: `SELECT name, total_rows AS rows FROM system.tables
            WHERE database = 'default' AND engine = 'Ticks' ORDER BY name`,
   TIERS: `SELECT * FROM system.tiers $ ORDER BY table, strpos('hot warm cold', tier)`,
   SEGMENTS: 'SELECT * FROM system.segments $ ORDER BY table, symbol, hour, partition, min_time NULLS LAST',
+  'MATERIALIZED VIEWS': 'SELECT * FROM system.views ORDER BY view',
+  'STORAGE POLICY': 'SELECT table, policy FROM system.policies $ ORDER BY table',
   'KAFKA LAG': 'SELECT * FROM system.kafka_lag ORDER BY topic, partition',
 };
 
-/** @throws ZeptoError SQL_NAME for FOR an unknown table, SQL_UNSUPPORTED for what no system table tells. */
-export function showQuery({ subject, table, at }: Show, catalog: Catalog): Query {
-  const text = queries[subject];
-  if (text === undefined) throw nodeError('SQL_UNSUPPORTED', at, `SHOW ${subject} is not a query`);
+/** @throws ZeptoError SQL_NAME for FOR an unknown table */
+export function showQuery({ subject, table }: Show, catalog: Catalog): Query {
   if (table !== null) known(table, catalog);
   const condition = table === null ? '' : `WHERE table = ${quoteString(table.name)}`;
-  return parseQuery(text.replace('$', () => condition));
+  return parseQuery(queries[subject].replace('$', () => condition));
 }
 
 /**
