@@ -93,7 +93,9 @@ async function answer(
   const { service, clock, logger, metrics, slowMs } = parts;
   const statement = statementOf(request, query, text, data, mayChange);
   const hangUp = new AbortController();
-  reply.raw.on('close', () => hangUp.abort());
+  reply.raw.on('close', () => {
+    if (!reply.raw.writableFinished) hangUp.abort();
+  });
   const startedMs = clock.monotonicMs();
   let outcome = 'ok';
   try {

@@ -98,9 +98,7 @@ export class Run {
   readonly texts: Texts;
   readonly stats: QueryStats;
   readonly prepared: Prepared = new Map();
-  /** Aborted when the query ends or is to stop, for what it waits for. */
-  readonly signal: AbortSignal;
-  private readonly abort = new AbortController();
+  private waiting: { readonly signal: AbortSignal; readonly ended: AbortController } | null = null;
   private readonly startedMs: number;
   private ticks = 0;
 
@@ -111,13 +109,24 @@ export class Run {
     this.texts = new Texts(snapshot.names, this.budget);
     this.stats = stats;
     this.startedMs = options.monotonicMs();
-    const { signal } = this.abort;
-    this.signal = options.signal === undefined ? signal : AbortSignal.any([signal, options.signal]);
+  }
+
+  /** Aborted when the query ends or is to stop, for what it waits for. Made when asked for: most queries wait for nothing. */
+  get signal(): AbortSignal {
+    if (this.waiting === null) {
+      const ended = new AbortController();
+      const { signal } = this.options;
+      this.waiting = {
+        ended,
+        signal: signal === undefined ? ended.signal : AbortSignal.any([ended.signal, signal]),
+      };
+    }
+    return this.waiting.signal;
   }
 
   /** Idempotent. */
   end(): void {
-    this.abort.abort();
+    this.waiting?.ended.abort();
     this.snapshot.release();
   }
 

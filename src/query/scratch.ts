@@ -6,12 +6,18 @@ const ROWS_LEAST = 64;
 
 const roundUp = (rows: number): number => Math.max(ROWS_LEAST, 2 ** Math.ceil(Math.log2(rows)));
 
+const NO_FLOATS = new Float64Array(0);
+const NO_BIGINTS = new BigInt64Array(0);
+const NO_CODES = new Uint32Array(0);
+const NO_INTEGERS = new Int32Array(0);
+const NO_BYTES = new Uint8Array(0);
+
 export class Scratch {
-  private f64 = new Float64Array(0);
-  private i64 = new BigInt64Array(0);
-  private u32 = new Uint32Array(0);
-  private i32 = new Int32Array(0);
-  private u8 = new Uint8Array(0);
+  private f64 = NO_FLOATS;
+  private i64 = NO_BIGINTS;
+  private u32 = NO_CODES;
+  private i32 = NO_INTEGERS;
+  private u8 = NO_BYTES;
 
   floats(rows: number): Float64Array {
     if (this.f64.length < rows) this.f64 = new Float64Array(roundUp(rows));

@@ -81,6 +81,7 @@ const port = parentPort!;
 const clock = systemClock;
 const threadStartedMs = clock.monotonicMs();
 const { version } = packageVersion();
+const hostName = hostname();
 const { logger, metrics } = threadReports(config.log, { thread: 'query', index });
 const { coldTier, storage, query } = config;
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
@@ -187,7 +188,7 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
     ...(isClickhouse ? { clickhouseType } : {}),
     server: {
       version,
-      hostName: hostname(),
+      hostName,
       uptimeSeconds: Math.floor((startedMs - threadStartedMs) / 1000),
     },
   };
