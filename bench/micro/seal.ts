@@ -20,6 +20,7 @@ import {
   bytesOf,
   crcOf,
   HOUR,
+  inChunks,
   planOfHour,
   readBin,
   ticksOfHour,
@@ -95,6 +96,7 @@ async function inTurns(
 
 function casesOf(hour: SegmentSource, folder: string): Case[] {
   const columns = columnsOf(hour);
+  const stored = inChunks(hour);
   const bytes = columns.reduce((sum, column) => sum + column.length, 0);
   const crcs = columns.map(crcOf);
   const target = join(folder, 'new');
@@ -112,7 +114,7 @@ function casesOf(hour: SegmentSource, folder: string): Case[] {
       name,
       of,
       work: async () => {
-        file = await writeBin(target, hour, compression, sync);
+        file = await writeBin(target, stored, compression, sync);
         return file.bytes;
       },
       check: async () => {
@@ -144,6 +146,7 @@ function parquetCases(hour: SegmentSource, folder: string, codec: 'SNAPPY' | 'ZS
   const options = { codec, timestampType: 'ns', rowGroupRowsMax: 1_048_576 } as const;
   const encode = parquetEncoder(planOfHour, tradesTable, options, new Map());
   const expected = sumsOf(hour);
+  const stored = inChunks(hour);
   const encoded = (name: string, of: string | null, work: () => Uint8Array | Promise<Uint8Array>): Case => {
     let file: Uint8Array = new Uint8Array();
     return {
@@ -165,7 +168,7 @@ function parquetCases(hour: SegmentSource, folder: string, codec: 'SNAPPY' | 'ZS
   return [
     encoded(baseline, null, () => throughArrowTables(hour, Compression[codec])),
     encoded(`parquet-${codec.toLowerCase()}`, baseline, () =>
-      encode(hour.symbol, hour.hour, sortedColumns(hour, tradesTable)),
+      encode(hour.symbol, hour.hour, sortedColumns(stored, tradesTable)),
     ),
   ];
 }

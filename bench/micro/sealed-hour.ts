@@ -5,13 +5,27 @@
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { localDisk } from '../../connectors/fs/disk.ts';
-import { type ColumnArray, ColumnType, columnView, type TableSchema } from '../../src/columns/types.ts';
+import {
+  type ColumnArray,
+  ColumnType,
+  columnView,
+  storedColumns,
+  type TableSchema,
+} from '../../src/columns/types.ts';
 import { crc32cOf } from '../../src/format/crc32c.ts';
 import { nsOfHour } from '../../src/format/layout.ts';
 import { openSegment } from '../../src/format/read-segment.ts';
-import type { EncodeJob, PlanIdentity, SegmentFile, SegmentSource } from '../../src/format/segment.ts';
+import type {
+  EncodeJob,
+  PlanIdentity,
+  SegmentChunk,
+  SegmentFile,
+  SegmentSource,
+} from '../../src/format/segment.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { assert } from '../../src/kernel/assert.ts';
+import { Arena, SlabPool } from '../../src/store/arena.ts';
+import { allocateChunk, sealedChunk } from '../../src/store/chunk.ts';
 
 export const HOUR = 475_278;
 const SYMBOL = 42;
@@ -66,6 +80,22 @@ export async function writeBin(
     strings: new Map(),
   };
   return (await writeSegments(job, localDisk, null, 1, signal))[0]!;
+}
+
+/** The same rows in the chunks that the store would have them in: slabs of shared memory. */
+export function inChunks(segment: SegmentSource): SegmentSource {
+  const arena = new Arena(new SlabPool());
+  const stored = storedColumns(tradesTable);
+  const whole = segment.chunks[0]!.columns;
+  const chunks: SegmentChunk[] = [];
+  for (let from = 0; from < segment.rows; from += chunks.at(-1)!.rows) {
+    const chunk = allocateChunk(arena, stored, from);
+    chunk.rows = Math.min(chunk.capacity, segment.rows - from);
+    for (const [i, { values }] of chunk.columns.entries())
+      bytesOf(values).set(bytesOf(whole[i]!.subarray(from, from + chunk.rows) as ColumnArray));
+    chunks.push(sealedChunk(chunk));
+  }
+  return { ...segment, chunks };
 }
 
 export async function readBin(folder: string): Promise<ColumnArray[]> {

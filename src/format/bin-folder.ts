@@ -10,7 +10,7 @@ import { columnTypeNames, storedColumns, type TableSchema } from '../columns/typ
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { Disk } from '../ports.ts';
-import { encodeBinColumn } from './bin.ts';
+import { type BinColumnFile, encodeBinColumn } from './bin.ts';
 import { combineCrc32c, crc32cOf, crc32cText } from './crc32c.ts';
 import { binFolder, symbolFolder, TEMPORARY_FOLDER } from './layout.ts';
 import type { PlanRecord } from './plan-record.ts';
@@ -35,7 +35,9 @@ export interface SegmentKey {
 
 let attempts = 0;
 /** A tenth of a millisecond. */
-const CRC_BYTES_PER_TURN = 2 ** 19;
+const CRC_BYTES_PER_TURN = 2 ** 18;
+/** Enough that one is written while another is opened or closed. */
+const COLUMNS_AT_ONCE = 2;
 /** No host name has it. */
 const ATTEMPT_SEPARATOR = '~';
 
@@ -46,12 +48,13 @@ const ATTEMPT_SEPARATOR = '~';
  */
 export async function writeBinFolder(
   key: SegmentKey,
-  columns: SegmentColumns,
+  sorted: () => Promise<SegmentColumns>,
   output: BinOutput,
   disk: Disk,
 ): Promise<SegmentFile> {
-  const file =
-    (await findOwn(key, output.baseDirectory, disk)) ?? (await writeNew(key, columns, output, disk));
+  // The disk looks while the columns are sorted.
+  const [own, columns] = await Promise.all([findOwn(key, output.baseDirectory, disk), sorted()]);
+  const file = own ?? (await writeNew(key, columns, output, disk));
   if (output.sync) await disk.syncDirectory(dirname(join(output.baseDirectory, file.path)));
   return file;
 }
@@ -118,17 +121,23 @@ async function writeFiles(
   output: BinOutput,
   disk: Disk,
 ): Promise<SegmentRecord> {
-  await disk.makeDirectory(folder, false);
   const stored = storedColumns(key.table);
-  await disk.makeDirectory(join(output.baseDirectory, symbolFolder(key.table.name, key.symbol)), false);
-  const files = stored.map(({ type }, i) => encodeBinColumn(type, columns.columns[i]!, output.compression));
-  const writing = stored.map(({ name }, i) =>
-    failureOf(disk.writeFile(columnPath(folder, name), files[i]!.parts, output.sync)),
-  );
+  const files: BinColumnFile[] = [];
+  // When it is needed first: a column is encoded while the one before it is written.
+  const fileOf = (i: number): BinColumnFile =>
+    (files[i] ??= encodeBinColumn(stored[i]!.type, columns.columns[i]!, output.compression));
+  const symbol = join(output.baseDirectory, symbolFolder(key.table.name, key.symbol));
+  const folders = Promise.all([disk.makeDirectory(folder, false), disk.makeDirectory(symbol, false)]);
+  const waiting = stored.entries();
+  const lane = async (): Promise<void> => {
+    await folders;
+    for (const [i, { name }] of waiting)
+      await disk.writeFile(columnPath(folder, name), fileOf(i).parts, output.sync);
+  };
+  const writing = Array.from({ length: COLUMNS_AT_ONCE }, () => failureOf(lane()));
   // While the disk writes.
   const checksums: string[] = [];
-  for (const { parts } of files) checksums.push(crc32cText(await crc32cInTurns(parts)));
-  for (const error of await Promise.all(writing)) if (error !== null) throw error;
+  for (const i of stored.keys()) checksums.push(crc32cText(await crc32cInTurns(fileOf(i).parts)));
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -141,11 +150,15 @@ async function writeFiles(
       name,
       type: columnTypeNames[type]!,
       ...(scale === undefined ? {} : { scale }),
-      bytes: files[i]!.bytes,
+      bytes: fileOf(i).bytes,
       crc32c: checksums[i]!,
     })),
   };
-  await disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync);
+  await folders;
+  writing.push(
+    failureOf(disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync)),
+  );
+  for (const error of await Promise.all(writing)) if (error !== null) throw error;
   if (output.sync) await disk.syncDirectory(folder);
   return record;
 }
@@ -160,10 +173,15 @@ const failureOf = (work: Promise<void>): Promise<unknown> =>
 /** The event loop turns in between, or a write that goes on meanwhile would stand still after its first step. */
 async function crc32cInTurns(parts: readonly Uint8Array[]): Promise<number> {
   let crc = 0;
+  let left = CRC_BYTES_PER_TURN;
   for (const part of parts)
     for (let at = 0; at < part.length; at += CRC_BYTES_PER_TURN) {
-      crc = crc32cOf([part.subarray(at, at + CRC_BYTES_PER_TURN)], crc);
+      const piece = part.subarray(at, at + CRC_BYTES_PER_TURN);
+      crc = crc32cOf([piece], crc);
+      left -= piece.length;
+      if (left > 0) continue;
       await setImmediate();
+      left = CRC_BYTES_PER_TURN;
     }
   return crc;
 }

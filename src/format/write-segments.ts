@@ -11,7 +11,7 @@ import { parquetEncoder } from './parquet.ts';
 import { planRecord } from './plan-record.ts';
 import { putParquet } from './put-parquet.ts';
 import type { EncodeJob, SegmentFile, SegmentSource } from './segment.ts';
-import { sortedColumns } from './segment-columns.ts';
+import { type SegmentColumns, sortedColumns } from './segment-columns.ts';
 
 /**
  * Writes all segments of the job and resolves with their files in the order of `compareSegmentFiles`.
@@ -59,12 +59,17 @@ function segmentWriter(
   const encode = parquet === null ? null : parquetEncoder(identity, table, parquet, strings);
   return async (segment) => {
     const { symbol, hour } = segment;
-    const columns = sortedColumns(segment, table);
+    let sorting: Promise<SegmentColumns> | null = null;
+    const sorted = (): Promise<SegmentColumns> => {
+      sorting ??= Promise.resolve(segment).then((source) => sortedColumns(source, table));
+      return sorting;
+    };
     const files: SegmentFile[] = [];
-    if (bin !== null) files.push(await writeBinFolder({ plan, table, symbol, hour }, columns, bin, disk));
+    if (bin !== null) files.push(await writeBinFolder({ plan, table, symbol, hour }, sorted, bin, disk));
     if (parquet !== null && encode !== null) {
       assert(store !== null, 'Parquet output has a store');
       signal.throwIfAborted();
+      const columns = await sorted();
       const body = await encode(symbol, hour, columns);
       const name = { table: table.name, symbol, hour, hash: plan.hash };
       const path = await putParquet(body, name, parquet, store, signal);
