@@ -4,6 +4,7 @@
 
 import { Kafka } from 'kafkajs';
 import { brokerAddress, kafkajsConfig } from '../../connectors/kafka/client.ts';
+import { KafkaCode } from '../../connectors/kafka/errors.ts';
 import { openLink } from '../../connectors/kafka/link.ts';
 import { produce } from '../../connectors/kafka/requests.ts';
 import { assert } from '../../src/kernel/assert.ts';
@@ -35,7 +36,13 @@ export async function openProducer(brokers: string, topic: string, partitions: n
   const link = await openLink(host, port, config, kafka.logger(), systemClock);
   const inFlight: (Promise<void> | undefined)[] = [];
   async function sendAndWait(partition: number, batch: Buffer): Promise<void> {
-    const { code } = await link.send(produce(null, TIMEOUT_MS, topic, partition, batch));
+    let { code } = await link.send(produce(null, TIMEOUT_MS, topic, partition, batch));
+    // A topic that has just been made: its leader is known before it leads.
+    const giveUpMs = systemClock.monotonicMs() + TIMEOUT_MS;
+    while (code === KafkaCode.NOT_LEADER_OR_FOLLOWER && systemClock.monotonicMs() < giveUpMs) {
+      await systemClock.sleep(100);
+      ({ code } = await link.send(produce(null, TIMEOUT_MS, topic, partition, batch)));
+    }
     assert(code === 0, `the broker refused a batch: error ${code}`);
   }
   return {

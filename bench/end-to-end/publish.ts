@@ -38,7 +38,7 @@ export interface Published {
 }
 
 /** Ticks of one partition, collected until a batch is full. */
-interface Collector {
+export interface Collector {
   add(): void;
   isFull(): boolean;
   ticks(): number;
@@ -51,7 +51,7 @@ export async function publish(options: PublishOptions): Promise<Published> {
   const { brokers, topic, partitions, records, format, compress = (plain) => plain, stepNs } = options;
   const producer = await openProducer(brokers, topic, partitions);
   const nowMs = systemClock.nowMs();
-  const { next, collector } = format === 'arrow' ? arrowCollectors(stepNs) : recordCollectors(format, stepNs);
+  const { next, collector } = collectorsOf(format, stepNs);
   const collectors = Array.from({ length: partitions }, () => collector(nowMs));
   const sample: Buffer[] = [];
   let sampleTicks = 0;
@@ -84,10 +84,15 @@ export async function publish(options: PublishOptions): Promise<Published> {
   };
 }
 
-interface Collectors {
+export interface Collectors {
   /** Makes the next tick, which the next `add` takes; its symbol. */
   readonly next: () => number;
   readonly collector: (nowMs: number) => Collector;
+}
+
+/** Of one producer's ticks, the data set's from its start. */
+export function collectorsOf(format: TickFormat, stepNs: number | undefined): Collectors {
+  return format === 'arrow' ? arrowCollectors(stepNs) : recordCollectors(format, stepNs);
 }
 
 function recordCollectors(format: RecordFormat, stepNs: number | undefined): Collectors {

@@ -131,7 +131,7 @@ const writers: Readonly<Record<RecordFormat, (tick: Tick) => Write>> = {
 };
 
 const SCHEMA_ID = 1;
-const SCHEMA = {
+export const AVRO_SCHEMA = {
   type: 'record',
   name: 'Trade',
   fields: [
@@ -158,7 +158,7 @@ function avroLong(to: Buffer, start: number, value: bigint): number {
 export async function startSchemaRegistry(): Promise<{ readonly url: string; close(): void }> {
   const server = createServer((_, answer) => {
     answer.setHeader('content-type', 'application/vnd.schemaregistry.v1+json');
-    answer.end(JSON.stringify({ schema: JSON.stringify(SCHEMA) }));
+    answer.end(JSON.stringify({ schema: JSON.stringify(AVRO_SCHEMA) }));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -9,6 +9,7 @@ import {
   type Cause,
   decimalOfFloat,
   faultCause,
+  fillNull,
   storeBoolean,
   storeDecimal,
   storeDouble,
@@ -83,7 +84,8 @@ export function isValid(data: ColumnData, i: number): boolean {
 
 /** @returns the filler, or the reason why the type cannot fill the column. */
 export function columnFiller(type: ArrowType, target: TargetColumn): ColumnFiller | string {
-  if (type.kind === 'null') return fillMissing(target);
+  if (type.kind === 'null')
+    return (data, column, row, timestampMs) => fillMissing(target, column, row, data.rows, timestampMs);
   const conversion = conversionOf(type, target);
   if (conversion === null) return `${target.label} cannot be filled from an Arrow ${nameOf(type)}`;
   const { bytes, read, same } = conversion;
@@ -103,14 +105,21 @@ export function columnFiller(type: ArrowType, target: TargetColumn): ColumnFille
   };
 }
 
-function fillMissing(target: TargetColumn): ColumnFiller {
-  return (data, column, row, timestampMs) => {
-    for (let i = 0; i < data.rows; i++) {
-      const cause = storeMissing(target, column, row + i, timestampMs);
-      if (cause !== null) return cause;
-    }
+/** Rows [row, row + rows) have no value. */
+export function fillMissing(
+  target: TargetColumn,
+  column: ColumnBuffer,
+  row: number,
+  rows: number,
+  timestampMs: number,
+): Cause {
+  if (target.role === Role.PLAIN) {
+    fillNull(column, row, row + rows);
     return null;
-  };
+  }
+  let cause: Cause = null;
+  for (let i = 0; i < rows; i++) cause ??= storeMissing(target, column, row + i, timestampMs);
+  return cause;
 }
 
 function copyWhole(

@@ -155,15 +155,18 @@ export function textColumn(
   return {
     check() {
       const column = rows.columns[target.index]!;
+      const { i32 } = column;
       for (let i = 0; i < count; i++) {
         const entry = indices === null ? i : indices[i]!;
-        let cause: Cause = null;
-        if (entry < 0 || length[entry]! < 0) cause = storeMissing(target, column, row + i, timestampMs);
-        else {
-          if (codes[entry] === UNTOUCHED) cause = lookUp(entry);
-          column.i32[row + i] = codes[entry]!;
+        const known = entry < 0 ? UNTOUCHED : codes[entry]!;
+        if (known !== UNTOUCHED) {
+          i32[row + i] = known;
+          continue;
         }
+        const isMissing = entry < 0 || length[entry]! < 0;
+        const cause = isMissing ? storeMissing(target, column, row + i, timestampMs) : lookUp(entry);
         if (cause !== null) return cause;
+        if (!isMissing) i32[row + i] = codes[entry]!;
       }
       return null;
     },

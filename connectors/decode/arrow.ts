@@ -5,7 +5,7 @@
 import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
-import { type ColumnFiller, columnData, columnFiller } from './arrow-column.ts';
+import { type ColumnFiller, columnData, columnFiller, fillMissing } from './arrow-column.ts';
 import { type ArrowBatch, ArrowFault, type ArrowField, arrowFields, arrowMessages } from './arrow-stream.ts';
 import {
   dictionaryIndices,
@@ -16,7 +16,7 @@ import {
   textColumn,
   textsOf,
 } from './arrow-text.ts';
-import { type Cause, storeMissing } from './store.ts';
+import type { Cause } from './store.ts';
 import { isText, type Target, type TargetColumn } from './target.ts';
 
 /** What a schema means for the table. */
@@ -100,7 +100,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
       const buffer = rows.columns[column.index]!;
       let cause: Cause = null;
       if (field === null) {
-        for (let i = 0; i < batch.rows; i++) cause ??= storeMissing(column, buffer, row + i, timestampMs);
+        cause = fillMissing(column, buffer, row, batch.rows, timestampMs);
       } else if (fill !== null) {
         cause = fill(columnData(view, field, batch), buffer, row, timestampMs);
       } else {

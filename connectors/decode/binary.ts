@@ -58,6 +58,12 @@ export function binaryDecoder(table: TableSchema): RowDecoder {
       const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
       let row = rows.rows;
       for (let i = from; i < to; i++) {
+        if (fields.direct) {
+          const plain = readPlain(records, view, i, to, rows, row, fields);
+          row += plain;
+          i += plain;
+          if (i === to) break;
+        }
         const length = valueLength[i]!;
         if (length < 0) continue;
         const start = valueStart[i]!;
@@ -86,6 +92,39 @@ function rowsAtMost(valueLength: Int32Array, from: number, to: number): number {
   let rows = 0;
   for (let i = from; i < to; i++) rows += 1 + ((valueLength[i]! / RECORD_BYTES) | 0);
   return rows;
+}
+
+/** Messages from `first` on that are one record each with nothing missing: how many, up to the first that is not. */
+function readPlain(
+  { valueLength, valueStart, offset }: RecordBatch,
+  view: DataView,
+  first: number,
+  to: number,
+  rows: RowBuffer,
+  firstRow: number,
+  fields: Fields,
+): number {
+  const symbols = rows.columns[fields.symbol]!.i32;
+  const prices = rows.columns[fields.price]!.i32;
+  const volumes = rows.columns[fields.volume]!.i32;
+  const times = rows.columns[fields.timestamp]!.i32;
+  const offsets = rows.offset;
+  let row = firstRow;
+  for (let i = first; i < to && valueLength[i] === RECORD_BYTES; i++, row++) {
+    const p = valueStart[i]!;
+    const symbol = view.getInt32(p, true);
+    const timeHigh = view.getInt32(p + 24, true);
+    if (symbol < 0 || timeHigh === NULL_HIGH) break;
+    symbols[row] = symbol;
+    prices[row * 2] = view.getInt32(p + 4, true);
+    prices[row * 2 + 1] = view.getInt32(p + 8, true);
+    volumes[row * 2] = view.getInt32(p + 12, true);
+    volumes[row * 2 + 1] = view.getInt32(p + 16, true);
+    times[row * 2] = view.getInt32(p + 20, true);
+    times[row * 2 + 1] = timeHigh;
+    offsets[row] = offset[i]!;
+  }
+  return row - firstRow;
 }
 
 function readRecord(

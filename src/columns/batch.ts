@@ -37,6 +37,8 @@ export interface ColumnBuffer {
   values: Int32Array | BigInt64Array | Float32Array | Float64Array | Uint32Array | Uint8Array;
   /** The same memory as 32-bit words: for an int64 at row r, [2r] is the low and [2r + 1] the high half. */
   i32: Int32Array;
+  /** The same memory as 64-bit words: a value of 8 bytes by its bits. */
+  i64: BigInt64Array;
 }
 
 export interface UndecodableRecord {
@@ -69,6 +71,7 @@ export class RowBuffer {
         schema,
         values: columnView(schema.type, buffer, 0, capacity),
         i32: new Int32Array(buffer),
+        i64: new BigInt64Array(buffer),
       };
     });
   }
@@ -91,6 +94,7 @@ export class RowBuffer {
       new Uint8Array(buffer).set(new Uint8Array(column.values.buffer));
       column.values = columnView(column.type, buffer, 0, capacity);
       column.i32 = new Int32Array(buffer);
+      column.i64 = new BigInt64Array(buffer);
     }
     this.capacity = capacity;
   }
@@ -98,6 +102,19 @@ export class RowBuffer {
 
 function paddedBytes(type: ColumnType, capacity: number): number {
   return Math.ceil((elementBytes[type]! * capacity) / 8) * 8;
+}
+
+/** What is decoded and appended at once is read again by the processor while it is still in its cache. */
+const PIECE_RECORDS = 4096;
+const PIECE_BYTES = 2 ** 18;
+
+/** Where a piece of the records [from, to) ends that begins at `from`: one record at least. */
+export function pieceEnd(batch: RecordBatch, from: number, to: number): number {
+  const { valueStart } = batch;
+  const start = valueStart[from]!;
+  let end = Math.min(to, from + PIECE_RECORDS);
+  while (end > from + 1 && valueStart[end - 1]! - start > PIECE_BYTES) end = (from + end) >> 1;
+  return end;
 }
 
 /** Takes the rows of the records at these offsets out and makes the records undecodable for `cause`. */

@@ -2,7 +2,7 @@
 // Why: one object owns the loop of one partition, so position, memory and commit record move together.
 // Invariant: rows in memory + sealed rows + dead letters = records below the position, each once.
 
-import type { RecordBatch, RowBuffer } from '../columns/batch.ts';
+import { pieceEnd, type RecordBatch, type RowBuffer } from '../columns/batch.ts';
 import {
   asCommitted,
   commitRecord,
@@ -250,7 +250,8 @@ export class PartitionRun {
     let from = lowerBound(batch.offset, batch.count, this.position);
     while (from < batch.count) {
       const stop = this.pendingStep;
-      const to = stop === null ? batch.count : lowerBound(batch.offset, batch.count, stop.offsetNext);
+      const end = stop === null ? batch.count : lowerBound(batch.offset, batch.count, stop.offsetNext);
+      const to = pieceEnd(batch, from, end);
       const next = to < batch.count ? batch.offset[to]! : batch.offsetNext;
       if (to > from) await this.takeRange(batch, from, to, next);
       else this.position = next;
@@ -349,7 +350,7 @@ export class PartitionRun {
     if (this.abort.signal.aborted) return;
     if (this.hours.length < rows.rows) this.hours = new Int32Array(rows.capacity);
     const times = rows.columns[ports.source.table.timestampColumn]!;
-    hoursOf(times.i32, 0, rows.rows, this.hours);
+    const newestNs = hoursOf(times.i32, 0, rows.rows, this.hours);
     const isReplay = batch.offset[from]! < this.coveredBelow;
     const { staircase } = this.record;
     const covered = isReplay ? (offset: number): number => hourCovered(staircase, offset) : null;
@@ -357,7 +358,7 @@ export class PartitionRun {
     this.position = next;
     this.countTaken(batch, from, to, rows);
     this.keepDeadLetters(rows);
-    this.advanceWatermark(rows.rows);
+    this.advanceWatermark(newestNs);
     if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
     ports.metrics.count('zepto_kafka_messages_consumed_total', this.labels, to - from);
     const bytes = bytesOf(batch, from, to);
@@ -388,18 +389,9 @@ export class PartitionRun {
     }
   }
 
-  private advanceWatermark(count: number): void {
-    let highest = Number.NEGATIVE_INFINITY;
-    for (let row = 0; row < count; row++) if (this.hours[row]! > highest) highest = this.hours[row]!;
-    if (count === 0) return;
-    const times = this.ports.rows.columns[this.ports.source.table.timestampColumn]!;
-    let watermark = this.watermarkMs ?? Number.NEGATIVE_INFINITY;
-    if (highest * 3_600_000 + 3_600_000 <= watermark) return;
-    for (let row = 0; row < count; row++) {
-      const ms = (times.i32[2 * row + 1]! * 4294967296 + (times.i32[2 * row]! >>> 0)) / 1e6;
-      if (ms > watermark) watermark = ms;
-    }
-    this.watermarkMs = watermark;
+  private advanceWatermark(timeNs: number): void {
+    const ms = timeNs / 1e6;
+    if (ms > (this.watermarkMs ?? Number.NEGATIVE_INFINITY)) this.watermarkMs = ms;
   }
 
   private runPendingIfReached(): void {

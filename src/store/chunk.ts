@@ -11,9 +11,8 @@ const HEADER_BYTES = 8;
 
 export interface ChunkColumn {
   readonly values: ColumnArray;
-  /** Bytes per value. */
-  readonly width: number;
-  /** The same memory as 32-bit words, for moving values of 4 and 8 bytes by their bits; null for BOOL. */
+  /** The same memory for moving values by their bits: of 8 bytes, of 4; null for another width. */
+  readonly longs: BigInt64Array | null;
   readonly words: Int32Array | null;
 }
 
@@ -54,9 +53,10 @@ export function chunkAt(
   const views = columns.map(({ type }) => {
     const values = columnView(type, buffer, at, capacity);
     const width = elementBytes[type]!;
-    const words = width === 1 ? null : new Int32Array(buffer, at, (capacity * width) / 4);
+    const longs = width === 8 ? new BigInt64Array(buffer, at, capacity) : null;
+    const words = width === 4 ? new Int32Array(buffer, at, capacity) : null;
     at += padded(capacity * width);
-    return { values, width, words };
+    return { values, longs, words };
   });
   return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0 };
 }

@@ -5,32 +5,37 @@
 import { NANOS_PER_HOUR } from '../columns/types.ts';
 
 const HALF = 0x1_0000_0000;
+const HOUR_NS = Number(NANOS_PER_HOUR);
 
-/** hours[row] = floor(time / 1 h) for rows [from, to); `words` holds low and high halves of each time. */
-export function hoursOf(words: Int32Array, from: number, to: number, hours: Int32Array): void {
+/** Doubles near 2^63 are 1,024 apart, and three roundings add up: so close to the hour's edges the halves decide. */
+const DOUBT_NS = 4_096;
+
+/**
+ * hours[row] = floor(time / 1 h) for rows [from, to); `words` holds low and high halves of each time. Returns the
+ * greatest time in ns, as the nearest double; −Infinity of no rows.
+ */
+export function hoursOf(words: Int32Array, from: number, to: number, hours: Int32Array): number {
   let hour = 0;
-  let startHigh = 1;
-  let startLow = 0;
-  let endHigh = 0;
-  let endLow = 0;
+  let surelyFrom = Number.POSITIVE_INFINITY;
+  let surelyBelow = Number.NEGATIVE_INFINITY;
+  let greatest = Number.NEGATIVE_INFINITY;
   for (let row = from; row < to; row++) {
     const low = words[2 * row]! >>> 0;
     const high = words[2 * row + 1]!;
-    const inHour =
-      (high > startHigh || (high === startHigh && low >= startLow)) &&
-      (high < endHigh || (high === endHigh && low < endLow));
-    if (!inHour) {
-      const time = (BigInt(high) << 32n) | BigInt(low);
-      const quotient = time / NANOS_PER_HOUR;
-      const floor = quotient * NANOS_PER_HOUR > time ? quotient - 1n : quotient;
-      hour = Number(floor);
-      const start = floor * NANOS_PER_HOUR;
-      const end = start + NANOS_PER_HOUR;
-      startHigh = Number(start >> 32n);
-      startLow = Number(start & BigInt(HALF - 1));
-      endHigh = Number(end >> 32n);
-      endLow = Number(end & BigInt(HALF - 1));
+    const about = high * HALF + low;
+    if (about > greatest) greatest = about;
+    if (!(about >= surelyFrom && about < surelyBelow)) {
+      hour = hourOf(low, high);
+      surelyFrom = hour * HOUR_NS + DOUBT_NS;
+      surelyBelow = (hour + 1) * HOUR_NS - DOUBT_NS;
     }
     hours[row] = hour;
   }
+  return greatest;
+}
+
+function hourOf(low: number, high: number): number {
+  const time = (BigInt(high) << 32n) | BigInt(low);
+  const quotient = time / NANOS_PER_HOUR;
+  return Number(quotient * NANOS_PER_HOUR > time ? quotient - 1n : quotient);
 }
