@@ -109,6 +109,8 @@ export class PartitionRun {
   private committedMovedAtMs = 0;
   private bytesAhead = 0;
   private plan: Promise<void> | null = null;
+  /** Readers know that it runs. */
+  private isTold = false;
   /** What the plan under way may have committed without this side knowing yet. */
   private inTransit: readonly CommitRecord[] = [];
   private hours = new Int32Array(4096);
@@ -205,6 +207,9 @@ export class PartitionRun {
       },
       'partition recovered',
     );
+    // Given up meanwhile: readers must not hear of it after its end.
+    this.abort.signal.throwIfAborted();
+    this.isTold = true;
     ports.feed.section(() =>
       ports.feed.tell({
         kind: 'run-begun',
@@ -309,7 +314,8 @@ export class PartitionRun {
     this.abort.abort(new ZeptoError('CANCELLED', 'rejoin', 'the partition was given up'));
     await this.plan;
     const { feed } = this.ports;
-    feed.section(() => feed.tell({ kind: 'run-ended', run: this.id }));
+    if (this.isTold) feed.section(() => feed.tell({ kind: 'run-ended', run: this.id }));
+    this.isTold = false;
     const hours = this.hot.clear();
     feed.retire(bytesIn(hours), () => freeRows(hours));
     this.deadLetters = [];

@@ -89,6 +89,3 @@ export class Feed {
     return block;
   }
 }
-
-/** For shards that nobody reads. */
-export const unread = (): Feed => new Feed([], new SharedArrayBuffer(4));

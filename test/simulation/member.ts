@@ -14,7 +14,6 @@ import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { planHash, planManifestsOf } from '../../src/format/layout.ts';
 import type { EncodeJob, SegmentFile, SegmentSource } from '../../src/format/segment.ts';
 import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
-import { unread } from '../../src/live/feed.ts';
 import type {
   CommitLog,
   CommittedOffset,
@@ -27,6 +26,7 @@ import type {
   TableSource,
 } from '../../src/ports.ts';
 import { SlabPool } from '../../src/store/arena.ts';
+import { readFeed } from './reader.ts';
 import { ProcessClock } from './scheduler.ts';
 import { SimulatedSource } from './source.ts';
 import type { World } from './world.ts';
@@ -77,7 +77,7 @@ export class Member {
     const pool = new SlabPool();
     const symbols = new SymbolTable();
     const assigner = new SymbolAssigner(symbols, this.directory(), this.clock, logger);
-    const common = { clock: this.clock, logger, metrics: unmeasured, pool, feed: unread() };
+    const common = { clock: this.clock, logger, metrics: unmeasured, pool, feed: readFeed(world, name) };
     const table: TableSource = {
       table: simulatedTable,
       topic: world.topic,

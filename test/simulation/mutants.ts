@@ -170,4 +170,10 @@ export const mutants: readonly Mutant[] = [
     find: 'this.countedFrom = this.coveredBelow;',
     replace: 'this.countedFrom = record.committed;',
   },
+  {
+    name: 'readers hear of the end of a partition that never began',
+    file: PARTITION,
+    find: '    if (this.isTold) feed.section(',
+    replace: '    feed.section(',
+  },
 ];
