@@ -18,6 +18,7 @@ import type { Clock } from '../../src/kernel/clock.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
+import { Frames } from './frames.ts';
 import { bearerTokens, oauthBearer, type TokenSource } from './oauth.ts';
 
 /** Where the cluster is and how to speak to it. Errors name the settings by their flags (`--kafka-sasl-password`). */
@@ -66,6 +67,8 @@ export type KafkaSasl =
 
 export const CONNECT_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
+/** Taken from the system at once. */
+const READ_BYTES = 2 ** 18;
 
 /** @throws ZeptoError CONFIG_INVALID when a broker address or a TLS file is wrong. Connects to nothing yet. */
 export function createKafka(connection: KafkaConnection, logger: Logger, clock: Clock = systemClock): Kafka {
@@ -119,7 +122,7 @@ function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOpti
 function socketFactory(tls: KafkaTls | null): ISocketFactory {
   return ({ host, port, onConnect }) => {
     let socket: Socket;
-    if (tls === null) socket = openTcp({ host, port }, onConnect);
+    if (tls === null) socket = inFrames({ host, port }, onConnect);
     else {
       const servername = isIP(host) ? '' : host; // an address cannot be asked for by name
       socket = openTls({ ...tlsOptions(tls), host, port, servername }, onConnect);
@@ -129,6 +132,18 @@ function socketFactory(tls: KafkaTls | null): ISocketFactory {
     socket.setNoDelay(true);
     return socket;
   };
+}
+
+/** A plain connection that emits whole answers as its data. */
+function inFrames(address: { readonly host: string; readonly port: number }, onConnect: () => void): Socket {
+  const frames = new Frames((answer) => socket.emit('data', answer));
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  const callback = (bytes: number): boolean => {
+    frames.add(buffer.subarray(0, bytes));
+    return true;
+  };
+  const socket = openTcp({ ...address, onread: { buffer, callback } }, onConnect);
+  return socket;
 }
 
 function tlsOptions({ caFile, certFile, keyFile }: KafkaTls): ConnectionOptions {

@@ -1,0 +1,67 @@
+// What: the bytes of a connection to a broker, cut into answers: each in memory of its own, written once.
+// Why: a socket's stream allocates a buffer for every 64 KiB and kafkajs joins them afterwards: a quarter of what a fetch cost.
+// Invariant: what is handed out is the bytes received, in order, whole answers but for the first bytes of a nonsensical one.
+//
+//   an answer     offset size field
+//                      0    4 bytes that follow, i32 big-endian
+//                      4    – the answer
+
+const SIZE_BYTES = 4;
+/** More is made room for as it arrives: a size is a claim. */
+const ROOM_BYTES_FIRST = 2 ** 26;
+
+/** Takes what arrives, in pieces as they come; `take` gets each whole answer with its size. */
+export class Frames {
+  private readonly take: (answer: Buffer) => void;
+  private room = Buffer.alloc(0);
+  private filled = 0;
+  /** Of the answer under way, its size included; 0: not known yet. */
+  private bytes = 0;
+  private readonly size = Buffer.alloc(SIZE_BYTES);
+
+  constructor(take: (answer: Buffer) => void) {
+    this.take = take;
+  }
+
+  /** The piece may be written again afterwards. */
+  add(piece: Uint8Array): void {
+    let at = 0;
+    while (at < piece.length) {
+      if (this.bytes === 0) at = this.addToSize(piece, at);
+      else at = this.addToAnswer(piece, at);
+      if (this.bytes > 0 && this.filled === this.bytes) this.finish();
+    }
+  }
+
+  private addToSize(piece: Uint8Array, at: number): number {
+    const end = Math.min(piece.length, at + SIZE_BYTES - this.filled);
+    this.size.set(piece.subarray(at, end), this.filled);
+    this.filled += end - at;
+    if (this.filled < SIZE_BYTES) return end;
+    // A negative size is kafkajs's to refuse: it gets it at once.
+    this.bytes = SIZE_BYTES + Math.max(0, this.size.readInt32BE());
+    this.room = Buffer.allocUnsafeSlow(Math.min(this.bytes, ROOM_BYTES_FIRST));
+    this.room.set(this.size);
+    return end;
+  }
+
+  private addToAnswer(piece: Uint8Array, at: number): number {
+    const end = Math.min(piece.length, at + this.bytes - this.filled);
+    if (this.filled + end - at > this.room.length) {
+      const room = Buffer.allocUnsafeSlow(Math.min(this.bytes, 2 * this.room.length + end - at));
+      room.set(this.room.subarray(0, this.filled));
+      this.room = room;
+    }
+    this.room.set(piece.subarray(at, end), this.filled);
+    this.filled += end - at;
+    return end;
+  }
+
+  private finish(): void {
+    const answer = this.room;
+    this.bytes = 0;
+    this.filled = 0;
+    this.room = Buffer.alloc(0);
+    this.take(answer);
+  }
+}
