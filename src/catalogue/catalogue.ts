@@ -20,6 +20,8 @@ export interface Catalogue {
   /** Changes applied so far. */
   readonly version: number;
   readonly tables: ReadonlyMap<string, TableSource>;
+  /** Registered Parquet tables: path or pattern of their files by name. */
+  readonly registered: ReadonlyMap<string, string>;
   readonly views: ReadonlyMap<string, ViewEntry>;
   /** By table; a table without one keeps to the settings of the process. */
   readonly policies: ReadonlyMap<string, StoragePolicy>;
@@ -27,6 +29,7 @@ export interface Catalogue {
 
 export type CatalogueChange =
   | { readonly kind: 'create-table'; readonly source: TableSource }
+  | { readonly kind: 'register-parquet'; readonly table: string; readonly path: string }
   | { readonly kind: 'drop-table'; readonly table: string }
   | { readonly kind: 'set-policy'; readonly table: string; readonly policy: StoragePolicy }
   | { readonly kind: 'create-view'; readonly view: ViewEntry; readonly orReplace: boolean }
@@ -40,6 +43,7 @@ export function initialCatalogue(tables: readonly TableSource[]): Catalogue {
   return {
     version: 0,
     tables: new Map(tables.map((source) => [source.table.name, source])),
+    registered: new Map(),
     views: new Map(),
     policies: new Map(),
   };
@@ -55,24 +59,23 @@ export function applyChange(
   return { catalogue: { ...moved(catalogue, change), version: catalogue.version + 1 }, refusal: null };
 }
 
-function refusalOf(
-  { tables, views }: Catalogue,
-  change: CatalogueChange,
-  configured: ReadonlySet<string>,
-): Refusal {
+function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: ReadonlySet<string>): Refusal {
+  const { tables, registered, views } = catalogue;
   switch (change.kind) {
     case 'create-table': {
       const { table, topic } = change.source;
-      const { name } = table;
-      if (tables.has(name)) return `Table '${name}' already exists`;
-      if (views.has(name)) return `'${name}' already exists, as a view`;
+      const taken = takenName(catalogue, table.name);
+      if (taken !== null) return taken;
       const other = [...tables.values()].find((source) => source.topic === topic);
       return other === undefined
         ? null
         : `topic ${topic} already fills table '${other.table.name}': a topic fills one table`;
     }
+    case 'register-parquet':
+      return takenName(catalogue, change.table);
     case 'drop-table': {
       const { table } = change;
+      if (registered.has(table)) return null;
       if (!tables.has(table)) return `Table '${table}' does not exist`;
       if (configured.has(table))
         return `Table '${table}' is declared by this process's configuration: take it out of --topics or the config file`;
@@ -82,7 +85,7 @@ function refusalOf(
       return tables.has(change.table) ? null : `Table '${change.table}' does not exist`;
     case 'create-view': {
       const { name, source } = change.view;
-      if (tables.has(name)) return `'${name}' already exists, as a table`;
+      if (tables.has(name) || registered.has(name)) return `'${name}' already exists, as a table`;
       if (!tables.has(source) && !views.has(source)) return `Table '${source}' does not exist`;
       if (!views.has(name)) return null;
       if (!change.orReplace) return `Materialized view '${name}' already exists`;
@@ -95,6 +98,11 @@ function refusalOf(
         ? usedBy(views, change.view)
         : `Materialized view '${change.view}' not found`;
   }
+}
+
+function takenName({ tables, registered, views }: Catalogue, name: string): Refusal {
+  if (tables.has(name) || registered.has(name)) return `Table '${name}' already exists`;
+  return views.has(name) ? `'${name}' already exists, as a view` : null;
 }
 
 function usedBy(views: Catalogue['views'], name: string): Refusal {
@@ -115,10 +123,13 @@ function moved(catalogue: Catalogue, change: CatalogueChange): Catalogue {
       const { source } = change;
       return { ...catalogue, tables: new Map(catalogue.tables).set(source.table.name, source) };
     }
+    case 'register-parquet':
+      return { ...catalogue, registered: new Map(catalogue.registered).set(change.table, change.path) };
     case 'drop-table':
       return {
         ...catalogue,
         tables: without(catalogue.tables, change.table),
+        registered: without(catalogue.registered, change.table),
         policies: without(catalogue.policies, change.table),
       };
     case 'set-policy':

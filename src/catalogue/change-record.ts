@@ -59,6 +59,7 @@ const change = z.discriminatedUnion('kind', [
     kind: z.literal('create-table'),
     source: z.strictObject({ table, topic: topicName, format }),
   }),
+  z.strictObject({ kind: z.literal('register-parquet'), table: plainName, path: z.string().min(1) }),
   z.strictObject({ kind: z.literal('drop-table'), table: name }),
   z.strictObject({ kind: z.literal('set-policy'), table: name, policy }),
   z.strictObject({ kind: z.literal('create-view'), view, orReplace: z.boolean() }),

@@ -4,14 +4,14 @@
 
 import { ZeptoError } from '../kernel/errors.ts';
 import { analyzeQuery } from '../sql/analyze.ts';
-import type { Query, Statement } from '../sql/ast.ts';
+import type { Query, Statement, TableName, TableReference } from '../sql/ast.ts';
 import type { Catalog, OutputColumn } from '../sql/scope.ts';
 import { sourcesOf } from '../sql/sources.ts';
-import { type DataType, decimal, STRING, typesByName } from '../sql/types.ts';
+import { STRING } from '../sql/types.ts';
 import { Columns, type Flow } from './block.ts';
 import { catalogOf } from './catalog.ts';
 import { explainPlan } from './explain.ts';
-import { requireAnalytic } from './parts.ts';
+import { type FileColumns, filesOf } from './files.ts';
 import { planQuery, type QueryPlan } from './plan.ts';
 import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
 import { resultBlock } from './result-block.ts';
@@ -37,12 +37,13 @@ export async function execute(
   const run = new Run(snapshot, options, stats);
   try {
     if (statement.kind === 'describe') {
-      const described = describeTable(statement, catalogFor(run), options.clickhouseType ?? null);
+      const catalog = await catalogWith([statement.table], run);
+      const described = describeTable(statement, catalog, options.clickhouseType ?? null);
       run.end();
       return described;
     }
     const explained = statement.kind === 'explain' ? statement.statement : statement;
-    const { plan, columns } = await planned(queryOf(explained, run), snapshot, run);
+    const { plan, columns } = await planned(await queryOf(explained, run), snapshot, run);
     if (statement.kind !== 'explain') return resultOf(columns, flowOf(plan, run), run);
     return resultOf([{ name: 'plan', type: STRING }], explainFlow(plan, run, statement.analyze), run);
   } catch (error) {
@@ -51,17 +52,29 @@ export async function execute(
   }
 }
 
-function queryOf(statement: Statement, run: Run): Query {
+async function queryOf(statement: Statement, run: Run): Promise<Query> {
   if (statement.kind === 'select') return statement.query;
-  if (statement.kind === 'show') return showQuery(statement, catalogFor(run));
+  if (statement.kind === 'show')
+    return showQuery(statement, await catalogWith(statement.table === null ? [] : [statement.table], run));
   throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `${statement.kind} is not a query`, {
     context: { position: statement.at },
   });
 }
 
-function catalogFor(run: Run, files: ReadonlyMap<string, readonly OutputColumn[]> = new Map()): Catalog {
-  const { views, system } = run.options;
-  return catalogOf(run.snapshot.tables, files, views, system);
+/** Knows the columns of these tables if they are registered files. */
+async function catalogWith(names: readonly TableName[], run: Run): Promise<Catalog> {
+  const sources = names.map(
+    (table): TableReference => ({
+      ...{ kind: 'table', at: table.at, table },
+      ...{ alias: null, sampleRatio: null },
+    }),
+  );
+  return catalogFor(run, await filesOf(sources, run.options, run.signal));
+}
+
+function catalogFor(run: Run, files: FileColumns = new Map()): Catalog {
+  const { views, system, registered } = run.options;
+  return catalogOf(run.snapshot.tables, files, views, system, registered);
 }
 
 async function planned(
@@ -69,27 +82,11 @@ async function planned(
   snapshot: Snapshot,
   run: Run,
 ): Promise<{ plan: QueryPlan; columns: readonly OutputColumn[] }> {
-  const files = new Map<string, readonly OutputColumn[]>();
-  for (const source of sourcesOf(query)) {
-    const path = source.kind === 'table-function' ? source.args[0] : undefined;
-    if (path?.kind !== 'string' || files.has(path.value)) continue;
-    files.set(path.value, await fileColumns(path.value, run));
-  }
+  const files = await filesOf(sourcesOf(query), run.options, run.signal);
   const { views = noViews, isViewRewriteOn = true } = run.options;
   const analysis = analyzeQuery(query, catalogFor(run, files));
   const plan = planQuery(query, analysis, snapshot.tables, views, isViewRewriteOn ? views : noViews);
   return { plan, columns: analysis.columns };
-}
-
-async function fileColumns(path: string, run: Run): Promise<OutputColumn[]> {
-  const columns = await requireAnalytic(run, `duckdb('${path}')`).describe(path, run.signal);
-  return columns.map(({ name, type }) => ({ name, type: dataType(type) }));
-}
-
-function dataType(text: string): DataType {
-  const match = /^DECIMAL\((\d+), *(\d+)\)$/.exec(text);
-  if (match !== null) return decimal(Number(match[1]), Number(match[2]));
-  return typesByName.get(text) ?? STRING;
 }
 
 function* flowOf(plan: QueryPlan, run: Run): Flow {

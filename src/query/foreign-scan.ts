@@ -23,7 +23,7 @@ export function foreignScan(path: string, columns: readonly OutputColumn[]): Ope
 }
 
 function* read(path: string, columns: readonly OutputColumn[], run: Run): Flow {
-  const engine = requireAnalytic(run, `duckdb('${path}')`);
+  const engine = requireAnalytic(run.options, path);
   const stored = columns.map(({ name, type }) => columnOf(name, type as DataType).type);
   const scratch = columns.map(() => new Scratch());
   const names = columns.map(({ name }) => name);

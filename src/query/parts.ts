@@ -191,12 +191,14 @@ export function storedValues(values: ForeignRun['columns'][number], rows: number
 }
 
 /** @throws ZeptoError SQL_UNSUPPORTED naming the switch, when the engine is off. */
-export function requireAnalytic(run: Run, what: string): NonNullable<Run['options']['analytic']> {
-  const { analytic } = run.options;
+export function requireAnalytic(
+  { analytic }: Pick<Run['options'], 'analytic'>,
+  path: string,
+): NonNullable<Run['options']['analytic']> {
   if (analytic !== undefined && analytic !== null) return analytic;
   throw new ZeptoError(
     'SQL_UNSUPPORTED',
     'stop',
-    `${what} needs DuckDB, which is switched off: start with --duckdb instead of --no-duckdb`,
+    `duckdb('${path}') needs DuckDB, which is switched off: start with --duckdb instead of --no-duckdb`,
   );
 }

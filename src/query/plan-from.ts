@@ -137,6 +137,8 @@ function planTable(
     case 'table-function':
       return planForeign(planner, table, conditions, needed);
     case 'table': {
+      if (planner.analysis.sources.get(table)!.files !== undefined)
+        return planForeign(planner, table, conditions, needed);
       const common = planner.analysis.commonTables.get(table);
       if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
       if (table.table.schema === 'system') {
@@ -159,19 +161,19 @@ function wholeSource(source: TableSource, operator: Operator, conditions: readon
   return { operator, slots: new Map([[source, slots]]), filters: conditions };
 }
 
+/** Of duckdb('path'), or of a table that is registered for one. */
 function planForeign(
   planner: Planner,
-  table: TableFunction,
+  table: TableFunction | TableReference,
   conditions: readonly Expression[],
   needed: Needed,
 ): Side {
-  const path = table.args[0]!;
-  if (path.kind !== 'string')
-    throw nodeError('SQL_UNSUPPORTED', path.at, 'the path of duckdb() is a literal');
-  const { columns } = planner.analysis.sources.get(table)!;
+  const { columns, files } = planner.analysis.sources.get(table)!;
+  if (table.kind === 'table' && table.sampleRatio !== null)
+    throw nodeError('SQL_UNSUPPORTED', table.at, 'SAMPLE is for tables of ticks, not for files');
   const chosen = [...(needed.get(table) ?? [])].sort((a, b) => a - b);
   const operator = foreignScan(
-    path.value,
+    files!,
     chosen.map((index) => columns[index]!),
   );
   const slots = new Map(chosen.map((index, at) => [index, { slot: at, type: operator.types[at]! }]));

@@ -4,6 +4,7 @@
 
 import { ZeptoError } from '../kernel/errors.ts';
 import type { AnalyticEngine, Disk } from '../ports.ts';
+import type { Registered } from './files.ts';
 import type { PartCache } from './part-cache.ts';
 import type { QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';
@@ -72,6 +73,8 @@ export interface ExecuteOptions {
   /** What is known of parts from earlier queries of this thread. */
   readonly cache?: PartCache;
   readonly views?: Views;
+  /** Parquet tables: the path of their files by name. */
+  readonly registered?: Registered;
   /** Whether a view may answer a query that names its table. Default: yes. */
   readonly isViewRewriteOn?: boolean;
   /** What `system.…` names. */

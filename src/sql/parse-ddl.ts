@@ -38,6 +38,12 @@ export function parseCreate(cursor: Cursor): CreateTable | CreateView {
 function parseCreateTable(cursor: Cursor, at: number): CreateTable {
   const ifNotExists = cursor.acceptWords('IF', 'NOT', 'EXISTS');
   const table = parseTableName(cursor);
+  // A table of files takes its columns from them.
+  const columns = cursor.seesWord('WITH') ? [] : parseColumnDefinitions(cursor);
+  return { kind: 'create-table', at, table, ifNotExists, columns, options: parseWith(cursor) };
+}
+
+function parseColumnDefinitions(cursor: Cursor): ColumnDefinition[] {
   cursor.expectOperator('(');
   const columns = cursor.commaList(() => parseColumnDefinition(cursor));
   cursor.expectOperator(')');
@@ -47,7 +53,7 @@ function parseCreateTable(cursor: Cursor, at: number): CreateTable {
       throw cursor.refuse(column.at, `column ${excerpt(column.name)} is there twice`);
     seen.add(column.name);
   }
-  return { kind: 'create-table', at, table, ifNotExists, columns, options: parseWith(cursor) };
+  return columns;
 }
 
 function parseColumnDefinition(cursor: Cursor): ColumnDefinition {

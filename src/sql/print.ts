@@ -60,8 +60,8 @@ function print(s: Statement): string {
 
 function printCreateTable(s: CreateTable): string {
   const exists = s.ifNotExists ? 'IF NOT EXISTS ' : '';
-  const columns = s.columns.map(printColumn).join(', ');
-  return `CREATE TABLE ${exists}${printTableName(s.table)} (${columns})${printOptions(s.options)}`;
+  const columns = s.columns.length === 0 ? '' : ` (${s.columns.map(printColumn).join(', ')})`;
+  return `CREATE TABLE ${exists}${printTableName(s.table)}${columns}${printOptions(s.options)}`;
 }
 
 const printColumn = (column: ColumnDefinition): string =>

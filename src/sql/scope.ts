@@ -17,6 +17,8 @@ export interface SourceTable {
   readonly columns: readonly OutputColumn[];
   /** Name of the event-time column, which SAMPLE BY uses; null when there is none. */
   readonly timestamp: string | null;
+  /** Path or pattern of the Parquet files whose rows it has; absent: it is no such table. */
+  readonly files?: string;
 }
 
 /** What the analysis must know of the world. */

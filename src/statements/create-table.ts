@@ -1,4 +1,4 @@
-// What: CREATE TABLE → the table, its topic and how records of that topic are read.
+// What: CREATE TABLE → the table, its topic and how records of that topic are read; or the files that it is a name for.
 // Why: what the catalogue takes in must be complete and able to work; everything wrong with it is told with its position.
 // Invariant: a table has one event time, one partitioning symbol, and options that are known.
 
@@ -9,11 +9,14 @@ import type { CreateTable, Option } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { columnOf } from '../sql/types.ts';
 
-export interface DeclaredTable {
-  readonly source: TableSource;
-  /** Of the topic, when it has to be made. */
-  readonly partitions: number;
-}
+export type DeclaredTable =
+  | {
+      readonly kind: 'ticks';
+      readonly source: TableSource;
+      /** Of the topic, when it has to be made. */
+      readonly partitions: number;
+    }
+  | { readonly kind: 'parquet'; readonly name: string; readonly path: string };
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
 const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
@@ -27,6 +30,15 @@ const scaledNumbers = ['value', 'scaled'] as const;
 /** @throws ZeptoError SQL_NAME, SQL_TYPE or SQL_UNSUPPORTED with position. */
 export function declaredTable(statement: CreateTable): DeclaredTable {
   const options = new TableOptions(statement.options);
+  requireNames(statement);
+  const path = options.text('parquet');
+  if (path !== null) return parquetTable(statement, path, options);
+  if (statement.columns.length === 0)
+    throw nodeError(
+      'SQL_TYPE',
+      statement.at,
+      "a table needs columns, (timestamp TIMESTAMP, symbol SYMBOL, …), or the files that it is a name for, WITH (parquet = '…')",
+    );
   const table = tableSchema(statement, options);
   const topic = options.text('topic') ?? table.name;
   if (!TOPIC.test(topic)) throw options.wrong('topic', `"${topic}" is no topic name`);
@@ -39,10 +51,18 @@ export function declaredTable(statement: CreateTable): DeclaredTable {
   const format: RecordFormat = kind === 'binary' ? { kind } : { kind, fields };
   const partitions = options.count('partitions', PARTITIONS_MAX) ?? PARTITIONS_DEFAULT;
   options.refuseUnknown();
-  return { source: { table, topic, format }, partitions };
+  return { kind: 'ticks', source: { table, topic, format }, partitions };
 }
 
-function tableSchema({ at, table, columns }: CreateTable, options: TableOptions): TableSchema {
+function parquetTable({ table, columns }: CreateTable, path: string, options: TableOptions): DeclaredTable {
+  const [first] = columns;
+  if (first !== undefined)
+    throw nodeError('SQL_UNSUPPORTED', first.at, 'the columns of a Parquet table are those of its files');
+  options.refuseUnknown();
+  return { kind: 'parquet', name: table.name, path };
+}
+
+function requireNames({ table, columns }: CreateTable): void {
   if (table.schema !== null && table.schema !== 'default')
     throw nodeError('SQL_NAME', table.at, `there is no database ${table.schema}: tables lie in default`);
   for (const { at: columnAt, name } of [{ at: table.at, name: table.name }, ...columns])
@@ -52,6 +72,9 @@ function tableSchema({ at, table, columns }: CreateTable, options: TableOptions)
         columnAt,
         `"${name}" is no name for a table or column: letters, digits, underscores`,
       );
+}
+
+function tableSchema({ at, table, columns }: CreateTable, options: TableOptions): TableSchema {
   const schema = columns.map(({ name, type }) => columnOf(name, type));
   const key = (option: string, type: ColumnType): number => {
     const named = options.text(option);

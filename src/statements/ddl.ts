@@ -27,39 +27,56 @@ export function askedChange(
 ): AskedChange {
   switch (statement.kind) {
     case 'create-table': {
-      const { source, partitions } = declaredTable(statement);
-      const { name } = source.table;
-      if (statement.ifNotExists && catalogue.tables.has(name))
+      const declared = declaredTable(statement);
+      const { name } = statement.table;
+      if (statement.ifNotExists && (catalogue.tables.has(name) || catalogue.registered.has(name)))
         return unchanged(`Table '${name}' exists already`);
-      return { change: { kind: 'create-table', source }, partitions, message: `Table '${name}' created` };
+      const message = `Table '${name}' created`;
+      if (declared.kind === 'parquet')
+        return asked({ kind: 'register-parquet', table: name, path: declared.path }, message);
+      const { source, partitions } = declared;
+      return { ...asked({ kind: 'create-table', source }, message), partitions };
     }
     case 'drop-table': {
       const { name } = statement.table;
-      if (statement.ifExists && !catalogue.tables.has(name))
+      const isRegistered = catalogue.registered.has(name);
+      if (statement.ifExists && !catalogue.tables.has(name) && !isRegistered)
         return unchanged(`Table '${name}' does not exist`);
-      return {
-        change: { kind: 'drop-table', table: name },
-        partitions: 0,
-        message: `Table '${name}' dropped`,
-      };
+      const files = isRegistered ? ', its files stay' : '';
+      return asked({ kind: 'drop-table', table: name }, `Table '${name}' dropped${files}`);
     }
     case 'alter-table':
       return alteration(statement, catalogue);
   }
 }
 
-function alteration({ at, table, action }: AlterTable, catalogue: Catalogue): AskedChange {
-  const { name } = table;
-  if (!catalogue.tables.has(name))
-    throw nodeError('SQL_NAME', table.at, `Table '${name}' does not exist`, {
-      unknown: 'table',
-      suggestion: nearest(name, [...catalogue.tables.keys()]),
-    });
+/** @throws ZeptoError SQL_* with position: there is no such table, or nothing to alter about it. */
+export function requireAlterable(
+  { at, table: { name, at: tableAt } }: AlterTable,
+  catalogue: Catalogue,
+): void {
+  if (catalogue.tables.has(name)) return;
+  if (catalogue.registered.has(name))
+    throw nodeError(
+      'SQL_UNSUPPORTED',
+      at,
+      `'${name}' is a name for Parquet files, whose columns and ages are theirs: there is nothing to alter`,
+    );
+  throw nodeError('SQL_NAME', tableAt, `Table '${name}' does not exist`, {
+    unknown: 'table',
+    suggestion: nearest(name, [...catalogue.tables.keys()]),
+  });
+}
+
+function alteration(statement: AlterTable, catalogue: Catalogue): AskedChange {
+  requireAlterable(statement, catalogue);
+  const { at, action } = statement;
+  const { name } = statement.table;
   switch (action.kind) {
     case 'set-storage-policy': {
       const policy = storagePolicy(action.rules);
       const message = `Storage policy set for '${name}': ${policyText(policy)}`;
-      return { change: { kind: 'set-policy', table: name, policy }, partitions: 0, message };
+      return asked({ kind: 'set-policy', table: name, policy }, message);
     }
     case 'set-ttl': {
       const before = catalogue.policies.get(name);
@@ -70,7 +87,7 @@ function alteration({ at, table, action }: AlterTable, catalogue: Catalogue): As
         dropMinutes: action.ageMinutes,
       };
       const message = `TTL set to ${ageText(action.ageMinutes)} for table '${name}'`;
-      return { change: { kind: 'set-policy', table: name, policy }, partitions: 0, message };
+      return asked({ kind: 'set-policy', table: name, policy }, message);
     }
     case 'add-column':
     case 'drop-column':
@@ -95,4 +112,9 @@ export function policyText({ hotMinutes, warmMinutes, coldMinutes, dropMinutes }
     .join(' ');
 }
 
+const asked = (change: CatalogueChange, message: string): AskedChange => ({
+  change,
+  partitions: 0,
+  message,
+});
 const unchanged = (message: string): AskedChange => ({ change: null, partitions: 0, message });

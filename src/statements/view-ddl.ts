@@ -13,7 +13,7 @@ import type { AskedChange } from './ddl.ts';
 /** @throws ZeptoError SQL_* with position. */
 export function askedViewChange(statement: CreateView | DropView, catalogue: Catalogue): AskedChange {
   const { name } = statement.view;
-  const { tables, views } = catalogue;
+  const { tables, registered, views } = catalogue;
   if (statement.kind === 'drop-view') {
     if (statement.ifExists && !views.has(name))
       return unchanged(`Materialized view '${name}' does not exist`);
@@ -25,6 +25,12 @@ export function askedViewChange(statement: CreateView | DropView, catalogue: Cat
   if (option !== undefined)
     throw nodeError('SQL_UNSUPPORTED', option.at, `a view has no option ${option.name}`);
   const source = sourceOf(statement.query);
+  if (registered.has(source))
+    throw nodeError(
+      'SQL_UNSUPPORTED',
+      statement.query.at,
+      `'${source}' is a name for Parquet files, which change without a tick: a view is kept over ticks`,
+    );
   if (!tables.has(source) && !views.has(source))
     throw nodeError('SQL_NAME', statement.query.at, `Table '${source}' does not exist`, {
       suggestion: nearest(source, [...tables.keys(), ...views.keys()]),

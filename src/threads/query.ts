@@ -183,6 +183,7 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
     analytic: foreign?.engine ?? null,
     cache,
     views: views.current,
+    registered: catalogue.registered,
     isViewRewriteOn: !isOff(asked.view_rewrite),
     system: systemTables(statementParts, asked),
     ...(isClickhouse ? { clickhouseType } : {}),

@@ -8,6 +8,7 @@ import { ZeptoError } from '../kernel/errors.ts';
 import type { TableSource, TickSink } from '../ports.ts';
 import { catalogOf } from '../query/catalog.ts';
 import { execute } from '../query/execute.ts';
+import { columnsAt, filesOf } from '../query/files.ts';
 import { plainResult } from '../query/plain-result.ts';
 import type { ResultBlock, ResultSet } from '../query/result.ts';
 import type { ExecuteOptions } from '../query/run.ts';
@@ -16,8 +17,9 @@ import { accessOf } from '../sql/access.ts';
 import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
+import { sourcesOf } from '../sql/sources.ts';
 import { INT64, STRING } from '../sql/types.ts';
-import { type AskedChange, askedChange } from '../statements/ddl.ts';
+import { type AskedChange, askedChange, requireAlterable } from '../statements/ddl.ts';
 import { encodeTicks } from '../statements/encode-ticks.ts';
 import { insertQuery } from '../statements/insert-query.ts';
 import { policyPlan } from '../statements/policy-plan.ts';
@@ -45,8 +47,10 @@ export async function answer(
   requireRole(statement, request);
   switch (statement.kind) {
     case 'explain':
-      if (statement.statement.kind === 'alter-table')
+      if (statement.statement.kind === 'alter-table') {
+        requireAlterable(statement.statement, parts.catalogue());
         return policyPlan(statement.statement, await parts.snapshot(), parts.nowMs());
+      }
       return execute(statement, await parts.snapshot(), options);
     case 'select':
       return execute(statement, await parts.snapshot(), options);
@@ -55,8 +59,13 @@ export async function answer(
       return execute(statement, await parts.snapshot(), options);
     case 'create-table':
     case 'drop-table':
-    case 'alter-table':
-      return changed(askedChange(statement, parts.catalogue()), statement.at, parts);
+    case 'alter-table': {
+      const asked = askedChange(statement, parts.catalogue());
+      // A name for nothing that can be read is refused here, by what the first query would say.
+      if (asked.change?.kind === 'register-parquet')
+        await columnsAt(asked.change.path, options, signalOf(options));
+      return changed(asked, statement.at, parts);
+    }
     case 'insert': {
       const inserted = await insert(statement, format, request, options, parts);
       return plainResult([{ name: 'inserted', type: INT64 }], [[BigInt(inserted)]]);
@@ -78,6 +87,8 @@ export async function answer(
       );
   }
 }
+
+const signalOf = ({ signal }: ExecuteOptions): AbortSignal => signal ?? new AbortController().signal;
 
 async function changed(
   { change, partitions, message }: AskedChange,
@@ -121,17 +132,15 @@ async function insert(
   return ticks.length;
 }
 
-function tableOf({ table }: Insert, { tables, views }: Catalogue): TableSource {
-  const source = tables.get(table.name);
+function tableOf({ table: { at, name } }: Insert, { tables, registered, views }: Catalogue): TableSource {
+  const source = tables.get(name);
   if (source !== undefined) return source;
-  throw nodeError(
-    'SQL_NAME',
-    table.at,
-    views.has(table.name)
-      ? `'${table.name}' is a view: insert into the table that it reads`
-      : `Table '${table.name}' does not exist`,
-    { suggestion: nearest(table.name, [...tables.keys()]) },
-  );
+  if (registered.has(name))
+    throw nodeError('SQL_UNSUPPORTED', at, `'${name}' is a name for Parquet files, which are only read`);
+  if (views.has(name))
+    throw nodeError('SQL_NAME', at, `'${name}' is a view: insert into the table that it reads`);
+  const suggestion = nearest(name, [...tables.keys()]);
+  throw nodeError('SQL_NAME', at, `Table '${name}' does not exist`, { suggestion });
 }
 
 interface Rows {
@@ -160,10 +169,12 @@ async function rowsToInsert(
     return { columns: table.columns.map((_, index) => index), blocks: block.rows > 0 ? [block] : [] };
   }
   const snapshot = await parts.snapshot();
-  const catalog = catalogOf(snapshot.tables, new Map());
-  const target = catalog.table(statement.table)!;
   let made: ReturnType<typeof insertQuery>;
   try {
+    const { views, system, registered } = options;
+    const files = await filesOf(sourcesOf(statement.query), options, signalOf(options));
+    const catalog = catalogOf(snapshot.tables, files, views, system, registered);
+    const target = catalog.table(statement.table)!;
     made = insertQuery(statement, statement.query, target, catalog);
   } catch (error) {
     snapshot.release();

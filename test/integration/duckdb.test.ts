@@ -145,6 +145,56 @@ describe('duckdb() over HTTP', () => {
     expect(await member.query(sql)).toEqual([[scene.ledger.produced]]);
   });
 
+  it('holds as a table of its own on all members and after a restart, until it is dropped', async () => {
+    const other = scene.start();
+    await other.ready();
+    const create = (name: string, path: string): Promise<unknown> =>
+      member.query(`CREATE TABLE ${name} WITH (parquet = '${path}')`);
+    expect(await create('sectors', file('sectors.parquet'))).toEqual([["Table 'sectors' created"]]);
+    await create('history', own());
+    const joined = `SELECT count(*), count(DISTINCT h.id) FROM history h JOIN sectors s ON true WHERE s.symbol = 'S1'`;
+    expect(await member.query(joined)).toEqual([[scene.ledger.produced, scene.ledger.produced]]);
+    const isThere = async (of: MemberProcess): Promise<unknown> =>
+      of.until(
+        async () => ((await ask('SELECT * FROM history LIMIT 0', of)).status === 200 ? true : undefined),
+        'the registered tables',
+        30_000,
+      );
+    await isThere(other);
+    expect(await other.query(joined)).toEqual([[scene.ledger.produced, scene.ledger.produced]]);
+    expect((await other.query('SHOW TABLES')).map(([name]) => name)).toEqual([
+      'history',
+      'sectors',
+      'trades',
+    ]);
+    await other.kill();
+    const again = scene.start();
+    await again.ready();
+    expect(await again.query(joined)).toEqual([[scene.ledger.produced, scene.ledger.produced]]);
+    const refusals = [
+      ["INSERT INTO sectors VALUES ('S1', true)", 400, 'only read'],
+      ['CREATE MATERIALIZED VIEW v AS SELECT count(*) AS n FROM sectors', 400, 'kept over ticks'],
+      ['ALTER TABLE sectors SET TTL 3 DAYS', 400, 'nothing to alter'],
+      ['EXPLAIN ALTER TABLE sectors SET STORAGE POLICY DROP 3 DAYS', 400, 'nothing to alter'],
+      [`CREATE TABLE secret WITH (parquet = '${join(home, 'outside/*')}')`, 403, '--duckdb-roots'],
+      [`CREATE TABLE nothing WITH (parquet = '${file('nothing.parquet')}')`, 404, 'nothing.parquet'],
+      [`CREATE TABLE sectors WITH (parquet = '${own()}')`, 409, 'already exists'],
+    ] as const;
+    for (const [sql, status, why] of refusals) {
+      const answer = await ask(sql, again);
+      expect([answer.status, answer.text], sql).toEqual([status, expect.stringContaining(why)]);
+    }
+    for (const name of ['sectors', 'history']) await again.query(`DROP TABLE ${name}`);
+    expect((await ask('SELECT * FROM sectors', again)).status).toBe(400);
+    await member.until(
+      async () => ((await ask('SELECT * FROM history LIMIT 0')).status === 400 ? true : undefined),
+      'that they are dropped',
+      5_000,
+    );
+    expect(await member.query(`SELECT count(*) FROM duckdb('${file('sectors.parquet')}')`)).toEqual([[100]]);
+    await again.kill();
+  });
+
   it('is off with --no-duckdb, and says so', async () => {
     const other = scene.start('--no-duckdb', '--group', `${scene.topic}-off`);
     await other.ready();

@@ -66,6 +66,15 @@ const plainStatement: fc.Arbitrary<Exclude<Statement, { kind: 'explain' }>> = fc
   {
     weight: 1,
     arbitrary: fc
+      .record({ table: tableName, ifNotExists: fc.boolean(), option })
+      .map(({ option: one, ...s }) => ({
+        ...{ kind: 'create-table' as const, at, columns: [], options: [one] },
+        ...s,
+      })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
       .record({ table: tableName, ifExists: fc.boolean() })
       .map((s) => ({ kind: 'drop-table' as const, at, ...s })),
   },

@@ -18,12 +18,14 @@ import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { DuckdbEngine, type DuckdbSettings } from '../../connectors/duckdb/engine.ts';
+import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 import { ColumnType, NULL_BOOL, NULL_INT64 } from '../../src/columns/types.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { AnalyticEngine, ForeignValues } from '../../src/ports.ts';
 import { execute } from '../../src/query/execute.ts';
+import { snapshotTables } from '../../src/query/system/tables.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { memoryBucket, memoryStore } from '../support/memory-store.ts';
 import { ask, optionsFor } from '../support/query-oracle.ts';
@@ -486,5 +488,82 @@ describe('what cannot be read', () => {
     const path = await write('few.parquet', 'SELECT 1 AS price');
     const error = await errorOf(ask(`SELECT prize FROM duckdb('${path}')`, world, { analytic: engine }));
     expect([error.code, error.message]).toEqual(['SQL_NAME', expect.stringContaining('price')]);
+  });
+});
+
+describe('a registered Parquet table', () => {
+  const system = snapshotTables(clickhouseType);
+  const asTables = async (sql: string, paths: Readonly<Record<string, string>>): Promise<unknown[][]> => {
+    const registered = new Map(Object.entries(paths));
+    return (await ask(sql, world, { analytic: engine, registered, system })).rows.map((row) => [...row]);
+  };
+
+  it('is queried by its name, with joins, aggregates, conditions and subqueries', async () => {
+    const sectors = await write('reg/sectors.parquet', "SELECT 'A' AS symbol, 'tech' AS sector");
+    const paths = { sectors };
+    expect(await asTables('SELECT * FROM sectors', paths)).toEqual([['A', 'tech']]);
+    expect(
+      await asTables(
+        `SELECT s.sector, sum(t.price) FROM trades t LEFT JOIN default.sectors s ON t.symbol = s.symbol
+         WHERE t.symbol IN (SELECT symbol FROM sectors) GROUP BY s.sector`,
+        paths,
+      ),
+    ).toEqual([['tech', 20_150n]]);
+    expect(await asTables('WITH sectors AS (SELECT 1 AS x) SELECT * FROM sectors', paths)).toEqual([[1n]]);
+    const plan = await asTables('EXPLAIN SELECT count(*) FROM sectors', paths);
+    expect(plan.flat().join()).toContain(sectors);
+  });
+
+  it('has the time that SAMPLE BY goes by', async () => {
+    const ticks = await write(
+      'reg/ticks.parquet',
+      "SELECT TIMESTAMP '2024-03-21 06:00:00' + INTERVAL (i) SECOND AS timestamp, i FROM range(120) t(i)",
+    );
+    const bars = await asTables('SELECT timestamp, count(*) FROM ticks SAMPLE BY 1m', { ticks });
+    expect(bars.map(([, n]) => n)).toEqual([60n, 60n]);
+  });
+
+  it('is listed and described as its files are now', async () => {
+    const own = await write('reg/own.parquet', 'SELECT 1::SMALLINT AS a, 2::DECIMAL(9, 2) AS b');
+    const paths = { own, gone: at('reg/gone.parquet') };
+    expect(await asTables('SHOW TABLES', paths)).toEqual([
+      ['gone', null],
+      ['own', null],
+      ['trades', 3n],
+    ]);
+    expect(await asTables('DESCRIBE own', paths)).toEqual([
+      ['a', 'INT32'],
+      ['b', 'DECIMAL(18, 2)'],
+    ]);
+    expect(
+      await asTables(
+        "SELECT name, comment FROM system.tables WHERE engine = 'Parquet' AND name = 'own'",
+        paths,
+      ),
+    ).toEqual([['own', own]]);
+    const columns =
+      "SELECT name, position FROM system.columns WHERE table IN ('own', 'gone') ORDER BY position";
+    expect(await asTables(columns, paths)).toEqual([
+      ['a', 1n],
+      ['b', 2n],
+    ]);
+    await write('reg/own.parquet', 'SELECT 1::SMALLINT AS a, 2 AS b, 3 AS c');
+    expect((await asTables('DESCRIBE own', paths)).length).toBe(3);
+  });
+
+  it.each([
+    ['SELECT * FROM files SAMPLE 0.5', 'SQL_UNSUPPORTED', 'SAMPLE'],
+    ['SELECT x FROM files', 'SQL_NAME', 'unknown column'],
+    ['SELECT * FROM outside', 'STORE_DENIED', '--duckdb-roots'],
+    ['DESCRIBE outside', 'STORE_DENIED', '--duckdb-roots'],
+    ['SELECT * FROM gone', 'STORE_NO_OBJECT', 'gone.parquet'],
+    ['SELECT * FROM system.files', 'SQL_NAME', 'unknown table'],
+    ['SELECT * FROM file', 'SQL_NAME', 'did you mean files?'],
+  ])('%s is refused', async (sql, code, text) => {
+    const files = await write('reg/files.parquet', 'SELECT 1 AS a');
+    const error = await errorOf(
+      asTables(sql, { files, outside: '/etc/x.parquet', gone: at('gone.parquet') }),
+    );
+    expect([error.code, error.message]).toEqual([code, expect.stringContaining(text)]);
   });
 });

@@ -16,7 +16,7 @@ import type { TypeName } from './tables.ts';
 /** `$` stands for the condition of FOR. */
 const queries: Readonly<Record<ShowSubject, string>> = {
   TABLES: `SELECT name, total_rows AS rows FROM system.tables
-           WHERE database = 'default' AND engine = 'Ticks' ORDER BY name`,
+           WHERE database = 'default' AND engine IN ('Ticks', 'Parquet') ORDER BY name`,
   TIERS: `SELECT * FROM system.tiers $ ORDER BY table, strpos('hot warm cold', tier)`,
   SEGMENTS: 'SELECT * FROM system.segments $ ORDER BY table, symbol, hour, partition, min_time NULLS LAST',
   'MATERIALIZED VIEWS': 'SELECT * FROM system.views ORDER BY view',

@@ -6,6 +6,7 @@ import { functions } from '../../sql/functions.ts';
 import type { OutputColumn } from '../../sql/scope.ts';
 import { INT64, STRING, typeText } from '../../sql/types.ts';
 import { catalogOf } from '../catalog.ts';
+import { columnsAt, type FileColumns, noneRegistered } from '../files.ts';
 import type { Run } from '../run.ts';
 import { noViews } from '../view/view.ts';
 import { segmentsTable, sizeOf, tiersTable } from './segments.ts';
@@ -46,18 +47,23 @@ const databaseColumns: readonly SystemColumn<string>[] = [
 interface ListedTable {
   readonly database: string;
   readonly name: string;
-  readonly engine: 'Ticks' | 'MaterializedView' | 'System';
+  readonly engine: 'Ticks' | 'Parquet' | 'MaterializedView' | 'System';
+  readonly comment: string;
   readonly size: ReturnType<typeof sizeOf> | null;
 }
 
 function tablesOf(run: Run): ListedTable[] {
-  const { views = noViews, system = noSystemTables } = run.options;
+  const { views = noViews, system = noSystemTables, registered = noneRegistered } = run.options;
   const listed = (database: string, names: Iterable<string>, engine: ListedTable['engine']): ListedTable[] =>
-    [...names].sort().map((name) => ({ database, name, engine, size: null }));
+    [...names].sort().map((name) => ({ database, name, engine, comment: '', size: null }));
   return [
     ...listed('default', run.snapshot.tables.keys(), 'Ticks').map((table) => ({
       ...table,
       size: sizeOf(table.name, run),
+    })),
+    ...listed('default', registered.keys(), 'Parquet').map((table) => ({
+      ...table,
+      comment: registered.get(table.name)!,
     })),
     ...listed('default', views.keys(), 'MaterializedView'),
     ...listed('system', system.keys(), 'System'),
@@ -72,7 +78,7 @@ const tableColumns: readonly SystemColumn<ListedTable>[] = [
   count('total_bytes', ({ size }) => size?.bytes ?? null),
   count('symbols', ({ size }) => size?.symbols ?? null),
   count('segments', ({ size }) => size?.segments ?? null),
-  text('comment', () => ''),
+  text('comment', ({ comment }) => comment),
 ];
 
 interface ListedColumn {
@@ -83,9 +89,22 @@ interface ListedColumn {
   readonly position: number;
 }
 
-function* columnsOf(run: Run): Generator<ListedColumn> {
-  const { views = noViews, system = noSystemTables } = run.options;
-  const catalog = catalogOf(run.snapshot.tables, new Map(), views, system);
+async function columnsOf(run: Run): Promise<Iterable<ListedColumn>> {
+  return listedColumns(run, await readableFiles(run));
+}
+
+/** Files that cannot be read now have no columns here: DESCRIBE and a query say why. */
+async function readableFiles({ options, signal }: Run): Promise<FileColumns> {
+  const { registered = noneRegistered } = options;
+  const found = await Promise.allSettled(
+    [...registered.values()].map(async (path) => [path, await columnsAt(path, options, signal)] as const),
+  );
+  return new Map(found.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : [])));
+}
+
+function* listedColumns(run: Run, files: FileColumns): Generator<ListedColumn> {
+  const { views = noViews, system = noSystemTables, registered } = run.options;
+  const catalog = catalogOf(run.snapshot.tables, files, views, system, registered);
   for (const { database, name: table } of tablesOf(run)) {
     const source = catalog.table({ at: 0, schema: database, name: table });
     for (const [index, column] of (source?.columns ?? []).entries())
