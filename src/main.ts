@@ -81,6 +81,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
           abilities,
           readers: ofShard,
           policies: catalogue.current.policies,
+          versions: catalogue.current.versions,
         },
         listening,
         (error) => {
@@ -93,8 +94,8 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster), engine, clock });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
-    const { tables, policies } = changed;
-    const told = { sources: [...tables.values()], policies };
+    const { tables, versions, policies } = changed;
+    const told = { sources: [...tables.values()], versions, policies };
     await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(told))]);
   });
   const view: EngineView = {

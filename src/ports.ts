@@ -274,6 +274,11 @@ export interface TableSource {
   readonly format: RecordFormat;
 }
 
+/**
+ * All that a topic's table has been, oldest first: its index is the version that a commit record names. ALTER TABLE adds one.
+ */
+export type TableVersions = readonly TableSource[];
+
 export type RecordFormat =
   | JsonFormat
   | { readonly kind: 'avro'; readonly fields: FieldMap }

@@ -7,7 +7,13 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { localDisk } from '../../connectors/fs/disk.ts';
-import { type ColumnArray, ColumnType, columnView, type TableSchema } from '../../src/columns/types.ts';
+import {
+  type ColumnArray,
+  ColumnType,
+  columnView,
+  storedColumns,
+  type TableSchema,
+} from '../../src/columns/types.ts';
 import { nsOfHour } from '../../src/format/layout.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { assert } from '../../src/kernel/assert.ts';
@@ -323,6 +329,7 @@ function hotParts(table: TickTable, rows: number, stepNs: number): HotPart[] {
     if (group === undefined) groups.set(key, [i]);
     else group.push(i);
   }
+  const stored = storedColumns(schemaOf(table));
   return [...groups].map(([key, ids]): HotPart => {
     const symbol = Math.floor(key / 1000);
     const hour = HOUR + (key % 1000);
@@ -337,6 +344,7 @@ function hotParts(table: TickTable, rows: number, stepNs: number): HotPart[] {
       timestampMin: null,
       timestampMax: null,
       isSorted: false,
+      stored,
       runs: runsOf(table, ids, stepNs),
     };
   });

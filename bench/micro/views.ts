@@ -51,7 +51,14 @@ function world() {
   const hot = new HotPartition(table, new SlabPool(), (hour, part, chunk) =>
     feed.tellChunk(0, hour, part, chunk),
   );
-  const record = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+  const record = {
+    committed: 0,
+    incarnation: 0,
+    watermarkHour: null,
+    staircase: [],
+    pending: null,
+    tableVersion: 0,
+  };
   feed.section(() =>
     feed.tell({
       kind: 'run-begun',
@@ -59,6 +66,7 @@ function world() {
       group: 'g',
       topic: 't',
       partition: 0,
+      table: table.name,
       schema: table,
       record,
       sinceMs: 0,

@@ -3,7 +3,9 @@
 // Invariant: applying a change never throws and depends on nothing but the state; a change that does not fit is refused and changes nothing.
 
 import type { StoragePolicy } from '../columns/storage-policy.ts';
-import type { TableSource } from '../ports.ts';
+import type { ColumnSchema } from '../columns/types.ts';
+import type { TableSource, TableVersions } from '../ports.ts';
+import { alterationRefusal, altered, withAltered, withDeclared } from './columns.ts';
 
 /** A materialized view as it was declared. */
 export interface ViewEntry {
@@ -20,6 +22,8 @@ export interface Catalogue {
   /** Changes applied so far. */
   readonly version: number;
   readonly tables: ReadonlyMap<string, TableSource>;
+  /** By topic: all that its table has been, as configuration, CREATE and ALTER TABLE made it. */
+  readonly versions: ReadonlyMap<string, TableVersions>;
   /** Registered Parquet tables: path or pattern of their files by name. */
   readonly registered: ReadonlyMap<string, string>;
   readonly views: ReadonlyMap<string, ViewEntry>;
@@ -31,6 +35,8 @@ export type CatalogueChange =
   | { readonly kind: 'create-table'; readonly source: TableSource }
   | { readonly kind: 'register-parquet'; readonly table: string; readonly path: string }
   | { readonly kind: 'drop-table'; readonly table: string }
+  | { readonly kind: 'add-column'; readonly table: string; readonly column: ColumnSchema }
+  | { readonly kind: 'drop-column'; readonly table: string; readonly column: string }
   | { readonly kind: 'set-policy'; readonly table: string; readonly policy: StoragePolicy }
   | { readonly kind: 'create-view'; readonly view: ViewEntry; readonly orReplace: boolean }
   | { readonly kind: 'drop-view'; readonly view: string };
@@ -43,6 +49,7 @@ export function initialCatalogue(tables: readonly TableSource[]): Catalogue {
   return {
     version: 0,
     tables: new Map(tables.map((source) => [source.table.name, source])),
+    versions: new Map(tables.map((source) => [source.topic, [source]])),
     registered: new Map(),
     views: new Map(),
     policies: new Map(),
@@ -81,6 +88,9 @@ function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: Re
         return `Table '${table}' is declared by this process's configuration: take it out of --topics or the config file`;
       return usedBy(views, table);
     }
+    case 'add-column':
+    case 'drop-column':
+      return alterationRefusal(catalogue, change, configured);
     case 'set-policy':
       return tables.has(change.table) ? null : `Table '${change.table}' does not exist`;
     case 'create-view': {
@@ -121,7 +131,14 @@ function moved(catalogue: Catalogue, change: CatalogueChange): Catalogue {
   switch (change.kind) {
     case 'create-table': {
       const { source } = change;
-      return { ...catalogue, tables: new Map(catalogue.tables).set(source.table.name, source) };
+      const tables = new Map(catalogue.tables).set(source.table.name, source);
+      return { ...catalogue, tables, versions: withDeclared(catalogue.versions, source) };
+    }
+    case 'add-column':
+    case 'drop-column': {
+      const source = altered(catalogue.tables.get(change.table)!, change);
+      const tables = new Map(catalogue.tables).set(change.table, source);
+      return { ...catalogue, tables, versions: withAltered(catalogue.versions, source) };
     }
     case 'register-parquet':
       return { ...catalogue, registered: new Map(catalogue.registered).set(change.table, change.path) };

@@ -61,6 +61,8 @@ const change = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('register-parquet'), table: plainName, path: z.string().min(1) }),
   z.strictObject({ kind: z.literal('drop-table'), table: name }),
+  z.strictObject({ kind: z.literal('add-column'), table: name, column }),
+  z.strictObject({ kind: z.literal('drop-column'), table: name, column: name }),
   z.strictObject({ kind: z.literal('set-policy'), table: name, policy }),
   z.strictObject({ kind: z.literal('create-view'), view, orReplace: z.boolean() }),
   z.strictObject({ kind: z.literal('drop-view'), view: name }),

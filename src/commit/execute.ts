@@ -4,6 +4,7 @@
 
 import type { TableSchema } from '../columns/types.ts';
 import type { PlanIdentity, SegmentFile, SegmentSource } from '../format/segment.ts';
+import { assert } from '../kernel/assert.ts';
 import { backoffMs, type Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { CommitLog, CommittedOffset, DeadLetter, Logger } from '../ports.ts';
@@ -49,21 +50,30 @@ export interface ExecutePorts extends KafkaPorts {
   readonly writer: PlanWriter | null;
 }
 
-/** The record while a plan is under way, and after it. `committedNext` is the first offset that stays unsealed. */
+/**
+ * The record while a plan is under way, and after it. `committedNext` is the first offset that stays unsealed. The version of
+ * the table changes only where nothing that is sealed above the committed offset was read under another one.
+ */
 export function recordsAround(
   before: CommitRecord,
   step: Step,
   committedNext: number,
   watermarkHour: number | null,
+  tableVersion: number,
 ): { announced: CommitRecord; after: CommitRecord } {
+  assert(
+    tableVersion === before.tableVersion || (before.staircase.length === 0 && before.pending === null),
+    'a plan is of the same version of its table as those that it stands on',
+  );
   return {
-    announced: { ...before, watermarkHour, pending: step },
+    announced: { ...before, watermarkHour, pending: step, tableVersion },
     after: {
       committed: committedNext,
       incarnation: before.incarnation,
       watermarkHour,
       staircase: prune(climb(before.staircase, step), committedNext),
       pending: null,
+      tableVersion,
     },
   };
 }

@@ -7,10 +7,12 @@ import { ZeptoError } from '../kernel/errors.ts';
 import type { Staircase, Step } from './staircase.ts';
 
 /**
- * Text: `zepto1 {incarnation} {watermark} {pending} {steps} {check}`, fields split by one space.
+ * Text: `zepto1 {incarnation} {watermark} {pending} {steps} {check}`, fields split by one space; of a table that was
+ * altered `zepto2 {version} {incarnation} …`.
  *
  * | field       | form                                                                                        |
  * | ----------- | ------------------------------------------------------------------------------------------- |
+ * | version     | base 36, above 0                                                                            |
  * | incarnation | base 36                                                                                     |
  * | watermark   | last hour seen, base 36, `-` unknown                                                        |
  * | pending     | a step, `-` none                                                                            |
@@ -28,6 +30,11 @@ export interface CommitRecord {
   readonly staircase: Staircase;
   /** A plan that was announced and maybe partly written, but is not committed. */
   readonly pending: Step | null;
+  /**
+   * The version of the table under which the rows of the staircase and of the pending plan are read; 0: as it was
+   * declared. Without either it binds nobody.
+   */
+  readonly tableVersion: number;
 }
 
 /** Kafka's default offset.metadata.max.bytes, in characters. */
@@ -38,10 +45,12 @@ export const METADATA_CHARS_FULL = 2048;
 const METADATA_CHARS_REFUSED = 3584;
 
 const TAG = 'zepto1';
+/** Of a record that names a version of its table. Older builds, which would read its rows otherwise, refuse it. */
+const TAG_VERSIONED = 'zepto2';
 
 export function encodeMetadata(record: CommitRecord): string {
   const body = [
-    TAG,
+    ...(record.tableVersion === 0 ? [TAG] : [TAG_VERSIONED, record.tableVersion.toString(36)]),
     record.incarnation.toString(36),
     record.watermarkHour === null ? '-' : record.watermarkHour.toString(36),
     record.pending === null ? '-' : stepText(record.pending, record.committed),
@@ -63,27 +72,29 @@ export function encodeMetadata(record: CommitRecord): string {
  * @throws ZeptoError METADATA_UNREADABLE (stop) for a text of a newer version or of another program, and for a damaged one.
  */
 export function decodeMetadata(committed: number, text: string): CommitRecord {
-  const fields = text.split(' ');
-  const tag = fields[0] ?? '';
-  if (tag !== TAG) {
+  const [tag = '', ...fields] = text.split(' ');
+  if (tag !== TAG && tag !== TAG_VERSIONED) {
     const newer = /^zepto(\d+)$/.exec(tag);
     throw unreadable(
       newer
-        ? `it was written by a newer version (format ${newer[1]}, this build reads format 1): upgrade this member, or roll the others back`
+        ? `it was written by a newer version (format ${newer[1]}, this build reads formats 1 and 2): upgrade this member, or roll the others back`
         : 'it was not written by this system: give the group a name of its own with --group',
       text,
     );
   }
-  const body = fields.slice(0, 5).join(' ');
-  if (fields.length !== 6 || fields[5] !== check(committed, body))
+  const version = tag === TAG ? null : fields.shift();
+  const [incarnation, watermark, pending, steps, checked, ...more] = fields;
+  if (checked === undefined || more.length > 0 || text !== checkedText(committed, text))
     throw unreadable('it is damaged, or its offset was changed by another program', text);
   const record: CommitRecord = {
     committed,
-    incarnation: integer(fields[1]!, text),
-    watermarkHour: fields[2] === '-' ? null : integer(fields[2]!, text),
-    pending: fields[3] === '-' ? null : step(fields[3]!, committed, text),
-    staircase: fields[4] === '-' ? [] : fields[4]!.split(',').map((item) => step(item, committed, text)),
+    incarnation: integer(incarnation!, text),
+    watermarkHour: watermark === '-' ? null : integer(watermark!, text),
+    pending: pending === '-' ? null : step(pending!, committed, text),
+    staircase: steps === '-' ? [] : steps!.split(',').map((item) => step(item, committed, text)),
+    tableVersion: version === null ? 0 : integer(version!, text),
   };
+  if (version !== null && record.tableVersion < 1) throw unreadable('its table has no such version', text);
   const problem = contradiction(record);
   if (problem !== null) throw unreadable(problem, text);
   return record;
@@ -137,6 +148,12 @@ function integer(field: string, text: string): number {
   if (!/^-?[0-9a-z]{1,11}$/.test(field) || !Number.isSafeInteger(value))
     throw unreadable(`"${field}" is not a number`, text);
   return value;
+}
+
+/** The text with the check that it ought to have. */
+function checkedText(committed: number, text: string): string {
+  const body = text.slice(0, text.lastIndexOf(' '));
+  return `${body} ${check(committed, body)}`;
 }
 
 function check(committed: number, body: string): string {

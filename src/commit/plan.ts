@@ -16,6 +16,7 @@ export type SealTrigger =
   | 'metadata'
   | 'demand'
   | 'shutdown'
+  | 'altered'
   | 'recovery';
 
 /** Bounds; 0 switches a trigger off. */
@@ -60,6 +61,8 @@ export interface PartitionView {
   readonly lastRowAtMs: number;
   /** When the committed offset last moved, or the partition was recovered. */
   readonly committedMovedAtMs: number;
+  /** The table has a newer version than the one under which rows are taken in: what there is has to be sealed first. */
+  readonly isOutdated: boolean;
 }
 
 export interface Choice {
@@ -78,11 +81,12 @@ export function choosePlan(
   request: SealRequest,
   nowMs: number,
 ): Choice | null {
-  if (view.rows === 0 && view.deadLetters === 0) return null;
   const everything = (trigger: SealTrigger): Choice => ({
     trigger,
     step: { hourLast: Number.POSITIVE_INFINITY, offsetNext: view.position },
   });
+  if (view.isOutdated && !policy.isWindow) return everything('altered');
+  if (view.rows === 0 && view.deadLetters === 0) return null;
   if (policy.isWindow) return chooseEviction(view, policy, request, nowMs);
   if (request !== null) return everything(request);
   if (view.metadataChars >= METADATA_CHARS_FULL) return everything('metadata');

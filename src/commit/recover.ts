@@ -55,7 +55,7 @@ export function recover(
 }
 
 function freshRecord(committed: number, incarnation: number): CommitRecord {
-  return { committed, incarnation, watermarkHour: null, staircase: [], pending: null };
+  return { committed, incarnation, watermarkHour: null, staircase: [], pending: null, tableVersion: 0 };
 }
 
 function lost(problem: string, partition: TopicPartition, offset: number): ZeptoError {

@@ -35,27 +35,24 @@ import type {
   Logger,
   Metrics,
   OffsetStore,
-  RowDecoder,
-  TableSource,
   TopicPartition,
 } from '../ports.ts';
 import type { SlabPool } from '../store/arena.ts';
 import { bytesIn, freeRows, HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
 import { hoursOf } from '../store/hours.ts';
 import type { SymbolAssigner } from './symbols.ts';
+import type { Reading, TopicTable } from './topic-table.ts';
 
 export interface PartitionPorts {
   readonly group: string;
-  readonly source: TableSource;
+  /** What the topic fills. */
+  readonly table: TopicTable;
   readonly offsets: OffsetStore;
   readonly writer: PlanWriter | null;
-  readonly decoder: RowDecoder;
   readonly symbols: SymbolAssigner;
   readonly pool: SlabPool;
   /** To the threads that read rows. */
   readonly feed: Feed;
-  /** Shared by all partitions of the table in this shard: records are taken in one call at a time. */
-  readonly rows: RowBuffer;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -69,6 +66,10 @@ export interface PartitionPorts {
   readonly failed: (partition: PartitionRun, error: ZeptoError) => void;
 }
 
+/** The catalogue topic is read as it grows. */
+const VERSION_WAIT_MS = 30_000;
+const VERSION_POLL_MS = 100;
+
 interface Taken {
   records: number;
   rowsDecoded: number;
@@ -80,13 +81,18 @@ export class PartitionRun {
   /** Unique in the shard. */
   readonly id: number;
   /** What Kafka is known to hold. */
-  record: CommitRecord = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+  record: CommitRecord = {
+    ...{ committed: 0, incarnation: 0, watermarkHour: null },
+    ...{ staircase: [], pending: null, tableVersion: 0 },
+  };
   /** Next offset to take in. */
   position = 0;
   /** Last known end of the partition; −1 unknown. */
   endOffset = -1;
   readonly hot: HotPartition;
   private readonly ports: PartitionPorts;
+  /** How records are read: under one version of the table, from one plan of all hours to another. */
+  private reading: Reading;
   private readonly log: CommitLog;
   private readonly labels: { topic: string; partition: string };
   /** The commit log as plans use it: in turn, and never after this run has ended. */
@@ -109,7 +115,7 @@ export class PartitionRun {
   private committedMovedAtMs = 0;
   private bytesAhead = 0;
   private plan: Promise<void> | null = null;
-  /** Readers know that it runs. */
+  /** Recovered, and readers know that it runs. */
   private isTold = false;
   /** What the plan under way may have committed without this side knowing yet. */
   private inTransit: readonly CommitRecord[] = [];
@@ -120,7 +126,8 @@ export class PartitionRun {
     this.partition = partition;
     this.ports = ports;
     this.labels = { topic: partition.topic, partition: String(partition.partition) };
-    this.hot = new HotPartition(ports.source.table, ports.pool, (hour, part, chunk) =>
+    this.reading = ports.table.at(ports.table.newest);
+    this.hot = new HotPartition(this.reading.source.table, ports.pool, (hour, part, chunk) =>
       ports.feed.tellChunk(id, hour, part, chunk),
     );
     const log = ports.offsets.open(partition);
@@ -144,18 +151,23 @@ export class PartitionRun {
     };
   }
 
-  /** The table that it fills, as it was when this run began. */
-  get source(): TableSource {
-    return this.ports.source;
+  /** What it fills. */
+  get table(): TopicTable {
+    return this.ports.table;
+  }
+
+  /** Of the table, under which records are taken in. */
+  get tableVersion(): number {
+    return this.reading.version;
   }
 
   get isSealing(): boolean {
     return this.plan !== null;
   }
 
-  /** Still catching up with what an earlier run had planned: no new plan may be cut before that. */
+  /** Not recovered, or still catching up with what an earlier run had planned: no new plan may be cut before that. */
   get isReplaying(): boolean {
-    return this.position < this.coveredBelow || this.pendingStep !== null;
+    return !this.isTold || this.position < this.coveredBelow || this.pendingStep !== null;
   }
 
   /** The announced plan that waits for its offset. */
@@ -187,7 +199,11 @@ export class PartitionRun {
       ports.logger.error({ ...partition, records: recovery.recordsLost }, 'records were lost to retention');
     }
     const { record } = recovery;
+    await this.knowVersion(record.tableVersion);
     this.record = record;
+    // What is sealed above the committed offset, and what is announced, was read under the version of the record.
+    const isBound = ports.writer !== null && (record.staircase.length > 0 || record.pending !== null);
+    this.read(isBound ? record.tableVersion : ports.table.newest);
     this.position = Math.max(record.committed, bounds.earliest);
     this.endOffset = bounds.latest;
     this.coveredBelow = offsetPlanned(record.staircase, record.committed);
@@ -216,7 +232,8 @@ export class PartitionRun {
         run: this.id,
         group: ports.group,
         ...partition,
-        schema: ports.source.table,
+        table: ports.table.source.table.name,
+        schema: this.reading.source.table,
         record,
         sinceMs: now,
       }),
@@ -270,7 +287,8 @@ export class PartitionRun {
 
   /** Starts the next plan if one is due. Returns its promise, or the one under way, or null. */
   seal(request: SealRequest): Promise<void> | null {
-    if (this.plan !== null || this.isReplaying) return this.plan;
+    if (this.plan !== null || this.isReplaying || this.abort.signal.aborted) return this.plan;
+    if (this.isOutdated && this.isFree) this.readNewest();
     const choice = choosePlan(this.view(), this.ports.policy, request, this.ports.clock.nowMs());
     return choice === null ? null : this.startPlan(choice);
   }
@@ -290,6 +308,7 @@ export class PartitionRun {
       sealedAtMs: this.sealedAtMs,
       lastRowAtMs: this.lastRowAtMs,
       committedMovedAtMs: this.committedMovedAtMs,
+      isOutdated: this.isOutdated,
     };
   }
 
@@ -331,6 +350,52 @@ export class PartitionRun {
     feed.retire(bytesIn(hours), () => freeRows(hours));
   }
 
+  private get isOutdated(): boolean {
+    return this.reading.version < this.ports.table.newest;
+  }
+
+  /** Nothing has been read under the present version that a replay would have to read so again. */
+  private get isFree(): boolean {
+    return this.ports.writer === null || (this.record.staircase.length === 0 && this.taken.records === 0);
+  }
+
+  /**
+   * Each member reads the catalogue for itself: who takes a partition over may not have come to what its last owner knew.
+   * @throws ZeptoError METADATA_UNREADABLE when it does not come
+   */
+  private async knowVersion(version: number): Promise<void> {
+    const { clock, table, logger } = this.ports;
+    const startMs = clock.monotonicMs();
+    while (version > table.newest) {
+      if (clock.monotonicMs() - startMs > VERSION_WAIT_MS)
+        throw new ZeptoError(
+          'METADATA_UNREADABLE',
+          'stop',
+          `${this.partition.topic}-${this.partition.partition}: rows were sealed under version ${version} of table '${table.source.table.name}', of which this member knows ${table.newest}: all members need the same --catalogue-topic, and a table that was altered by SQL must not be declared in their configuration`,
+          { context: { ...this.partition } },
+        );
+      logger.info(
+        { ...this.partition, version },
+        'waiting for the catalogue to tell of this version of the table',
+      );
+      await clock.sleep(VERSION_POLL_MS, this.abort.signal);
+    }
+  }
+
+  private read(version: number): void {
+    if (version === this.reading.version) return;
+    this.reading = this.ports.table.at(version);
+    this.hot.takeUp(this.reading.source.table);
+  }
+
+  /** Rows from here on are of the newest version of the table. */
+  private readNewest(): void {
+    const { feed, table } = this.ports;
+    this.read(table.newest);
+    const schema = this.reading.source.table;
+    feed.section(() => feed.tell({ kind: 'schema-changed', run: this.id, schema }));
+  }
+
   private async fence(): Promise<CommittedOffset | null> {
     this.committed = await this.log.fence();
     return this.committed;
@@ -349,13 +414,19 @@ export class PartitionRun {
   /** Rows and position change in one go, with no await between: a plan cut there would hold rows above its offset. */
   private async takeRange(batch: RecordBatch, from: number, to: number, next: number): Promise<void> {
     const { ports } = this;
-    const { rows } = ports;
-    rows.clear();
-    await decodeWithRetry(ports, batch, from, to, this.abort.signal);
-    await ports.symbols.resolve(rows, ports.source.table, batch, this.abort.signal);
-    if (this.abort.signal.aborted) return;
+    const { signal } = this.abort;
+    let reading: Reading;
+    do {
+      reading = this.reading;
+      reading.rows.clear();
+      await decodeWithRetry(reading, ports, batch, from, to, signal);
+      await ports.symbols.resolve(reading.rows, reading.source.table, batch, signal);
+      if (signal.aborted) return;
+      // A plan may have ended the version while this waited.
+    } while (reading !== this.reading);
+    const { rows } = reading;
     if (this.hours.length < rows.rows) this.hours = new Int32Array(rows.capacity);
-    const times = rows.columns[ports.source.table.timestampColumn]!;
+    const times = rows.columns[reading.source.table.timestampColumn]!;
     const newestNs = hoursOf(times.i32, 0, rows.rows, this.hours);
     const isReplay = batch.offset[from]! < this.coveredBelow;
     const { staircase } = this.record;
@@ -422,6 +493,8 @@ export class PartitionRun {
       step,
       this.hot.offsetFirst ?? step.offsetNext,
       watermarkHour,
+      // Without files nothing is ever read again as it was.
+      this.ports.writer === null ? before.tableVersion : this.reading.version,
     );
     const work: PlanWork = {
       identity: {
@@ -432,7 +505,7 @@ export class PartitionRun {
         hourLast: step.hourLast,
         offsetNext: step.offsetNext,
       },
-      table: this.ports.source.table,
+      table: this.reading.source.table,
       segments: segmentsOf(frozen),
       deadLetters,
       counts: { ...taken, rowsUnsealed: this.hot.rows },
@@ -446,6 +519,8 @@ export class PartitionRun {
       this.plan = null;
     });
     this.plan = plan;
+    // It took all that was read under this version.
+    if (step.hourLast === Number.POSITIVE_INFINITY && this.isOutdated) this.readNewest();
     return plan;
   }
 
@@ -519,6 +594,7 @@ function deadLetterBytes(letter: DeadLetter): number {
 }
 
 async function decodeWithRetry(
+  { decoder, rows }: Reading,
   ports: PartitionPorts,
   batch: RecordBatch,
   from: number,
@@ -527,7 +603,7 @@ async function decodeWithRetry(
 ): Promise<void> {
   for (;;) {
     try {
-      const waiting = ports.decoder.decode(batch, from, to, ports.rows);
+      const waiting = decoder.decode(batch, from, to, rows);
       if (waiting !== undefined) await waiting;
       return;
     } catch (cause) {

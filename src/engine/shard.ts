@@ -38,6 +38,8 @@ export interface PartitionStats {
   readonly topic: string;
   readonly partition: number;
   readonly table: string;
+  /** Under which records are taken in. */
+  readonly tableVersion: number;
   readonly position: number;
   readonly committed: number;
   readonly endOffset: number;
@@ -143,7 +145,7 @@ export class Shard implements SourceListener {
   sealByPolicy(): void {
     const nowMs = this.parts.common.clock.nowMs();
     for (const run of this.runs.values()) {
-      const policy = this.parts.policyOf(run.source.table.name);
+      const policy = this.parts.policyOf(run.table.source.table.name);
       const last = policy && policyHours(policy, nowMs).isSealed;
       if (last !== null && run.hot.hours.some((hour) => hour <= last)) void run.seal('demand');
     }
@@ -167,7 +169,8 @@ export class Shard implements SourceListener {
       partitions: [...this.runs.values()].map((run) => ({
         topic: run.partition.topic,
         partition: run.partition.partition,
-        table: run.hot.table.name,
+        table: run.table.source.table.name,
+        tableVersion: run.tableVersion,
         position: run.position,
         committed: run.record.committed,
         endOffset: run.endOffset,
@@ -199,7 +202,7 @@ export class Shard implements SourceListener {
       const known = this.runs.get(key);
       if (known !== undefined) {
         // A table that was dropped and made anew is another table.
-        if (known.source === parts.source && (await known.revalidate())) return known;
+        if (known.table === parts.table && (await known.revalidate())) return known;
         this.drop(key, known);
       }
       const run = new PartitionRun(this.nextRun++, partition, {
@@ -287,7 +290,7 @@ export class Shard implements SourceListener {
     const nowMs = clock.nowMs();
     const hourLast = Math.floor((nowMs - this.parts.hotMs) / HOUR_MS) - 1;
     for (const run of this.runs.values()) {
-      const policy = this.parts.policyOf(run.source.table.name);
+      const policy = this.parts.policyOf(run.table.source.table.name);
       const last = (policy && policyHours(policy, nowMs).leavesMemory) ?? hourLast;
       while (run.evict((hour) => hour <= last) > 0);
     }

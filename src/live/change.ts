@@ -14,10 +14,20 @@ export interface RunBegun {
   readonly group: string;
   readonly topic: string;
   readonly partition: number;
+  /** As the table is called now. */
+  readonly table: string;
+  /** Of the rows that follow. */
   readonly schema: TableSchema;
   readonly record: CommitRecord;
   /** When it was recovered: of two owners the later one is right. */
   readonly sinceMs: number;
+}
+
+/** Rows of chunks that are added from now on have these columns. */
+export interface SchemaChanged {
+  readonly kind: 'schema-changed';
+  readonly run: number;
+  readonly schema: TableSchema;
 }
 
 /** It has left, with all its rows. */
@@ -67,7 +77,15 @@ export interface NameLearned {
   readonly name: string;
 }
 
-export type Change = RunBegun | RunEnded | BlockMade | ChunksAdded | HoursEvicted | FoldersLeft | NameLearned;
+export type Change =
+  | RunBegun
+  | SchemaChanged
+  | RunEnded
+  | BlockMade
+  | ChunksAdded
+  | HoursEvicted
+  | FoldersLeft
+  | NameLearned;
 
 /** One message: the changes of a section, in order. */
 export type Changes = readonly Change[];

@@ -2,6 +2,7 @@
 // Why: rows are appended all the time; a part is made of them only when a query wants it, and again only when there are more.
 // Invariant: a part of n rows is views over the chunks that hold the first n rows; what is appended later does not show.
 
+import type { ColumnSchema } from '../columns/types.ts';
 import type { ColumnRun, HotPart } from '../query/snapshot.ts';
 import type { Chunk } from '../store/chunk.ts';
 import type { RunBegun } from './change.ts';
@@ -15,14 +16,23 @@ export class LivePart {
   /** Its place in the row counts of a snapshot. */
   readonly slot: number;
   private readonly run: RunBegun;
+  private readonly stored: readonly ColumnSchema[];
   private readonly chunks: Chunk[] = [];
   /** Rows of all chunks but the last: they are full. */
   private fullRows = 0;
   private last: Int32Array = new Int32Array(1);
   private made: HotPart | null = null;
 
-  constructor(run: RunBegun, number: number, symbol: number, hour: number, slot: number) {
+  constructor(
+    run: RunBegun,
+    stored: readonly ColumnSchema[],
+    number: number,
+    symbol: number,
+    hour: number,
+    slot: number,
+  ) {
     this.run = run;
+    this.stored = stored;
     this.partition = run.partition;
     this.number = number;
     this.symbol = symbol;
@@ -73,6 +83,7 @@ export class LivePart {
       timestampMin: null,
       timestampMax: null,
       isSorted: false,
+      stored: this.stored,
       runs,
     };
   }

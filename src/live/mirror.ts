@@ -98,7 +98,7 @@ class World {
     const key = topicPartitionKey(begun);
     const other = this.owners.get(key);
     const isLatest = other === undefined || other.begun.sinceMs <= begun.sinceMs;
-    const run = new Run(begun, isLatest ? this.indexOf(begun.schema.name) : new TableIndex(), this.parts);
+    const run = new Run(begun, isLatest ? this.indexOf(begun.table) : new TableIndex(), this.parts);
     if (isLatest) {
       // Its former owner is another shard, which may not have told its end yet.
       other?.leave();
@@ -147,6 +147,9 @@ class Shard {
             break;
           case 'run-begun':
             this.runs.set(change.run, this.world.begin(change));
+            break;
+          case 'schema-changed':
+            this.runs.get(change.run)!.changeSchema(change.schema);
             break;
           case 'run-ended':
             this.world.end(this.runs.get(change.run)!);

@@ -2,7 +2,7 @@
 // Why: an owner's rows come and go as one, and only the latest owner's count.
 // Invariant: what was sealed before this owner stands before what it sealed itself.
 
-import { storedColumns } from '../columns/types.ts';
+import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { CommitRecord } from '../commit/metadata.ts';
 import type { SegmentFile } from '../format/segment.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
@@ -35,6 +35,8 @@ export class Run {
   private readonly parts = new Map<number, LivePart>();
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
+  /** Of chunks that are added. */
+  private stored: readonly ColumnSchema[];
   private hasLeft = false;
 
   constructor(begun: RunBegun, index: TableIndex, { baseDirectory, loadSealed, moved }: SealedRows) {
@@ -42,6 +44,7 @@ export class Run {
     this.index = index;
     this.baseDirectory = baseDirectory;
     this.moved = moved;
+    this.stored = storedColumns(begun.schema);
     if (isUnsealed(begun.record)) return;
     this.loading = loadSealed(begun).then(
       (parts) => {
@@ -61,21 +64,25 @@ export class Run {
     return this.parts.values();
   }
 
+  changeSchema(schema: TableSchema): void {
+    this.stored = storedColumns(schema);
+  }
+
   addChunks(chunks: readonly number[], blocks: readonly SharedArrayBuffer[], slots: Slots): void {
-    const columns = storedColumns(this.begun.schema);
+    const { stored } = this;
     const added: LivePart[] = [];
     for (let at = 0; at < chunks.length; at += CHUNK_FIELDS) {
       const [hourId, number, symbol, hour, block, byteOffset, capacity] = chunks.slice(at, at + CHUNK_FIELDS);
       let part = this.parts.get(number!);
       if (part === undefined) {
-        part = new LivePart(this.begun, number!, symbol!, hour!, slots.take());
+        part = new LivePart(this.begun, stored, number!, symbol!, hour!, slots.take());
         this.parts.set(number!, part);
         added.push(part);
         const ofHour = this.hours.get(hourId!);
         if (ofHour === undefined) this.hours.set(hourId!, [part]);
         else ofHour.push(part);
       }
-      part.add(chunkAt(blocks[block!]!, byteOffset!, columns, capacity!));
+      part.add(chunkAt(blocks[block!]!, byteOffset!, stored, capacity!));
     }
     if (!this.hasLeft && added.length > 0) this.index.add(added);
   }

@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import {
   type ColumnArray,
+  type ColumnSchema,
   ColumnType,
   columnTypeNames,
   NANOS_PER_HOUR,
@@ -19,7 +20,7 @@ import { ZeptoError } from '../kernel/errors.ts';
 import type { ForeignRun } from '../ports.ts';
 import type { TimeBounds } from './conditions.ts';
 import type { Run } from './run.ts';
-import type { AnyPart, ColdPart, TableSnapshot, WarmPart } from './snapshot.ts';
+import type { AnyPart, ColdPart, HotPart, TableSnapshot, WarmPart } from './snapshot.ts';
 
 /** Rows whose columns are at hand, by their index in `storedColumns`; a column that the part lacks is undefined: all NULL. */
 export interface Piece {
@@ -66,7 +67,7 @@ export function* piecesOf(
 ): Generator<Piece | Promise<unknown>, void, undefined> {
   // How many rows there are is known without reading any.
   if (stored.length === 0) yield { rows: part.rows, columns: [] };
-  else if (part.tier === 'hot') yield* part.runs;
+  else if (part.tier === 'hot') yield* hotPieces(part, schema);
   else if (part.tier === 'warm') {
     const opened: { piece?: Piece } = {};
     yield readWarm(part, schema, stored, run).then((piece) => {
@@ -74,6 +75,47 @@ export function* piecesOf(
     });
     yield opened.piece!;
   } else yield* readCold(part, schema, stored, run);
+}
+
+/** Rows that were taken in under another version of the table have their columns in other places, or not at all. */
+function* hotPieces({ stored, runs }: HotPart, schema: TableSchema): Generator<Piece> {
+  const places = placesOf(stored, schema);
+  if (places === null) yield* runs;
+  else
+    for (const { rows, columns } of runs)
+      yield { rows, columns: places.map((place) => (place < 0 ? undefined : columns[place])) };
+}
+
+const places = new WeakMap<
+  TableSchema,
+  WeakMap<readonly ColumnSchema[], { readonly found: readonly number[] | null }>
+>();
+
+/** By index in storedColumns(schema): the index in `stored`, −1 none. Null: all in the same places. */
+function placesOf(stored: readonly ColumnSchema[], schema: TableSchema): readonly number[] | null {
+  let ofSchema = places.get(schema);
+  if (ofSchema === undefined) {
+    ofSchema = new WeakMap();
+    places.set(schema, ofSchema);
+  }
+  let known = ofSchema.get(stored);
+  if (known === undefined) {
+    const found = storedColumns(schema).map((column) => placeOf(column, stored, schema));
+    known = { found: found.every((place, i) => place === i) ? null : found };
+    ofSchema.set(stored, known);
+  }
+  return known.found;
+}
+
+function placeOf({ name, type }: ColumnSchema, stored: readonly ColumnSchema[], schema: TableSchema): number {
+  const place = stored.findIndex((column) => column.name === name);
+  if (place >= 0 && stored[place]!.type !== type)
+    throw new ZeptoError(
+      'FORMAT_INVALID',
+      'stop',
+      `rows in memory hold ${name} as ${columnTypeNames[stored[place]!.type]}, table ${schema.name} says ${columnTypeNames[type]}`,
+    );
+  return place;
 }
 
 async function readWarm(

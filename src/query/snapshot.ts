@@ -2,11 +2,11 @@
 // Why: kernels run over the same column slices whatever tier they come from, and each row is in one part.
 // Invariant: a snapshot never changes: rows appended later are not in it, parts moved between tiers stay readable until `release`.
 
-import type { ColumnArray, TableSchema } from '../columns/types.ts';
+import type { ColumnArray, ColumnSchema, TableSchema } from '../columns/types.ts';
 
 export type Tier = 'hot' | 'warm' | 'cold';
 
-/** A run of rows as contiguous columns, in storedColumns(table) order. Arrays may lie over shared memory. */
+/** A run of rows as contiguous columns, in the order of its part's `stored`. Arrays may lie over shared memory. */
 export interface ColumnRun {
   readonly rows: number;
   readonly columns: readonly ColumnArray[];
@@ -36,6 +36,8 @@ export interface Part {
 /** In memory: chunks with the row counts published when the snapshot was taken. */
 export interface HotPart extends Part {
   readonly tier: 'hot';
+  /** Columns of the runs: those that the table stored when the rows were taken in. */
+  readonly stored: readonly ColumnSchema[];
   readonly runs: readonly ColumnRun[];
 }
 

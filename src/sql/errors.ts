@@ -10,7 +10,7 @@ export interface SqlErrorDetail {
   /** The nearest keyword or name. */
   readonly suggestion?: string | null;
   /** Of what kind a name is that nothing has. */
-  readonly unknown?: 'table' | 'function' | 'database';
+  readonly unknown?: 'table' | 'column' | 'function' | 'database';
 }
 
 /** Line and column of a character offset, both from 1. */

@@ -65,13 +65,14 @@ function parquetTable({ table, columns }: CreateTable, path: string, options: Ta
 function requireNames({ table, columns }: CreateTable): void {
   if (table.schema !== null && table.schema !== 'default')
     throw nodeError('SQL_NAME', table.at, `there is no database ${table.schema}: tables lie in default`);
-  for (const { at: columnAt, name } of [{ at: table.at, name: table.name }, ...columns])
-    if (!NAME.test(name))
-      throw nodeError(
-        'SQL_NAME',
-        columnAt,
-        `"${name}" is no name for a table or column: letters, digits, underscores`,
-      );
+  requireName(table.name, table.at);
+  for (const { at, name } of columns) requireName(name, at);
+}
+
+/** Names of tables and columns make names of folders and files. @throws ZeptoError SQL_NAME */
+export function requireName(name: string, at: number): void {
+  if (NAME.test(name)) return;
+  throw nodeError('SQL_NAME', at, `"${name}" is no name for a table or column: letters, digits, underscores`);
 }
 
 function tableSchema({ at, table, columns }: CreateTable, options: TableOptions): TableSchema {

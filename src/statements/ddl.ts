@@ -4,13 +4,13 @@
 
 import type { Catalogue, CatalogueChange } from '../catalogue/catalogue.ts';
 import type { StoragePolicy } from '../columns/storage-policy.ts';
-import { ZeptoError } from '../kernel/errors.ts';
 import type { AlterTable, CreateTable, DropTable } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { ageText } from '../sql/print.ts';
 import { storagePolicy } from '../sql/storage-policy.ts';
-import { declaredTable } from './create-table.ts';
+import { columnOf } from '../sql/types.ts';
+import { declaredTable, requireName } from './create-table.ts';
 
 export interface AskedChange {
   /** Null: it holds already, as IF [NOT] EXISTS allows. */
@@ -70,7 +70,7 @@ export function requireAlterable(
 
 function alteration(statement: AlterTable, catalogue: Catalogue): AskedChange {
   requireAlterable(statement, catalogue);
-  const { at, action } = statement;
+  const { action } = statement;
   const { name } = statement.table;
   switch (action.kind) {
     case 'set-storage-policy': {
@@ -89,14 +89,27 @@ function alteration(statement: AlterTable, catalogue: Catalogue): AskedChange {
       const message = `TTL set to ${ageText(action.ageMinutes)} for table '${name}'`;
       return asked({ kind: 'set-policy', table: name, policy }, message);
     }
-    case 'add-column':
-    case 'drop-column':
-      throw new ZeptoError(
-        'SQL_UNSUPPORTED',
-        'stop',
-        `the columns of a table cannot be altered yet: create another table on a topic of its own`,
-        { context: { position: at } },
+    case 'add-column': {
+      const { at: columnAt, name: column, type } = action.column;
+      requireName(column, columnAt);
+      return asked(
+        { kind: 'add-column', table: name, column: columnOf(column, type) },
+        `Column '${column}' added to '${name}'`,
       );
+    }
+    case 'drop-column': {
+      const { table } = catalogue.tables.get(name)!;
+      const known = table.columns.map((column) => column.name);
+      if (!known.includes(action.name))
+        throw nodeError('SQL_NAME', action.at, `Table '${name}' has no column '${action.name}'`, {
+          unknown: 'column',
+          suggestion: nearest(action.name, known),
+        });
+      return asked(
+        { kind: 'drop-column', table: name, column: action.name },
+        `Column '${action.name}' dropped from '${name}'`,
+      );
+    }
   }
 }
 

@@ -55,54 +55,60 @@ export interface Flushed {
 }
 
 export class HotPartition {
-  readonly table: TableSchema;
-  readonly stored: readonly ColumnSchema[];
+  /** Of the rows that are appended. */
+  private table!: TableSchema;
+  private stored!: readonly ColumnSchema[];
+  private storedIndex!: readonly number[];
   /** Past the offset of the newest row appended. */
   offsetNext = 0;
   private readonly pool: SlabPool;
   private readonly chunkAdded: ChunkAdded;
   private readonly active = new Map<number, HourRows>();
+  /** Unsealed rows of an older version of the table; they only leave. */
+  private earlier: HourRows[] = [];
   private readonly flushing: HourRows[] = [];
   /** Oldest plan first. */
   private readonly flushed: Flushed[] = [];
   private nextId = 0;
-  private readonly storedIndex: readonly number[];
   /** Of the rows of an append: the place of the part that takes it, or NOBODY; and row numbers, part by part. */
   private owner = new Int32Array(1024);
   private order = new Int32Array(1024);
 
   constructor(table: TableSchema, pool: SlabPool, chunkAdded: ChunkAdded = () => {}) {
     this.chunkAdded = chunkAdded;
+    this.pool = pool;
+    this.takeUp(table);
+  }
+
+  /** Rows that are appended from now on are of this version of the table. */
+  takeUp(table: TableSchema): void {
     this.table = table;
     this.stored = storedColumns(table);
     this.storedIndex = table.columns.flatMap((_, i) => (i === table.symbolColumn ? [] : [i]));
-    this.pool = pool;
+    this.earlier.push(...this.active.values());
+    this.active.clear();
   }
 
   /** Unsealed rows. */
   get rows(): number {
-    let rows = 0;
-    for (const hour of this.active.values()) rows += hour.rows;
-    return rows;
+    return this.unsealed.reduce((sum, { rows }) => sum + rows, 0);
   }
 
   /** Memory of unsealed rows, in whole slabs. */
   get bytes(): number {
-    let bytes = 0;
-    for (const hour of this.active.values()) bytes += hour.arena.bytes;
-    return bytes;
+    return bytesIn(this.unsealed);
   }
 
   /** Hours with unsealed rows, ascending. */
   get hours(): number[] {
-    return [...this.active.keys()].sort((a, b) => a - b);
+    return [...new Set(this.unsealed.map(({ hour }) => hour))].sort((a, b) => a - b);
   }
 
   /** First offset of an unsealed row; null when there is none. */
   get offsetFirst(): number | null {
     let first: number | null = null;
-    for (const hour of this.active.values())
-      if (first === null || hour.offsetFirst < first) first = hour.offsetFirst;
+    for (const { offsetFirst } of this.unsealed)
+      if (first === null || offsetFirst < first) first = offsetFirst;
     return first;
   }
 
@@ -163,13 +169,14 @@ export class HotPartition {
 
   /** Takes every hour ≤ hourLast out of the unsealed rows; they stay readable until `release`. */
   freeze(hourLast: number): HourRows[] {
-    const frozen = [...this.active.values()].filter(({ hour }) => hour <= hourLast);
+    const frozen = this.unsealed.filter(({ hour }) => hour <= hourLast);
     frozen.sort((a, b) => a.hour - b.hour);
     for (const hour of frozen) {
       hour.state = 'SEALED';
-      this.active.delete(hour.hour);
+      if (this.active.get(hour.hour) === hour) this.active.delete(hour.hour);
       this.flushing.push(hour);
     }
+    this.earlier = this.earlier.filter(({ hour }) => hour > hourLast);
     return frozen;
   }
 
@@ -203,11 +210,16 @@ export class HotPartition {
   /** Gives all rows up, those in flight too. Their memory is the caller's to free. */
   clear(): HourRows[] {
     const flushed = this.flushed.flatMap(({ hours }) => hours);
-    const hours = [...this.active.values(), ...this.flushing, ...flushed];
+    const hours = [...this.unsealed, ...this.flushing, ...flushed];
     this.active.clear();
+    this.earlier = [];
     this.flushing.length = 0;
     this.flushed.length = 0;
     return hours;
+  }
+
+  private get unsealed(): HourRows[] {
+    return [...this.earlier, ...this.active.values()];
   }
 
   private hourRows(hour: number, offset: number): HourRows {

@@ -23,6 +23,9 @@ export interface MainParts {
 /** A new topic's partitions reach a member with the next rebalance. */
 const ASSIGNED_WAIT_MS = 10_000;
 const VISIBLE_WAIT_MS = 30_000;
+const ALTERED_WAIT_MS = 30_000;
+/** Within it other members have read of a change, unless they are cut off. */
+const OTHERS_READ_MS = 1_000;
 
 export function mainCalls({ config, catalogue, topics, engine, clock }: MainParts) {
   /** What must hold of a new table's topic before members are told of it. */
@@ -39,13 +42,35 @@ export function mainCalls({ config, catalogue, topics, engine, clock }: MainPart
     if (problem !== null) throw new ZeptoError('SQL_UNSUPPORTED', 'stop', problem, { context: { topic } });
   }
 
+  /**
+   * Resolves when records here are taken in under the newest version of the table, and other members have had the time to
+   * come to that; or, when what is in memory cannot be sealed just now, after a while.
+   */
+  async function takenUp({ topic, table }: TableSource): Promise<void> {
+    const newest = catalogue.current.versions.get(topic)!.length - 1;
+    const startedMs = clock.monotonicMs();
+    for (;;) {
+      const { shards } = await engine.stats();
+      const isTakenUp = shards
+        .flatMap(({ partitions }) => partitions)
+        .every((one) => one.table !== table.name || one.tableVersion >= newest);
+      const passedMs = clock.monotonicMs() - startedMs;
+      if ((isTakenUp && passedMs >= OTHERS_READ_MS) || passedMs > ALTERED_WAIT_MS) return;
+      await clock.sleep(20);
+    }
+  }
+
   return {
     change: async (asked: {
       readonly change: CatalogueChange;
       readonly partitions: number;
     }): Promise<Refusal> => {
       if (asked.change.kind === 'create-table') await prepare(asked.change.source, asked.partitions);
-      return catalogue.change(asked.change);
+      const refusal = await catalogue.change(asked.change);
+      const isAltered = asked.change.kind === 'add-column' || asked.change.kind === 'drop-column';
+      const source = isAltered ? catalogue.current.tables.get(asked.change.table) : undefined;
+      if (refusal === null && source !== undefined) await takenUp(source);
+      return refusal;
     },
 
     /** Resolves when rows below these offsets are seen by queries here; false when that took too long, or another member has some of them. */

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
 import { resultFormat } from '../../connectors/formats/format.ts';
@@ -136,7 +137,7 @@ const draining = clock.every(DRAIN_INTERVAL_MS, () => {
   mirror.drain();
   void views.advance();
 });
-const cache = new PartCache();
+let cache = new PartCache();
 views.set(catalogue);
 let sink: TickSink | null = null;
 const statementParts: StatementParts = {
@@ -252,7 +253,10 @@ function textOfOption(value: OptionValue): string {
 const calls = {
   setCatalogue: (changed: Catalogue): void => {
     catalogue = changed;
+    const before = schemas;
     schemas = schemasOf(changed);
+    // What is known of parts goes by the places of columns in their table.
+    if (!isDeepStrictEqual(before, schemas)) cache = new PartCache();
     views.set(changed);
   },
   open: (

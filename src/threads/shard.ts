@@ -2,7 +2,6 @@
 // Why: the composition root of the thread that consumes; everything a shard needs is put together here.
 // Invariant: nothing of Kafka, S3 or the formats is chosen anywhere else.
 
-import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { openSchemaRegistry } from '../../connectors/decode/schema-registry.ts';
@@ -12,20 +11,20 @@ import { type Cluster, openCluster } from '../../connectors/kafka/cluster.ts';
 import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
-import { RowBuffer } from '../columns/batch.ts';
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
 import { createPlanWriter } from '../engine/plan-writer.ts';
-import { type PartitionParts, Shard, type ShardStats } from '../engine/shard.ts';
+import { Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
+import { TopicTable } from '../engine/topic-table.ts';
 import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentFile, SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
-import type { OffsetStore, SymbolDirectory, TableSource, TopicPartition } from '../ports.ts';
+import type { OffsetStore, SymbolDirectory, TableSource, TableVersions, TopicPartition } from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { type DroppedObjects, dropObjects, expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
@@ -40,6 +39,7 @@ export interface ShardData {
   readonly abilities: StoreAbilities;
   readonly readers: ShardReaders;
   readonly policies: Tables['policies'];
+  readonly versions: Tables['versions'];
 }
 
 /** The threads that read this shard's rows. */
@@ -51,6 +51,8 @@ export interface ShardReaders {
 /** As the catalogue has them. */
 export interface Tables {
   readonly sources: readonly TableSource[];
+  /** By topic. */
+  readonly versions: ReadonlyMap<string, TableVersions>;
   readonly policies: ReadonlyMap<string, StoragePolicy>;
 }
 
@@ -88,8 +90,7 @@ let tiering: Timer | null = null;
 let isMoving = false;
 let isDenialSaid = false;
 /** Of every table that there is or was: a partition of a dropped one may still be given back. */
-const byTopic = new Map<string, Pick<PartitionParts, 'source' | 'decoder' | 'rows'>>();
-let takeTables: (sources: readonly TableSource[]) => void = () => {};
+const byTopic = new Map<string, TopicTable>();
 const opened: { close(): Promise<void> }[] = [];
 
 async function start(): Promise<void> {
@@ -122,18 +123,7 @@ async function start(): Promise<void> {
           logger,
           metrics,
         });
-  takeTables = (sources) => {
-    for (const source of sources) {
-      const known = byTopic.get(source.topic);
-      if (known !== undefined && isDeepStrictEqual(known.source, source)) continue;
-      byTopic.set(source.topic, {
-        source,
-        decoder: createDecoder(source, symbols, schemas),
-        rows: new RowBuffer(source.table),
-      });
-    }
-  };
-  takeTables(config.tables);
+  takeTables({ sources: config.tables, versions: given.versions });
   directory.subscribe((name, id) => feed.tell({ kind: 'name-learned', id, name }));
   const common = { clock, logger, metrics, pool, feed };
   shard = new Shard({
@@ -157,7 +147,7 @@ async function start(): Promise<void> {
         throw new ZeptoError('INTERNAL', 'stop', `no table takes topic ${partition.topic}`);
       return {
         ...common,
-        ...table,
+        table,
         group: group.id,
         offsets,
         writer,
@@ -254,6 +244,14 @@ const dropping: Pick<DroppedObjects, 'done' | 'denied'> = {
   },
 };
 
+function takeTables({ sources, versions }: Pick<Tables, 'sources' | 'versions'>): void {
+  for (const { topic } of sources) {
+    const told = versions.get(topic)!;
+    if (byTopic.get(topic)?.extend(told) === true) continue;
+    byTopic.set(topic, new TopicTable(told, (source) => createDecoder(source, symbols, schemas)));
+  }
+}
+
 async function refuseShortRetention(offsets: OffsetStore): Promise<void> {
   for (const { topic } of config.tables) {
     const problem = retentionProblem(topic, await offsets.retention(topic), sealPolicy(config));
@@ -301,9 +299,9 @@ const calls = {
       partitions: [],
     },
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
-  setTables: ({ sources, policies: changed }: Tables): void => {
+  setTables: ({ sources, versions, policies: changed }: Tables): void => {
     policies = changed;
-    takeTables(sources);
+    takeTables({ sources, versions });
     shard?.subscribe(sources.map(({ topic }) => topic));
   },
   stop: async (options: { readonly drain: boolean }): Promise<void> => {

@@ -20,6 +20,7 @@ export function describeMetadata(committed: number, text: string): Described {
     kind: 'commit record',
     committed: record.committed,
     incarnation: record.incarnation,
+    tableVersion: record.tableVersion,
     watermark: record.watermarkHour === null ? 'unknown' : hourText(record.watermarkHour),
     sealed: steps(record.staircase),
     pending: record.pending === null ? 'none' : steps([record.pending])[0],

@@ -72,6 +72,7 @@ describe('offset metadata', () => {
       staircase: plans.map((list) => stepsOf(list).reduce<Staircase>(climb, [])),
       /** Its offset: above the last step's. */
       pending: fc.option(fc.record({ hourLast: hour, offsetNext: fc.nat(10_000) })),
+      tableVersion: fc.oneof(fc.constant(0), fc.nat(2000)),
     })
     .map((value) => ({
       ...value,
@@ -112,8 +113,20 @@ describe('offset metadata', () => {
     );
   });
 
+  it('is as it always was for a table that was never altered, and of a format of its own for one that was', () => {
+    fc.assert(
+      fc.property(record, (value) => {
+        const [tag, ...fields] = encodeMetadata(value).split(' ');
+        const expected = value.tableVersion === 0 ? ['zepto1', 5] : ['zepto2', 6];
+        expect([tag, fields.length]).toEqual(expected);
+      }),
+    );
+    const declared = { committed: 100, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+    expect(encodeMetadata({ ...declared, tableVersion: 0 })).toBe('zepto1 0 - - - e58cfb82');
+  });
+
   it('refuses a newer version and says so', () => {
-    expect(() => decodeMetadata(5, 'zepto2 whatever')).toThrow('newer version');
+    expect(() => decodeMetadata(5, 'zepto3 whatever')).toThrow('newer version');
     expect(() => decodeMetadata(5, 'spring-kafka')).toThrow('not written by this system');
   });
 
@@ -122,7 +135,14 @@ describe('offset metadata', () => {
       hourLast: 500_000 - i,
       offsetNext: 1e9 + i * 1e5,
     }));
-    const full = { committed: 0, incarnation: 0, watermarkHour: null, staircase, pending: null };
+    const full = {
+      committed: 0,
+      incarnation: 0,
+      watermarkHour: null,
+      staircase,
+      pending: null,
+      tableVersion: 0,
+    };
     expect(() => encodeMetadata(full)).toThrow(/characters, above 3584/);
   });
 });

@@ -273,6 +273,7 @@ describe('offset metadata', () => {
     watermarkHour: fc.option(hour),
     staircase: fc.constantFrom([], [{ hourLast: 480_000, offsetNext: 2_000_000 }]),
     pending: fc.option(fc.constant({ hourLast: Infinity, offsetNext: 3_000_000 })),
+    tableVersion: fc.nat(2),
   });
 
   /** The check as the program computes it: what is refused is refused for what it says. */
@@ -315,13 +316,14 @@ describe('offset metadata', () => {
         .map((steps) => steps.map((s) => s.join(':')).join(',')),
     );
     await fc.assert(
-      fc.asyncProperty(record, fc.nat(5), token, fc.boolean(), async (made, at, value, twice) => {
-        const fields = encodeMetadata(made).split(' ').slice(0, 5);
+      fc.asyncProperty(record, fc.nat(6), token, fc.boolean(), async (made, at, value, twice) => {
+        const fields = encodeMetadata(made).split(' ').slice(0, -1);
         fields[at] = value;
-        if (twice) fields[4] = value;
+        if (twice) fields[made.tableVersion === 0 ? 4 : 5] = value;
         const text = checked(made.committed, fields.join(' '));
         await refusedOr(['METADATA_UNREADABLE'], () => {
-          const { committed, staircase, pending, incarnation } = decodeMetadata(made.committed, text);
+          const record = decodeMetadata(made.committed, text);
+          const { committed, staircase, pending, incarnation, tableVersion } = record;
           let offset = committed;
           let last = Infinity;
           for (const step of staircase) {
@@ -332,6 +334,7 @@ describe('offset metadata', () => {
           }
           expect(Number.isSafeInteger(offset)).toBe(true);
           expect(incarnation).toBeGreaterThanOrEqual(0);
+          expect(tableVersion).toBeGreaterThanOrEqual(0);
           if (pending !== null)
             expect(pending.offsetNext).toBeGreaterThanOrEqual(offsetPlanned(staircase, committed));
         });

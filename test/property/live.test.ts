@@ -28,14 +28,26 @@ const table: TableSchema = {
   timestampColumn: 0,
   symbolColumn: 1,
 };
+/** Its columns of before lie in other places. */
+const altered: TableSchema = {
+  ...table,
+  columns: [table.columns[0]!, table.columns[1]!, { name: 'x', type: ColumnType.BOOL }, table.columns[2]!],
+};
 const schemas = new Map([['trades', table]]);
 
 /** A partition's owner, without Kafka and files. */
 function owner(feed: Feed, run: number, partition: number) {
   const pool = new SlabPool();
   const hot = new HotPartition(table, pool, (hour, part, chunk) => feed.tellChunk(run, hour, part, chunk));
-  const buffer = new RowBuffer(table);
-  const record = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+  let buffer = new RowBuffer(table);
+  const record = {
+    committed: 0,
+    incarnation: 0,
+    watermarkHour: null,
+    staircase: [],
+    pending: null,
+    tableVersion: 0,
+  };
   let offset = 0;
   const flushing: HourRows[][] = [];
   feed.section(() =>
@@ -45,6 +57,7 @@ function owner(feed: Feed, run: number, partition: number) {
       group: 'g',
       topic: 't',
       partition,
+      table: table.name,
       schema: table,
       record,
       sinceMs: run,
@@ -73,11 +86,17 @@ function owner(feed: Feed, run: number, partition: number) {
         hours[i] = 100 + (id % 3);
         (buffer.columns[0]!.values as BigInt64Array)[i] = BigInt(hours[i]!) * NANOS_PER_HOUR + BigInt(id);
         (buffer.columns[1]!.values as Uint32Array)[i] = id % 5;
-        (buffer.columns[2]!.values as BigInt64Array)[i] = BigInt(id);
+        (buffer.columns.at(-1)!.values as BigInt64Array)[i] = BigInt(id);
         buffer.offset[i] = id;
       }
       buffer.rows = count;
       feed.section(() => hot.append(buffer, hours, null));
+    },
+    alter(): void {
+      const next = buffer.table === table ? altered : table;
+      buffer = new RowBuffer(next);
+      hot.takeUp(next);
+      feed.section(() => feed.tell({ kind: 'schema-changed', run, schema: next }));
     },
     freeze(hourLast: number): void {
       flushing.push(hot.freeze(hourLast));
@@ -128,7 +147,8 @@ function read(snapshot: Snapshot): Map<number, { ids: number[]; rows: number }> 
     let rows = 0;
     for (const run of part.runs) {
       rows += run.rows;
-      for (let row = 0; row < run.rows; row++) of.ids.push(Number((run.columns[1] as BigInt64Array)[row]!));
+      const values = run.columns[part.stored.findIndex(({ name }) => name === 'id')] as BigInt64Array;
+      for (let row = 0; row < run.rows; row++) of.ids.push(Number(values[row]!));
     }
     expect(rows).toBe(part.rows);
   }
@@ -136,7 +156,7 @@ function read(snapshot: Snapshot): Map<number, { ids: number[]; rows: number }> 
   return found;
 }
 
-it('a snapshot holds each row below the position once, whatever was frozen, settled, evicted or given up', async () => {
+it('a snapshot holds each row below the position once, whatever was frozen, settled, evicted, altered or given up', async () => {
   const step = fc.oneof(
     {
       weight: 6,
@@ -149,7 +169,9 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
     { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'evict' as const) }) },
     {
       weight: 1,
-      arbitrary: fc.record({ kind: fc.constantFrom('end' as const, 'hold' as const, 'let-go' as const) }),
+      arbitrary: fc.record({
+        kind: fc.constantFrom('end' as const, 'alter' as const, 'hold' as const, 'let-go' as const),
+      }),
     },
   );
   await fc.assert(
@@ -167,6 +189,7 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
         else if (action.kind === 'freeze') one.freeze(action.hour);
         else if (action.kind === 'settle') one.settle();
         else if (action.kind === 'evict') one.evict();
+        else if (action.kind === 'alter') one.alter();
         else if (action.kind === 'end') {
           one.end();
           owners[which] = owner(feed, runs++, which);

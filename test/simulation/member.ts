@@ -2,14 +2,14 @@
 // Why: what is tested is the code that ships; only its surroundings are made up.
 // Invariant: a dead process never acts again, a paused one acts on stale knowledge when it continues.
 
-import { RowBuffer } from '../../src/columns/batch.ts';
 import { SymbolTable } from '../../src/columns/symbols.ts';
-import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
+import type { TableSchema } from '../../src/columns/types.ts';
 import type { PlanWriter } from '../../src/commit/execute.ts';
 import type { SealPolicy } from '../../src/commit/plan.ts';
 import { createPlanWriter } from '../../src/engine/plan-writer.ts';
 import { Shard } from '../../src/engine/shard.ts';
 import { SymbolAssigner } from '../../src/engine/symbols.ts';
+import { TopicTable } from '../../src/engine/topic-table.ts';
 import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { planHash, planManifestsOf } from '../../src/format/layout.ts';
 import type { EncodeJob, SegmentFile, SegmentSource } from '../../src/format/segment.ts';
@@ -23,9 +23,9 @@ import type {
   OffsetStore,
   RowDecoder,
   SymbolDirectory,
-  TableSource,
 } from '../../src/ports.ts';
 import { SlabPool } from '../../src/store/arena.ts';
+import { isUnreadable, ownValue, versionsTo } from './altered.ts';
 import { readFeed } from './reader.ts';
 import { ProcessClock } from './scheduler.ts';
 import { SimulatedSource } from './source.ts';
@@ -33,17 +33,6 @@ import type { World } from './world.ts';
 
 /** The group of every member. */
 export const GROUP = 'g';
-
-export const simulatedTable: TableSchema = {
-  name: 'trades',
-  columns: [
-    { name: 'timestamp', type: ColumnType.TIMESTAMP_NS },
-    { name: 'symbol', type: ColumnType.SYMBOL },
-    { name: 'id', type: ColumnType.INT64 },
-  ],
-  timestampColumn: 0,
-  symbolColumn: 1,
-};
 
 /** The process's log lines go to the world's trace. */
 function tracing(world: World, name: string): Logger {
@@ -59,6 +48,7 @@ export class Member {
   readonly clock: ProcessClock;
   readonly source: SimulatedSource;
   readonly shard: Shard;
+  private readonly table: TopicTable;
   stoppedWith: ZeptoError | null = null;
   private readonly world: World;
 
@@ -78,12 +68,8 @@ export class Member {
     const symbols = new SymbolTable();
     const assigner = new SymbolAssigner(symbols, this.directory(), this.clock, logger);
     const common = { clock: this.clock, logger, metrics: unmeasured, pool, feed: readFeed(world, name) };
-    const table: TableSource = {
-      table: simulatedTable,
-      topic: world.topic,
-      format: { kind: 'json', fields: { names: {}, timeUnit: 'ns', scaledNumbers: 'value' } },
-    };
-    const rows = new RowBuffer(simulatedTable, 64);
+    const versions = versionsTo(world.tableVersion, world.topic);
+    this.table = new TopicTable(versions, ({ table }) => this.decoder(symbols, versionIn(table)));
     this.shard = new Shard({
       source: this.source,
       common,
@@ -97,12 +83,10 @@ export class Member {
       partitionParts: () => ({
         ...common,
         group: GROUP,
-        source: table,
+        table: this.table,
         offsets: this.offsets(),
         writer: this.writer(),
-        decoder: this.decoder(symbols),
         symbols: assigner,
-        rows,
         policy,
         recovery: { autoOffsetReset: 'earliest', onDataLoss: 'stop' },
         hasPlans: async ({ topic, partition }) =>
@@ -116,6 +100,12 @@ export class Member {
 
   start(): void {
     void this.shard.start();
+  }
+
+  /** It has read the catalogue topic to this version of the table. */
+  learn(version: number): void {
+    this.world.note(this.name, `learns of version ${version}`);
+    this.table.extend(versionsTo(version, this.world.topic));
   }
 
   kill(): void {
@@ -225,10 +215,11 @@ export class Member {
         const files: SegmentFile[] = [];
         for (const segment of job.segments) {
           signal.throwIfAborted();
-          const rows = rowsOf(segment);
+          const version = versionIn(job.table);
+          const rows = rowsOf(segment, version);
           const file = segmentFile(job, segment, rows);
           const { symbol, hour } = segment;
-          const stored = { key: file.path, symbol, hour, ids: rows.ids, times: rows.times };
+          const stored = { key: file.path, symbol, hour, ...rows, version };
           await world.call(
             this.clock,
             () => world.putFile({ ...stored, content: contentOf(rows) }),
@@ -241,27 +232,32 @@ export class Member {
     });
   }
 
-  private decoder(symbols: SymbolTable): RowDecoder {
-    const { world } = this;
-    return {
-      decode: (records, from, to, rows) => {
-        rows.reserve(rows.rows + to - from);
-        const log = world.partitions[records.partition]!.records;
-        for (let i = from; i < to; i++) {
-          const record = log[records.valueStart[i]!]!;
-          if (record.kind === 'tombstone') continue;
-          if (record.kind === 'undecodable') {
-            const { offset, timestampMs } = record;
-            rows.undecodable.push({ offset, timestampMs, cause: 'made so', key: null, value: null });
-            continue;
-          }
-          const row = rows.rows++;
-          const kafkaTimeNs = BigInt(records.timestampMs[i]!) * 1_000_000n;
-          (rows.columns[0]!.values as BigInt64Array)[row] = record.timeNs ?? kafkaTimeNs;
-          (rows.columns[1]!.values as Uint32Array)[row] = symbols.codeOfName(record.symbol);
-          (rows.columns[2]!.values as BigInt64Array)[row] = BigInt(record.id);
-          rows.offset[row] = record.offset;
+  private decoder(symbols: SymbolTable, version: number): RowDecoder {
+    const { world, clock } = this;
+    const decode: (...args: Parameters<RowDecoder['decode']>) => void = (records, from, to, rows) => {
+      rows.reserve(rows.rows + to - from);
+      const log = world.partitions[records.partition]!.records;
+      for (let i = from; i < to; i++) {
+        const record = log[records.valueStart[i]!]!;
+        if (record.kind === 'tombstone') continue;
+        if (isUnreadable(record, version)) {
+          const { offset, timestampMs } = record;
+          rows.undecodable.push({ offset, timestampMs, cause: 'made so', key: null, value: null });
+          continue;
         }
+        const row = rows.rows++;
+        const kafkaTimeNs = BigInt(records.timestampMs[i]!) * 1_000_000n;
+        (rows.columns[0]!.values as BigInt64Array)[row] = record.timeNs ?? kafkaTimeNs;
+        (rows.columns[1]!.values as Uint32Array)[row] = symbols.codeOfName(record.symbol);
+        (rows.columns[2]!.values as BigInt64Array)[row] = BigInt(record.id);
+        if (version > 0) (rows.columns[3]!.values as BigInt64Array)[row] = ownValue(version, record.id);
+        rows.offset[row] = record.offset;
+      }
+    };
+    return {
+      decode: (...args) => {
+        const waitMs = world.alterations.decodingMs();
+        return waitMs === 0 ? decode(...args) : clock.sleep(waitMs).then(() => decode(...args));
       },
     };
   }
@@ -299,14 +295,20 @@ export class Member {
 interface Rows {
   readonly ids: readonly number[];
   readonly times: readonly bigint[];
+  /** Of the version's own column. */
+  readonly values: readonly bigint[];
 }
 
-const rowsOf = ({ chunks }: SegmentSource): Rows => ({
+const versionIn = ({ columns }: TableSchema): number => Number(columns[3]?.name.slice(1) ?? 0);
+
+const rowsOf = ({ chunks }: SegmentSource, version: number): Rows => ({
   times: chunks.flatMap((chunk) => [...(chunk.columns[0] as BigInt64Array)]),
   ids: chunks.flatMap((chunk) => [...(chunk.columns[1] as BigInt64Array)].map(Number)),
+  values: version === 0 ? [] : chunks.flatMap((chunk) => [...(chunk.columns[2] as BigInt64Array)]),
 });
 
-const contentOf = ({ ids, times }: Rows): string => ids.map((id, row) => `${id}@${times[row]}`).join(',');
+const contentOf = ({ ids, times, values }: Rows): string =>
+  ids.map((id, row) => `${id}@${times[row]}/${values[row] ?? ''}`).join(',');
 
 function segmentFile(job: EncodeJob, segment: SegmentSource, rows: Rows): SegmentFile {
   const bytes = Buffer.from(contentOf(rows));

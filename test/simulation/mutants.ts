@@ -165,6 +165,30 @@ export const mutants: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'pending plan read under the newest version of its table',
+    file: PARTITION,
+    find: 'this.read(isBound ? record.tableVersion : ports.table.newest);',
+    replace: 'this.read(ports.table.newest);',
+  },
+  {
+    name: 'rows that an older version has read',
+    file: PARTITION,
+    find: '} while (reading !== this.reading);',
+    replace: '} while (reading === null);',
+  },
+  {
+    name: 'table altered before what is sealed is let go',
+    file: PARTITION,
+    find: '(this.record.staircase.length === 0 && this.taken.records === 0)',
+    replace: 'this.record.pending === null',
+  },
+  {
+    name: 'commit record without the version of the table',
+    file: EXECUTE,
+    find: 'announced: { ...before, watermarkHour, pending: step, tableVersion },',
+    replace: 'announced: { ...before, watermarkHour, pending: step },',
+  },
+  {
     name: 'replayed records counted again',
     file: PARTITION,
     find: 'this.countedFrom = this.coveredBelow;',

@@ -7,6 +7,7 @@ import type { SealPolicy } from '../../src/commit/plan.ts';
 import { hourCovered } from '../../src/commit/staircase.ts';
 import { planManifestsOf } from '../../src/format/layout.ts';
 import { parseManifest } from '../../src/format/manifest.ts';
+import { isUnreadable } from './altered.ts';
 import { contest } from './contested.ts';
 import { openHours } from './hours.ts';
 import { GROUP, Member } from './member.ts';
@@ -105,6 +106,20 @@ export async function simulate(
       member.clock.deliver(() => void member.shard.flush().catch(() => {}));
   };
   disturb();
+  const alter = (): void => {
+    const pauseMs = world.alterations.pauseMs();
+    if (pauseMs === null) return;
+    scheduler.after(pauseMs, () => {
+      if (scheduler.nowMs > endMs) return;
+      const version = ++world.tableVersion;
+      for (const member of members)
+        scheduler.after(world.alterations.noticeMs(), () =>
+          member.clock.deliver(() => member.learn(version)),
+        );
+      alter();
+    });
+  };
+  alter();
   const check = (): void => {
     if (chance.happens(0.02)) checkWorld(world);
   };
@@ -148,7 +163,8 @@ function randomPolicy({ chance }: World): SealPolicy {
   };
 }
 
-function randomRecord({ chance, scheduler }: World, lateHours: number): Omit<LogRecord, 'offset' | 'id'> {
+function randomRecord(world: World, lateHours: number): Omit<LogRecord, 'offset' | 'id'> {
+  const { chance, scheduler } = world;
   const kind = chance.happens(0.05) ? 'undecodable' : chance.happens(0.03) ? 'tombstone' : 'row';
   // Hours before the present, so that they close; a few late ones, a few in the future.
   const current = START_HOUR - 3 + Math.floor((scheduler.nowMs - START_HOUR * HOUR_MS) / 2000);
@@ -158,7 +174,8 @@ function randomRecord({ chance, scheduler }: World, lateHours: number): Omit<Log
   const timestampMs = scheduler.nowMs - chance.below(1000);
   const hour = isTimed ? current + late + future : Math.floor(timestampMs / HOUR_MS);
   const timeNs = isTimed ? BigInt(hour) * HOUR_NS + BigInt(chance.below(1_000_000)) : null;
-  return { kind, symbol: `S${chance.below(4)}`, hour, timeNs, timestampMs };
+  const symbol = `S${chance.below(4)}`;
+  return { kind, fails: world.alterations.fails(), symbol, hour, timeNs, timestampMs };
 }
 
 /** Holds at every moment: no row or dead letter twice; what the committed record covers stands exactly once. */
@@ -177,18 +194,27 @@ function checkWorld(world: World): void {
       letters.add(offset);
     }
     if (partition.committed === null || partition.committed.metadata === '') return;
-    const { committed, staircase } = decodeMetadata(partition.committed.offset, partition.committed.metadata);
+    const { committed, staircase, tableVersion } = decodeMetadata(
+      partition.committed.offset,
+      partition.committed.metadata,
+    );
     for (const record of partition.records) {
-      const hour = record.kind === 'row' ? record.hour : Number.NEGATIVE_INFINITY;
+      if (record.kind === 'tombstone') continue;
+      if (seen.has(record.id) && letters.has(record.offset))
+        world.violation(`row ${record.id} (${index}/${record.offset}) stands in a file and is a dead letter`);
+      // Which version has read what lies below the committed offset is history: it was one of them.
+      const isEither = record.kind === 'row' && record.fails !== 'never' && record.offset < committed;
+      const isLetter = isEither ? letters.has(record.offset) : isUnreadable(record, tableVersion);
+      const hour = isLetter ? Number.NEGATIVE_INFINITY : record.hour;
       const covering = hourCovered(staircase, record.offset);
       const isCovered =
         record.offset < committed || (covering > Number.NEGATIVE_INFINITY && hour <= covering);
       if (!isCovered) continue;
-      if (record.kind === 'row' && !seen.has(record.id))
+      if (!isLetter && !seen.has(record.id))
         world.violation(
           `row ${record.id} (${index}/${record.offset}, hour ${record.hour}) is committed but stands nowhere`,
         );
-      if (record.kind === 'undecodable' && !letters.has(record.offset))
+      if (isLetter && !letters.has(record.offset))
         world.violation(`dead letter ${index}/${record.offset} is committed but was never published`);
     }
   });
@@ -197,18 +223,24 @@ function checkWorld(world: World): void {
 /** Holds when all is drained: nothing is left out. */
 function checkComplete(world: World): void {
   const ids = new Set([...world.files.values()].flatMap((file) => file.ids));
-  const rows = world.partitions.flatMap(({ records }) => records.filter(({ kind }) => kind === 'row'));
+  const dead = world.partitions.map(({ deadLetters }) => new Set(deadLetters.map(({ offset }) => offset)));
+  const rows = world.partitions.flatMap(({ records }, index) =>
+    records.filter(
+      ({ kind, fails, offset }) => kind === 'row' && (fails === 'never' || !dead[index]!.has(offset)),
+    ),
+  );
   const missing = rows.filter(({ id }) => !ids.has(id));
   if (missing.length > 0)
     world.violation(
       `${missing.length} of ${rows.length} rows were never sealed, first that of offset ${missing[0]!.offset}`,
     );
   const letters = world.partitions.reduce((sum, { deadLetters }) => sum + deadLetters.length, 0);
-  const undecodable = world.partitions.flatMap(({ records }) =>
-    records.filter(({ kind }) => kind === 'undecodable'),
+  const records = world.partitions.reduce(
+    (sum, one) => sum + one.records.filter(({ kind }) => kind !== 'tombstone').length,
+    0,
   );
-  if (letters !== undecodable.length)
-    world.violation(`${undecodable.length} undecodable records, ${letters} dead letters`);
+  if (letters + ids.size !== records)
+    world.violation(`${records} records are ${ids.size} rows and ${letters} dead letters`);
 }
 
 /** The manifests of each partition form one chain: no gap, no overlap, counts that add up, and every file is named once. */

@@ -5,12 +5,15 @@
 import { parseManifest } from '../../src/format/manifest.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { CommittedOffset, DeadLetter } from '../../src/ports.ts';
+import { type Alterations, alterations, ownValue } from './altered.ts';
 import { Chance, type ProcessClock, Scheduler } from './scheduler.ts';
 
 export interface LogRecord {
   readonly offset: number;
   readonly id: number;
   readonly kind: 'row' | 'undecodable' | 'tombstone';
+  /** Versions of the table, by their number, under which a row cannot be decoded. */
+  readonly fails: 'never' | 'odd' | 'even';
   readonly symbol: string;
   /** Of its event time, or of its Kafka time when it carries none. */
   readonly hour: number;
@@ -38,6 +41,9 @@ export interface StoredFile {
   readonly hour: number;
   readonly ids: readonly number[];
   readonly times: readonly bigint[];
+  /** Under which its rows were read, and what their column of that version holds. */
+  readonly version: number;
+  readonly values: readonly bigint[];
   /** What a reader would find, in full: two writers of one key must agree on it. */
   readonly content: string;
 }
@@ -56,6 +62,9 @@ export class World {
   readonly files = new Map<string, StoredFile>();
   readonly manifests = new Map<string, string>();
   readonly symbols: string[] = [];
+  readonly alterations: Alterations;
+  /** Of the table, as the catalogue topic has it. */
+  tableVersion = 0;
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
   /** Whether fencing after an unknown commit fails when another owner took over; else the record alone tells. */
@@ -69,6 +78,7 @@ export class World {
   constructor(seed: number, partitions: number, startMs: number, trace: ((line: string) => void) | null) {
     this.trace = trace;
     this.chance = new Chance(seed);
+    this.alterations = alterations(seed);
     this.scheduler = new Scheduler(startMs);
     this.hasConditionalWrites = this.chance.happens(0.7);
     this.fenceTellsOfOthers = this.chance.happens(0.7);
@@ -159,6 +169,9 @@ export class World {
       const time = timeNs ?? BigInt(timestampMs) * 1_000_000n;
       if (file.times[row] !== time)
         this.violation(`${file.key}: row ${id} has time ${file.times[row]}, not ${time}`);
+      const value = ownValue(file.version, id);
+      if (file.version > 0 && file.values[row] !== value)
+        this.violation(`${file.key}: row ${id} has v${file.version} = ${file.values[row]}, not ${value}`);
     });
   }
 

@@ -24,7 +24,14 @@ const feed = new Feed([port], words);
 const hot = new HotPartition(table, new SlabPool(), (hour, part, chunk) =>
   feed.tellChunk(0, hour, part, chunk),
 );
-const record = { committed: 0, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+const record = {
+  committed: 0,
+  incarnation: 0,
+  watermarkHour: null,
+  staircase: [],
+  pending: null,
+  tableVersion: 0,
+};
 feed.section(() =>
   feed.tell({
     kind: 'run-begun',
@@ -32,6 +39,7 @@ feed.section(() =>
     group: 'g',
     topic: 't',
     partition: 0,
+    table: table.name,
     schema: table,
     record,
     sinceMs: 0,

@@ -210,6 +210,7 @@ function hotPart(
     timestampMin: null,
     timestampMax: null,
     isSorted: false,
+    stored: storedColumns(schema),
     runs,
   };
 }

@@ -10,6 +10,7 @@ import {
   initialCatalogue,
 } from '../../src/catalogue/catalogue.ts';
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
+import { ColumnType } from '../../src/columns/types.ts';
 import { tradesTable } from '../../src/config/tables.ts';
 import type { FieldMap, TableSource } from '../../src/ports.ts';
 import type { AlterTable, CreateTable, CreateView, DropTable } from '../../src/sql/ast.ts';
@@ -85,5 +86,77 @@ describe('a registered Parquet table', () => {
     ['neither columns nor files', "CREATE TABLE t WITH (topic = 't')", "WITH (parquet = '…')"],
   ])('refuses %s', (_, sql, why) => {
     expect(refusalOf(() => asked(sql, made(SECTORS))).message).toContain(why);
+  });
+});
+
+describe('an altered table', () => {
+  const ADD = 'ALTER TABLE fills ADD COLUMN venue STRING';
+  const DROP = 'ALTER TABLE fills DROP COLUMN size';
+  const columnsIn = (catalogue: Catalogue): (string[] | undefined)[] =>
+    catalogue.versions.get('fills')!.map(({ table }) => table.columns.map(({ name }) => name));
+
+  test('has a version for each ALTER, the newest of which it is', () => {
+    const catalogue = made(FILLS, ADD, DROP, 'ALTER TABLE fills ADD fee DECIMAL(9, 2)');
+    expect(columnsIn(catalogue)).toEqual([
+      ['timestamp', 'symbol', 'price', 'size'],
+      ['timestamp', 'symbol', 'price', 'size', 'venue'],
+      ['timestamp', 'symbol', 'price', 'venue'],
+      ['timestamp', 'symbol', 'price', 'venue', 'fee'],
+    ]);
+    const source = catalogue.tables.get('fills')!;
+    expect(source).toBe(catalogue.versions.get('fills')!.at(-1));
+    expect(source.table.columns[4]).toEqual({ name: 'fee', type: ColumnType.INT32, scale: 2 });
+  });
+
+  test('keeps its event time and symbol in their places', () => {
+    const sql = 'CREATE TABLE fills (a INT64, symbol SYMBOL, b INT64, timestamp TIMESTAMP)';
+    const { table } = made(sql, 'ALTER TABLE fills DROP a', 'ALTER TABLE fills DROP b').tables.get('fills')!;
+    expect([table.timestampColumn, table.symbolColumn]).toEqual([1, 0]);
+    expect(table.columns[1]!.type).toBe(ColumnType.TIMESTAMP_NS);
+  });
+
+  test('keeps its versions when it is dropped and made anew; one that was never altered begins again', () => {
+    const other = FILLS.replace('size INT64', 'lots INT64');
+    expect(columnsIn(made(FILLS, ADD, 'DROP TABLE fills', other)).length).toBe(3);
+    expect(columnsIn(made(FILLS, 'DROP TABLE fills', other)).length).toBe(1);
+    expect(columnsIn(made(FILLS, DROP, 'DROP TABLE fills', FILLS.replace(', size INT64', ''))).length).toBe(
+      2,
+    );
+  });
+
+  const VIEW =
+    'CREATE MATERIALIZED VIEW v AS SELECT symbol, max(price) AS top FROM fills WHERE size > 0 GROUP BY symbol';
+
+  test.each([
+    ['a column that is there', ADD.replace('venue', 'price'), 'already'],
+    ['a name that was dropped', DROP.replace('DROP COLUMN size', 'ADD COLUMN gone INT32'), 'was dropped'],
+    ['a time', ADD.replace('venue STRING', 'seen TIMESTAMP'), 'never NULL'],
+    ['a symbol', ADD.replace('venue STRING', 'other SYMBOL'), 'never NULL'],
+    ['a drop of the event time', DROP.replace('size', 'timestamp'), 'event time'],
+    ['a drop of the symbol', DROP.replace('size', 'symbol'), 'the symbol'],
+    ['a drop of what a view shows', DROP.replace('size', 'price'), 'used by the view v'],
+    ['a drop of what a view asks', DROP, 'used by the view v'],
+    ['a table of the configuration', ADD.replace('fills', 'trades'), 'configuration'],
+  ])('refuses %s', (_, sql, why) => {
+    const catalogue = made(FILLS, 'ALTER TABLE fills ADD gone INT64', 'ALTER TABLE fills DROP gone', VIEW);
+    expect(refused(catalogue, asked(sql, catalogue).change!)).toContain(why);
+  });
+
+  test.each([
+    ['of a column that is not there, with the nearest', DROP.replace('size', 'sise'), 'did you mean size?'],
+    ['of a table that is not there', DROP.replace('fills', 'fill'), 'does not exist'],
+    ['by a name that makes no file', ADD.replace('venue', '"a/b"'), 'letters, digits'],
+  ])('refuses an alteration %s', (_, sql, why) => {
+    expect(refusalOf(() => asked(sql, made(FILLS))).message).toContain(why);
+  });
+
+  test('drops what no view of it uses', () => {
+    const catalogue = made(FILLS, ADD, VIEW);
+    expect(refused(catalogue, asked(DROP.replace('size', 'venue'), catalogue).change!)).toBeNull();
+  });
+
+  test('reads no binary records, whose fields are fixed', () => {
+    const catalogue = made(`${FILLS} WITH (format = 'binary')`);
+    expect(refused(catalogue, asked(ADD, catalogue).change!)).toContain('binary');
   });
 });

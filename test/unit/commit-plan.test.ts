@@ -34,6 +34,7 @@ const view: PartitionView = {
   sealedAtMs: 0,
   lastRowAtMs: 0,
   committedMovedAtMs: 0,
+  isOutdated: false,
 };
 const now = 11.5 * HOUR;
 const all = { hourLast: Number.POSITIVE_INFINITY, offsetNext: 1000 };
@@ -125,7 +126,14 @@ describe('recover', () => {
   const partition = { topic: 'ticks', partition: 3 };
   const bounds = { earliest: 100, latest: 5000 };
   const options = { autoOffsetReset: 'earliest', onDataLoss: 'stop' } as const;
-  const record = { committed: 400, incarnation: 2, watermarkHour: 7, staircase: [], pending: null };
+  const record = {
+    committed: 400,
+    incarnation: 2,
+    watermarkHour: 7,
+    staircase: [],
+    pending: null,
+    tableVersion: 0,
+  };
   const committed = { offset: 400, metadata: encodeMetadata(record) };
 
   it('starts a new group at the earliest or the latest offset and has that recorded', () => {

@@ -50,6 +50,7 @@ const wellEngine: EngineView = {
             topic: 'ticks',
             partition: 3,
             table: 'trades',
+            tableVersion: 0,
             position: 100,
             committed: 40,
             endOffset: 130,

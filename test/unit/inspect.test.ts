@@ -17,12 +17,14 @@ describe('inspect', () => {
       watermarkHour: 476_256,
       staircase: [{ hourLast: 476_255, offsetNext: 1300 }],
       pending: { hourLast: Infinity, offsetNext: 1400 },
+      tableVersion: 3,
     });
     const described = describeMetadata(1200, text);
     expect(describedText(described)).toBe(
       `kind: commit record
 committed: 1200
 incarnation: 1
+tableVersion: 3
 watermark: 476256 (2024-05-01T00Z)
 sealed:
   - offsets below 1300, hours to 476255 (2024-04-30T23Z)

@@ -200,6 +200,7 @@ describe('the engine’s gauges', () => {
     topic: 'ticks',
     partition: number,
     table: 'trades',
+    tableVersion: 0,
     position: 100,
     committed: 40,
     endOffset: 130,

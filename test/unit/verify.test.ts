@@ -129,7 +129,14 @@ describe('verify', () => {
     const report = await check(bucket);
     expect(report).toMatchObject({ isSound: true, warningCount: 2 });
     expect(report.warnings[0]!.kind).toBe('unfinished');
-    const record = { committed: 18, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
+    const record = {
+      committed: 18,
+      incarnation: 0,
+      watermarkHour: null,
+      staircase: [],
+      pending: null,
+      tableVersion: 0,
+    };
     const committed = async () => ({ offset: 18, metadata: encodeMetadata(record) });
     expect(await check(bucket, { committed })).toMatchObject({ problems: [{ kind: 'gap' }] });
   });
