@@ -25,6 +25,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     file: 'end-to-end/latency',
     what: 'produce → queryable, at fixed rates; a point query over HTTP',
   },
+  backfill: {
+    file: 'end-to-end/backfill',
+    what: 'a materialized view made over 10 M rows while ticks arrive',
+  },
   seal: { file: 'micro/seal', what: 'a sealed hour to .bin and Parquet; beside plain files and LZ4' },
   'record-batch': { file: 'micro/record-batch', what: 'record batches to typed arrays' },
   decode: { file: 'micro/decode', what: 'JSON, Avro, BINARY and Arrow to columns' },

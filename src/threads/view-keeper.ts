@@ -9,8 +9,9 @@ import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { Logger } from '../ports.ts';
 import { emptyStats } from '../query/result.ts';
 import { type ExecuteOptions, Run } from '../query/run.ts';
-import type { Names, Snapshot } from '../query/snapshot.ts';
+import type { AnyPart, Names, Snapshot } from '../query/snapshot.ts';
 import { partsIn, tableOf } from '../query/table-parts.ts';
+import type { ViewParts } from '../query/view/parts.ts';
 import { openView, type View, type ViewDeclaration, type Views } from '../query/view/view.ts';
 
 export interface ViewKeeperParts {
@@ -32,10 +33,11 @@ export interface ViewProgress {
   readonly bytes: number;
 }
 
-/** Of one turn, for files: memory is always caught up with. */
+/** After so long with what was there before, intake and other queries come first. */
 const TURN_MS = 20;
-/** Turns take at most this share of the thread. */
+/** How many times as long as a turn it rests: in the background, and while CREATE waits. */
 const REST = 5;
+const ADMISSION_REST = 2;
 /** How long CREATE looks at what there is before it answers. */
 const ADMISSION_MS = 5_000;
 
@@ -87,14 +89,20 @@ export class ViewKeeper {
     const { clock, bytesMax } = this.parts;
     const view = this.open(declaration, schemasIn(catalogue), this.views);
     const endMs = clock.monotonicMs() + ADMISSION_MS;
-    await this.fill(view, true, endMs, () => {
-      if (view.kept!.parts.bytes <= bytesMax) return;
-      throw new ZeptoError(
-        'LIMIT_EXCEEDED',
-        'stop',
-        `the view would hold more than ${bytesMax} bytes (--view-memory, shared by the query threads): use wider buckets or fewer keys, or raise it`,
-      );
-    });
+    for (;;) {
+      const startMs = clock.monotonicMs();
+      const isDone = await this.turn(view, true, ({ bytes }) => {
+        if (bytes <= bytesMax) return;
+        throw new ZeptoError(
+          'LIMIT_EXCEEDED',
+          'stop',
+          `the view would hold more than ${bytesMax} bytes (--view-memory, shared by the query threads): use wider buckets or fewer keys, or raise it`,
+        );
+      });
+      const nowMs = clock.monotonicMs();
+      if (isDone || nowMs > endMs) break;
+      await clock.sleep((nowMs - startMs) * ADMISSION_REST);
+    }
     this.admitted = view;
   }
 
@@ -105,7 +113,7 @@ export class ViewKeeper {
     if (this.isBusy || startMs < this.nextAtMs || this.views.size === 0) return;
     this.isBusy = true;
     try {
-      for (const view of this.views.values()) await this.fill(view, this.hasRoom(), startMs + TURN_MS);
+      for (const view of this.views.values()) await this.turn(view, this.hasRoom());
     } catch (cause) {
       logger.warn({ error: asZeptoError(cause).message }, 'views could not be brought up to the rows');
     } finally {
@@ -172,33 +180,41 @@ export class ViewKeeper {
     return openView({ name, source, sql }, tables, views, run, bytesMax);
   }
 
-  /** Takes in all rows in memory, and with `files` those in files until the time is over. */
-  private async fill(view: View, files: boolean, endMs: number, check: () => void = () => {}): Promise<void> {
-    if (view.kept === null) return;
+  /**
+   * Takes in rows that have come to parts that are kept, then for a while parts that are not: those in memory, and with `files`
+   * all. `check` is told what is kept then. False: there are more.
+   */
+  private async turn(
+    view: View,
+    files: boolean,
+    check: (parts: ViewParts) => void = () => {},
+  ): Promise<boolean> {
+    if (view.kept === null) return true;
     const { parts } = view.kept;
     const { clock } = this.parts;
     const snapshot = await this.parts.snapshot();
     try {
       const table = snapshot.tables.get(view.declaration.source);
-      if (table === undefined) return;
+      if (table === undefined) return true;
       const all = partsIn(table);
-      for (const part of all) {
-        if (parts.known(part) !== null) continue;
-        if (part.tier !== 'hot' && (!files || clock.monotonicMs() > endMs)) continue;
-        for (const wait of parts.take(
-          part,
-          () => {},
-          () => {},
-        ))
-          await wait;
-        check();
-      }
+      for (const part of all) if (parts.isKept(part) && parts.known(part) === null) await taken(parts, part);
+      const endMs = clock.monotonicMs() + TURN_MS;
+      const left = all.filter((part) => !parts.isKept(part) && (files || part.tier === 'hot'));
+      let done = 0;
+      for (; done < left.length && clock.monotonicMs() < endMs; done++) await taken(parts, left[done]!);
+      check(parts);
       const ids = new Set(all.map(({ id }) => id));
       parts.forget((id) => ids.has(id));
+      return done === left.length;
     } finally {
       snapshot.release();
     }
   }
+}
+
+async function taken(parts: ViewParts, part: AnyPart): Promise<void> {
+  const nothing = (): void => {};
+  for (const wait of parts.take(part, nothing, nothing)) await wait;
 }
 
 const schemasIn = ({ tables }: Catalogue): Snapshot['tables'] =>

@@ -128,6 +128,11 @@ export class ViewParts {
     return this.keyVectors.vectors;
   }
 
+  /** Whether it was taken in, be it with fewer rows. */
+  isKept(part: AnyPart): boolean {
+    return this.kept.has(part.id);
+  }
+
   /** What is kept of the part when all its rows are in it; else null. */
   known(part: AnyPart): PartGroups | null {
     const kept = this.kept.get(part.id);
