@@ -1,12 +1,12 @@
 // What: a block of the plan's last operator → a block of the result.
-// Why: vectors are written again for the next block; what is handed out must stay.
-// Invariant: the result shares no memory with the query.
+// Why: vectors are mostly written again for the next block; what is handed out must stay.
+// Invariant: nothing writes to what the result holds: it is a copy, or final.
 
 import { NULL_BOOL, NULL_CODE, NULL_INT64 } from '../columns/types.ts';
 import type { Block } from './block.ts';
 import type { ResultBlock, ResultValues } from './result.ts';
 import type { Texts } from './texts.ts';
-import type { Vector } from './vector.ts';
+import type { FloatVector, IntVector, Vector } from './vector.ts';
 
 export function resultBlock(block: Block, width: number, texts: Texts): ResultBlock {
   const columns: ResultValues[] = [];
@@ -18,32 +18,40 @@ function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues 
   switch (vector.kind) {
     case 'int':
       return vector.base === 0n
-        ? plainIntegers(vector.values, rows)
+        ? { kind: 'int', ...doubles(vector, rows) }
         : basedIntegers(vector.values, vector.base, rows);
     case 'wide': {
       const values = vector.values.slice(0, rows);
-      const nulls = nullsOf(rows, (row) => values[row] === NULL_INT64);
-      if (nulls !== null) for (let row = 0; row < rows; row++) if (nulls[row] === 1) values[row] = 0n;
-      return { kind: 'int', values, nulls };
+      return { kind: 'int', values, nulls: clear(values, NULL_INT64, 0n) };
     }
-    case 'float': {
-      const values = vector.values.slice(0, rows);
-      return { kind: 'float', values, nulls: clearNaNs(values) };
-    }
+    case 'float':
+      return { kind: 'float', ...doubles(vector, rows) };
     case 'bool': {
       const values = vector.values.slice(0, rows);
-      const nulls = nullsOf(rows, (row) => values[row] === NULL_BOOL);
-      if (nulls !== null) for (let row = 0; row < rows; row++) if (nulls[row] === 1) values[row] = 0;
-      return { kind: 'bool', values, nulls };
+      return { kind: 'bool', values, nulls: clear(values, NULL_BOOL, 0) };
     }
     case 'text':
       return textValues(vector.values, rows, texts);
   }
 }
 
-function plainIntegers(from: Float64Array, rows: number): ResultValues {
+/** NULLs become 0. */
+function doubles(
+  { values: from, isFinal }: IntVector | FloatVector,
+  rows: number,
+): { readonly values: Float64Array; readonly nulls: Uint8Array | null } {
+  let first = 0;
+  while (first < rows && !Number.isNaN(from[first]!)) first++;
+  if (first === rows)
+    return { values: isFinal === true ? from.subarray(0, rows) : from.slice(0, rows), nulls: null };
   const values = from.slice(0, rows);
-  return { kind: 'int', values, nulls: clearNaNs(values) };
+  const nulls = new Uint8Array(rows);
+  for (let row = first; row < rows; row++) {
+    if (!Number.isNaN(values[row]!)) continue;
+    nulls[row] = 1;
+    values[row] = 0;
+  }
+  return { values, nulls };
 }
 
 /** base + values, written by halves: a BigInt per row would cost more than the query. */
@@ -52,10 +60,14 @@ function basedIntegers(from: Float64Array, base: bigint, rows: number): ResultVa
   const halves = new Int32Array(values.buffer);
   const low = Number(BigInt.asUintN(32, base));
   const high = Number(BigInt.asIntN(64, base) >> 32n);
-  const nulls = nullsOf(rows, (row) => Number.isNaN(from[row]!));
+  let nulls: Uint8Array | null = null;
   for (let row = 0; row < rows; row++) {
     const value = from[row]!;
-    if (Number.isNaN(value)) continue;
+    if (Number.isNaN(value)) {
+      nulls ??= new Uint8Array(rows);
+      nulls[row] = 1;
+      continue;
+    }
     const sum = value + low;
     halves[2 * row] = sum | 0;
     halves[2 * row + 1] = (Math.floor(sum / 2 ** 32) + high) | 0;
@@ -64,18 +76,17 @@ function basedIntegers(from: Float64Array, base: bigint, rows: number): ResultVa
 }
 
 /** NULLs of the values, which become 0. */
-function clearNaNs(values: Float64Array): Uint8Array | null {
-  const nulls = nullsOf(values.length, (row) => Number.isNaN(values[row]!));
-  if (nulls !== null) for (let row = 0; row < nulls.length; row++) if (nulls[row] === 1) values[row] = 0;
-  return nulls;
-}
-
-function nullsOf(rows: number, isNull: (row: number) => boolean): Uint8Array | null {
+function clear<T extends BigInt64Array | Uint8Array>(
+  values: T,
+  absent: T[number],
+  zero: T[number],
+): Uint8Array | null {
   let nulls: Uint8Array | null = null;
-  for (let row = 0; row < rows; row++) {
-    if (!isNull(row)) continue;
-    nulls ??= new Uint8Array(rows);
+  for (let row = 0; row < values.length; row++) {
+    if (values[row] !== absent) continue;
+    nulls ??= new Uint8Array(values.length);
     nulls[row] = 1;
+    values[row] = zero;
   }
   return nulls;
 }

@@ -1,6 +1,6 @@
 // What: a query's answer: named, typed columns that arrive block by block.
 // Why: HTTP formats write from typed arrays, and a large answer is made only as fast as it is taken.
-// Invariant: a block belongs to whoever took it; nothing of it is written again.
+// Invariant: nothing of a block is written once it was given: it may be kept, and what a view keeps may be part of it.
 
 import type { OutputColumn } from '../sql/scope.ts';
 import type { Tier } from './snapshot.ts';

@@ -11,33 +11,39 @@ export const BLOCK_ROWS = 8192;
 /** Largest magnitude in an IntVector: the sum or difference of two such numbers is still exact in a double. */
 export const NARROW_MAX = 2 ** 52;
 
+/** Of all vectors. */
+interface Written {
+  /** Never written again: it may be handed out as it is. */
+  readonly isFinal?: true;
+}
+
 /** Integers, timestamps and scaled decimals: base + values[i], exactly; NaN is NULL. |values[i]| ≤ NARROW_MAX. */
-export interface IntVector {
+export interface IntVector extends Written {
   readonly kind: 'int';
   readonly values: Float64Array;
   readonly base: bigint;
 }
 
 /** The same types where a value does not fit an IntVector; −2^63 is NULL. */
-export interface WideVector {
+export interface WideVector extends Written {
   readonly kind: 'wide';
   readonly values: BigInt64Array;
 }
 
 /** NaN is NULL: there is no other NaN. */
-export interface FloatVector {
+export interface FloatVector extends Written {
   readonly kind: 'float';
   readonly values: Float64Array;
 }
 
 /** 0, 1, or 0xff for NULL. */
-export interface BoolVector {
+export interface BoolVector extends Written {
   readonly kind: 'bool';
   readonly values: Uint8Array;
 }
 
 /** Codes of the query's texts (texts.ts); 0xffffffff is NULL. A SYMBOL's code is its id. */
-export interface TextVector {
+export interface TextVector extends Written {
   readonly kind: 'text';
   readonly values: Uint32Array;
   /** All values are the same, as a part's symbol is: who groups by it need not look at each row. */
@@ -149,3 +155,10 @@ function constantInt(value: bigint | null, rows: number): IntVector {
 export function tailOf(vector: Vector, from: number): Vector {
   return from === 0 ? vector : ({ ...vector, values: vector.values.subarray(from) } as Vector);
 }
+
+/** Values [0, rows) as a vector of their own, over memory of their own. */
+export function headOf(vector: Vector, rows: number): Vector {
+  return { ...vector, values: vector.values.slice(0, rows) } as Vector;
+}
+
+export const finalVector = (vector: Vector): Vector => ({ ...vector, isFinal: true });

@@ -4,16 +4,26 @@
 
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { describe, expect, it } from 'vitest';
+import { hourOfNs } from '../../src/format/layout.ts';
 import { catalogOf } from '../../src/query/catalog.ts';
 import { emptyStats } from '../../src/query/result.ts';
 import { Run } from '../../src/query/run.ts';
+import { partsIn } from '../../src/query/table-parts.ts';
 import { openView, type View, type ViewDeclaration } from '../../src/query/view/view.ts';
 import { analyzeQuery } from '../../src/sql/analyze.ts';
 import { parseQuery } from '../../src/sql/parser.ts';
 import { seededRandom, tablesOf } from '../support/query-data.ts';
 import { toDuckdb } from '../support/query-duckdb.ts';
 import { ask, askDuckdb, comparableRows, difference, optionsFor } from '../support/query-oracle.ts';
-import { duckdbOf, type Placement, type World, worldOf } from '../support/query-tables.ts';
+import {
+  duckdbOf,
+  newGround,
+  type Placement,
+  type Sealed,
+  type TestTable,
+  type World,
+  worldOf,
+} from '../support/query-tables.ts';
 
 const placements: readonly Placement[] = ['hot', 'warm', 'cold', 'mixed'];
 const MINUTE = 60_000_000_000;
@@ -72,10 +82,16 @@ function randomView(seed: number): string {
   return `SELECT ${items.join(', ')} FROM ticks${where.length > 0 ? ` WHERE ${where[0]}` : ''}${by.length > 0 ? ` GROUP BY ${by.join(', ')}` : ''}`;
 }
 
-function viewIn(world: World, sql: string, name = 'v', views: ReadonlyMap<string, View> = new Map()): View {
+function viewIn(
+  world: World,
+  sql: string,
+  name = 'v',
+  views: ReadonlyMap<string, View> = new Map(),
+  bytesMax = 2 ** 30,
+): View {
   const declaration: ViewDeclaration = { name, source: /FROM (\w+)/.exec(sql)![1]!, sql };
   const run = new Run({ ...world.snapshot, tables: new Map() }, optionsFor(world), emptyStats());
-  return openView(declaration, world.snapshot.tables, views, run, 2 ** 30);
+  return openView(declaration, world.snapshot.tables, views, run, bytesMax);
 }
 
 async function expectSame(
@@ -203,6 +219,99 @@ describe('a view of bars', () => {
     );
     oracle.closeSync();
   });
+});
+
+interface Moment {
+  readonly world: World;
+  readonly oracle: DuckDBConnection;
+}
+
+/** A table whose rows come, are sealed, go to S3, are dropped, and leave with their partition and come back. */
+class History {
+  private readonly random: () => number;
+  private readonly table: TestTable;
+  private readonly ground = newGround();
+  private readonly sealed = new Map<string, Sealed>();
+  private readonly counts = new Map<string, number>();
+  private readonly dropped = new Set<number>();
+  private away: number | null = null;
+  private taken = 0;
+
+  constructor(seed: number) {
+    this.random = seededRandom(seed);
+    this.table = tablesOf(seed, 1).find(({ schema }) => schema.name === 'ticks')!;
+  }
+
+  async next(): Promise<Moment> {
+    this.change();
+    const { schema } = this.table;
+    const rows = this.table.rows.slice(0, this.taken).filter((row) => {
+      const symbol = this.ground.names.codeFor(row[schema.symbolColumn] as string);
+      return symbol !== this.away && !this.dropped.has(hourOfNs(row[schema.timestampColumn] as bigint));
+    });
+    const table = { schema, rows };
+    this.counts.clear();
+    const world = await worldOf([table], {
+      placement: (symbol, hour, count) => {
+        this.counts.set(`${symbol}/${hour}`, count);
+        return this.sealed.get(`${symbol}/${hour}`) ?? [0, 0];
+      },
+      ground: this.ground,
+    });
+    return { world, oracle: await duckdbOf([table], world.scanned) };
+  }
+
+  private change(): void {
+    const choice = this.random();
+    if (choice < 0.1) return;
+    if (choice < 0.6 || this.taken === 0)
+      this.taken += Math.floor((this.random() * this.table.rows.length) / (choice < 0.2 ? 40 : 4));
+    else if (choice < 0.8)
+      for (const [key, count] of this.counts)
+        if (this.random() < 0.4) this.sealed.set(key, [this.random() < 0.4 ? count : 0, count]);
+        else {
+          const [, sealed] = this.sealed.get(key) ?? [0, 0];
+          if (this.random() < 0.4) this.sealed.set(key, [sealed, sealed]);
+        }
+    else if (choice < 0.93)
+      this.away = this.away === null ? Math.floor(this.random() * this.ground.names.names.length) : null;
+    else for (const key of [...this.counts.keys()].slice(0, 1)) this.dropped.add(Number(key.split('/')[1]));
+  }
+}
+
+/** Tells the view which rows stand in a file now, as a member does. */
+function tellMoved(view: View, before: World, after: World): void {
+  const later = partsIn(after.snapshot.tables.get('ticks')!);
+  for (const part of partsIn(before.snapshot.tables.get('ticks')!)) {
+    const files = later.filter(({ symbol, hour }) => symbol === part.symbol && hour === part.hour);
+    const isWhole = part.tier === 'hot' && part.id.endsWith('/0') && files.length === 1;
+    if (isWhole && files[0]!.tier === 'warm' && files[0]!.rows === part.rows)
+      view.kept!.parts.moved(part.id, files[0]!.id, part.rows);
+  }
+}
+
+describe('a view that is read while its table changes', () => {
+  it('holds what DuckDB computes at every step, of rows that come, move, leave and come back', async () => {
+    for (let n = 0; n < 8; n++) {
+      const sql = n % 2 === 0 ? bars : randomView(n);
+      const history = new History(n * 131 + 17);
+      let before = await history.next();
+      // Too little memory to keep all parts, or even one.
+      const view = viewIn(before.world, sql, 'v', new Map(), [2 ** 30, 20_000, 2 ** 30, 100][n >> 1]!);
+      const views = new Map([['v', view]]);
+      for (let step = 0; step < 9; step++) {
+        const now = await history.next();
+        if (step % 3 !== 0) tellMoved(view, before.world, now.world);
+        for (const read of ['SELECT * FROM v', sql, 'SELECT * FROM v'])
+          await expectSame(read, sql, now.world, now.oracle, views);
+        // A query that began before, and the next one.
+        if (step % 3 === 0) await expectSame('SELECT * FROM v', sql, before.world, before.oracle, views);
+        before.oracle.closeSync();
+        before = now;
+      }
+      before.oracle.closeSync();
+    }
+  }, 240_000);
 });
 
 describe('what a view cannot hold', () => {

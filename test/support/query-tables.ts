@@ -42,8 +42,10 @@ export interface TestTable {
 /** Where a symbol-hour's rows lie; `mixed`: the first quarter in Parquet, the second in a local folder, the rest in memory. */
 export type Placement = 'hot' | 'warm' | 'cold' | 'mixed';
 
-/** The first so many of `rows` rows lie in Parquet, and the first so many in sealed files at all. */
-const SEALED: Readonly<Record<Placement, (rows: number) => readonly [cold: number, sealed: number]>> = {
+/** The first so many rows lie in Parquet, and the first so many in sealed files at all. */
+export type Sealed = readonly [cold: number, sealed: number];
+
+const SEALED: Readonly<Record<Placement, (rows: number) => Sealed>> = {
   hot: () => [0, 0],
   warm: (rows) => [0, rows],
   cold: (rows) => [rows, rows],
@@ -79,17 +81,30 @@ export interface World {
   readonly scanned: ReadonlyMap<string, readonly Row[]>;
 }
 
+/** Where files lie, and what codes mean. */
+export interface Ground {
+  readonly disk: Disk;
+  readonly objects: Map<string, Uint8Array>;
+  readonly names: TestNames;
+}
+
+export const newGround = (): Ground => ({
+  disk: memoryVolume().mount(),
+  objects: new Map(),
+  names: new TestNames(),
+});
+
 export interface WorldOptions {
-  readonly placement: Placement | ((symbol: number, hour: number) => Placement);
+  readonly placement: Placement | ((symbol: number, hour: number, rows: number) => Placement | Sealed);
+  /** Of worlds that follow each other. */
+  readonly ground?: Ground;
   /** Rows of a hot chunk. */
   readonly chunkRows?: number;
   readonly compression?: 'none' | 'lz4';
 }
 
 export async function worldOf(tables: readonly TestTable[], options: WorldOptions): Promise<World> {
-  const disk = memoryVolume().mount();
-  const objects = new Map<string, Uint8Array>();
-  const names = new TestNames();
+  const { disk, objects, names } = options.ground ?? newGround();
   const snapshots = new Map<string, TableSnapshot>();
   const scanned = new Map<string, Row[]>();
   for (const { schema, rows } of tables) {
@@ -99,9 +114,9 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
     for (const group of groups) {
       const placement =
         typeof options.placement === 'function'
-          ? options.placement(group.symbol, group.hour)
+          ? options.placement(group.symbol, group.hour, group.rows.length)
           : options.placement;
-      const [cold, sealed] = SEALED[placement](group.rows.length);
+      const [cold, sealed] = typeof placement === 'string' ? SEALED[placement](group.rows.length) : placement;
       const { symbol, hour } = group;
       if (cold > 0) {
         const rows = group.rows.slice(0, cold);
@@ -115,7 +130,7 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
       }
       if (sealed < group.rows.length) {
         const rest = group.rows.slice(sealed);
-        parts.push(hotPart(schema, group.symbol, group.hour, rest, names, options.chunkRows ?? 7));
+        parts.push(hotPart(schema, group, sealed, rest, names, options.chunkRows ?? 7));
         for (const row of rest) order.push(row);
       }
     }
@@ -190,8 +205,8 @@ function storedValue(type: ColumnType, value: Value, names: TestNames): number |
 
 function hotPart(
   schema: TableSchema,
-  symbol: number,
-  hour: number,
+  { symbol, hour }: Group,
+  first: number,
   rows: readonly Row[],
   names: TestNames,
   chunkRows: number,
@@ -200,7 +215,7 @@ function hotPart(
   for (let at = 0; at < rows.length; at += chunkRows)
     runs.push(columnRun(schema, rows.slice(at, at + chunkRows), names));
   return {
-    id: `${schema.name}/hot/${symbol}/${hour}`,
+    id: `${schema.name}/hot/${symbol}/${hour}/${first}`,
     tier: 'hot',
     topic: schema.name,
     partition: 0,
@@ -225,13 +240,14 @@ async function warmPart(
   options: WorldOptions,
 ): Promise<AnyPart> {
   const { segment, plan } = segmentOf(schema, symbol, hour, rows, names);
+  const baseDirectory = `/hdb/${rows.length}`;
   const [file] = await writeSegments(
     {
       plan,
       table: schema,
       segments: [segment],
       outputs: {
-        bin: { baseDirectory: '/hdb', compression: options.compression ?? 'none', sync: false },
+        bin: { baseDirectory, compression: options.compression ?? 'none', sync: false },
         parquet: null,
       },
       strings: new Map(),
@@ -242,7 +258,7 @@ async function warmPart(
     new AbortController().signal,
   );
   return {
-    id: file!.path,
+    id: `${rows.length}/${file!.path}`,
     tier: 'warm',
     topic: schema.name,
     partition: 0,
@@ -252,7 +268,7 @@ async function warmPart(
     timestampMin: BigInt(file!.timestampMin),
     timestampMax: BigInt(file!.timestampMax),
     isSorted: true,
-    folder: `/hdb/${file!.path}`,
+    folder: `${baseDirectory}/${file!.path}`,
   };
 }
 
@@ -275,7 +291,7 @@ async function coldPart(
     strings,
   );
   const columns = sortedColumns(segment, schema);
-  const key = `${schema.name}/${symbol}-${hour}.parquet`;
+  const key = `${schema.name}/${symbol}-${hour}-${rows.length}.parquet`;
   const bytes = await encode(symbol, hour, columns);
   objects.set(key, bytes);
   return {

@@ -102,6 +102,11 @@ export class ExactSums {
     return (this.carries.get(group) ?? 0n) + BigInt(this.sums[group]!);
   }
 
+  /** Totals of groups [0, groups); null: one may be beyond NARROW_MAX. */
+  narrow(groups: number): Float64Array | null {
+    return this.carries.size === 0 ? this.sums.slice(0, groups) : null;
+  }
+
   /** The nearest double. */
   approximate(group: number): number {
     const carry = this.carries.get(group);

@@ -115,6 +115,11 @@ export class IntegerSum extends Counted implements Accumulator {
   }
 
   finish(groups: number): Vector {
+    const narrow = this.sums.narrow(groups);
+    if (narrow !== null) {
+      for (let group = 0; group < groups; group++) if (this.counts[group] === 0) narrow[group] = Number.NaN;
+      return intVector(narrow);
+    }
     const values = new BigInt64Array(groups);
     for (let group = 0; group < groups; group++)
       values[group] = this.counts[group] === 0 ? NULL_INT64 : withinInt64(this.sums.total(group), this.at);

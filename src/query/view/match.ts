@@ -43,6 +43,7 @@ export function planView(
     parts,
     conditions: conditions.filter(isOfKeys),
     keys: null,
+    ownKeys: grouped.keys.map((_, key) => key),
     calls: grouped.calls.map((call, from) => ({ call, from, isSame: true })),
     binding: { types: new Map([...grouped.rows.types, ...binding.types]), resolve: binding.resolve },
     isRewrite: false,
@@ -129,6 +130,7 @@ class Match {
       parts,
       conditions,
       keys,
+      ownKeys: this.ownKeys(keys),
       calls: answered,
       binding: this.binding(),
       isRewrite: true,
@@ -145,6 +147,13 @@ class Match {
         ? slot(this.bucket.key, keyTypes[this.bucket.key]!)
         : null;
     });
+  }
+
+  /** Which keys of the view they are, when they are all of them. Without keys there is a group even where conditions leave none. */
+  private ownKeys(keys: readonly Expression[]): readonly number[] | null {
+    const own = keys.map((key) => this.keyOf(key));
+    const isAll = own.length === this.kept.grouped.keys.length && new Set(own).size === own.length;
+    return isAll && own.length > 0 && !own.includes(-1) ? own : null;
   }
 
   private answered(call: Call): AnsweredCall | null {

@@ -15,22 +15,17 @@ import type { GroupedParts } from '../plan.ts';
 import { scopeOf, Test } from '../rows.ts';
 import { Budget, type Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
-import type { AnyPart } from '../snapshot.ts';
+import type { AnyPart, TableSnapshot } from '../snapshot.ts';
 import { PartReader } from '../table-scan.ts';
 import { kindOf, type Vector } from '../vector.ts';
 import { RangeTaker } from './range-taker.ts';
+import { Whole } from './whole.ts';
 
 /** Of one part. Group k of the part is group numbers[k] of the view. */
 export interface PartGroups {
   readonly numbers: readonly number[];
   readonly states: readonly Accumulator[];
   /** Rows taken in. */
-  readonly rows: number;
-}
-
-/** All groups of a view: keys, then aggregates. */
-export interface Total {
-  readonly vectors: readonly Vector[];
   readonly rows: number;
 }
 
@@ -45,6 +40,7 @@ interface KeptGroups extends PartGroups {
 
 /** Of a state per group and aggregate, and of a part's own tables, roughly. */
 const STATE_BYTES = 48;
+const VALUE_BYTES = 8;
 const PART_BYTES = 400;
 
 export class ViewParts {
@@ -65,7 +61,7 @@ export class ViewParts {
   private readonly places = new Scratch();
   private readonly starts = new Scratch();
   private reads = 0;
-  private last: { found: readonly PartGroups[]; counts: readonly number[]; total: Total } | null = null;
+  private whole: Whole | null = null;
   private keyVectors: { readonly groups: number; readonly vectors: readonly Vector[] } = {
     groups: 0,
     vectors: [],
@@ -104,7 +100,7 @@ export class ViewParts {
   get bytes(): number {
     let states = 0;
     for (const { numbers } of this.kept.values()) states += numbers.length;
-    return this.kept.size * PART_BYTES + states * this.aggregates.length * STATE_BYTES;
+    return this.kept.size * PART_BYTES + states * this.aggregates.length * STATE_BYTES + this.wholeBytes;
   }
 
   /** An empty state of an aggregate. */
@@ -163,35 +159,45 @@ export class ViewParts {
     found(kept);
   }
 
-  /** The answer that was made of these very groups, if it was the last one. */
-  total(found: readonly PartGroups[]): Total | null {
-    const { last } = this;
-    if (last === null || last.found.length !== found.length) return null;
-    for (let i = 0; i < found.length; i++)
-      if (last.found[i] !== found[i] || last.counts[i] !== found[i]!.rows) return null;
-    return last.total;
+  /** All groups, if it was these rows that were merged last. Valid until the next call of `merge`. */
+  wholeOf(table: TableSnapshot): Whole | null {
+    return this.whole?.isOf(table) === true ? this.whole : null;
   }
 
-  keepTotal(found: readonly PartGroups[], total: Total): void {
-    this.last = { found, counts: found.map(({ rows }) => rows), total };
+  /** All groups: of `found`, the groups of the table's parts in their order. Kept when there is room. */
+  merge(table: TableSnapshot, found: readonly PartGroups[], check: () => void): Whole {
+    const whole = this.whole ?? new Whole(this.empty().states, this.keyTypes.length > 0);
+    this.whole = null;
+    whole.update(table, found, this.groups, this.keysOf(), check);
+    this.whole = whole;
+    if (this.bytes > this.bytesMax) this.whole = null;
+    return whole;
   }
 
   /** The rows of one part now stand in another one, and only they. */
   moved(from: string, to: string, rows: number): void {
     const kept = this.kept.get(from);
-    this.kept.delete(from);
+    if (this.kept.delete(from)) this.whole?.letGo();
     if (kept?.rows === rows) this.kept.set(to, kept);
   }
 
   /** After a read of all that is wanted: parts that are no more, and beyond the bound those unused for longest, are forgotten. */
   forget(isPart: (id: string) => boolean): void {
-    for (const id of this.kept.keys()) if (!isPart(id)) this.kept.delete(id);
+    let isAnyGone = false;
+    for (const id of this.kept.keys()) if (!isPart(id)) isAnyGone = this.kept.delete(id);
+    if (isAnyGone) this.whole?.letGo();
     this.reads++;
     if (this.bytes <= this.bytesMax) return;
+    this.whole = null;
     for (const [id] of [...this.kept].sort(([, a], [, b]) => a.usedAt - b.usedAt)) {
       if (this.bytes <= this.bytesMax) return;
       this.kept.delete(id);
     }
+  }
+
+  private get wholeBytes(): number {
+    const columns = this.keyTypes.length + this.aggregates.length;
+    return (this.whole?.groupCount ?? 0) * (this.aggregates.length * STATE_BYTES + columns * VALUE_BYTES);
   }
 
   private *takeRanges(

@@ -15,10 +15,11 @@ import { decodeTuples, encodeTuples, KeyTable, tupleWords } from '../keys.ts';
 import { type Binding, scopeOf } from '../rows.ts';
 import type { Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
-import type { AnyPart } from '../snapshot.ts';
+import type { AnyPart, TableSnapshot } from '../snapshot.ts';
 import { partsIn } from '../table-parts.ts';
 import { BLOCK_ROWS, type BoolVector, kindOf, tailOf, type Vector } from '../vector.ts';
 import type { PartGroups, ViewParts } from './parts.ts';
+import type { Whole } from './whole.ts';
 
 /** A call that is answered from the states of one of the view's. */
 export interface AnsweredCall {
@@ -36,6 +37,8 @@ export interface ViewReadSpec {
   readonly conditions: readonly Expression[];
   /** Keys of the answer as expressions over the view's keys; null: the view's own. */
   readonly keys: readonly Expression[] | null;
+  /** Which keys of the view those are, when they are all of them: its groups are the answer's. */
+  readonly ownKeys: readonly number[] | null;
   readonly calls: readonly AnsweredCall[];
   /** Of conditions and keys, over blocks of the view's keys. */
   readonly binding: Binding;
@@ -60,42 +63,56 @@ export function viewRead(spec: ViewReadSpec): Operator {
 }
 
 function* read(spec: ViewReadSpec, run: Run): Flow {
-  const { parts } = spec;
+  const { parts, ownKeys } = spec;
   const table = run.snapshot.tables.get(parts.grouped.scan.name)!;
+  if (ownKeys === null) {
+    yield* coarserGroups(spec, yield* groupsOfAll(parts, table, run), run);
+    return;
+  }
+  const known = parts.wholeOf(table);
+  if (known !== null) run.stats.rowsKnown += known.rowsTaken;
+  const whole = known ?? parts.merge(table, yield* groupsOfAll(parts, table, run), () => run.check());
+  yield* ownGroups(spec, ownKeys, whole, run);
+}
+
+/** Of the table's parts in their order, which hold until something is waited for. */
+function* groupsOfAll(
+  parts: ViewParts,
+  table: TableSnapshot,
+  run: Run,
+): Generator<Promise<unknown>, readonly PartGroups[]> {
   const all = partsIn(table);
   const found: PartGroups[] = new Array(all.length);
   // Files first: while they are waited for, what is kept of parts in memory may grow beyond this snapshot.
-  for (const [i, part] of all.entries()) if (part.tier !== 'hot') yield* groupsOf(parts, part, run, found, i);
-  for (const [i, part] of all.entries()) if (part.tier === 'hot') yield* groupsOf(parts, part, run, found, i);
-  const chosen = chosenGroups(spec, run);
-  yield* spec.keys === null ? ownGroups(spec, found, chosen, run) : coarserGroups(spec, found, chosen, run);
+  for (const isHot of [false, true])
+    for (let i = 0; i < all.length; i++) {
+      const part = all[i]!;
+      if ((part.tier === 'hot') !== isHot) continue;
+      const known = parts.known(part);
+      if (known === null)
+        yield* taken(parts, part, run, (groups) => {
+          found[i] = groups;
+        });
+      else {
+        found[i] = known;
+        run.stats.rowsKnown += part.rows;
+      }
+    }
   forgetGone(parts, all);
+  return found;
 }
 
-/** Fills in found[i]. Parts in memory are taken without waiting. */
-function* groupsOf(
+/** Parts in memory are taken without waiting. */
+function taken(
   parts: ViewParts,
   part: AnyPart,
   run: Run,
-  found: PartGroups[],
-  i: number,
+  found: (groups: PartGroups) => void,
 ): Generator<Promise<unknown>> {
-  const known = parts.known(part);
-  if (known !== null) {
-    found[i] = known;
-    run.stats.rowsKnown += part.rows;
-    return;
-  }
   run.stats.partsRead++;
   run.stats.tiers[part.tier]++;
   run.stats.rowsScanned += part.rows;
-  yield* parts.take(
-    part,
-    () => run.check(),
-    (groups) => {
-      found[i] = groups;
-    },
-  );
+  return parts.take(part, () => run.check(), found);
 }
 
 /** What the rows of parts that are no more have left behind. */
@@ -108,14 +125,18 @@ function forgetGone(parts: ViewParts, all: readonly AnyPart[]): void {
   parts.forget((id) => ids.has(id));
 }
 
-/** 1 for each group of the view that the conditions let through; null: all. */
-function chosenGroups({ parts, conditions, binding }: ViewReadSpec, run: Run): Uint8Array | null {
+/** 1 for each row of the keys that the conditions let through; null: all. */
+function chosenGroups(
+  { conditions, binding }: ViewReadSpec,
+  keys: readonly Vector[],
+  rows: number,
+  run: Run,
+): Uint8Array | null {
   if (conditions.length === 0) return null;
   const scope = scopeOf(run, binding);
   const tests = conditions.map((e) => condition(compile(e, scope)));
-  const vectors = parts.keysOf();
-  const chosen = new Uint8Array(parts.groups).fill(1);
-  for (const { from, block } of blocksOf(vectors, parts.groups))
+  const chosen = new Uint8Array(rows).fill(1);
+  for (const { from, block } of blocksOf(keys, rows))
     for (const test of tests) {
       const { values } = test.evaluate(block) as BoolVector;
       for (let i = 0; i < block.rows; i++) if (values[i] !== 1) chosen[from + i] = 0;
@@ -134,71 +155,62 @@ function* blocksOf(vectors: readonly Vector[], rows: number): Generator<{ from: 
     };
 }
 
-function statesFor({ parts, calls, binding }: ViewReadSpec, run: Run): Accumulator[] {
+/** Makes an empty state of a call. */
+function statesFor({ parts, binding }: ViewReadSpec, run: Run): (answered: AnsweredCall) => Accumulator {
   // Arguments are never evaluated: only the kind of state is made.
   const scope = scopeOf(run, {
     types: binding.types,
     resolve: (e) => (e.kind === 'column' ? slot(0, storable(binding.types.get(e)!)) : null),
   });
-  return calls.map(({ call, from, isSame }) =>
-    isSame ? parts.stateOf(from) : makeAggregate(call, scope, null).state,
-  );
+  return ({ call, from, isSame }) => (isSame ? parts.stateOf(from) : makeAggregate(call, scope, null).state);
 }
 
-/** The view's groups that have rows, in the order of their first ones. */
-function* ownGroups(
-  spec: ViewReadSpec,
-  found: readonly PartGroups[],
-  chosen: Uint8Array | null,
-  run: Run,
-): Flow {
-  const isWhole = chosen === null && !spec.isRewrite;
-  const known = isWhole ? spec.parts.total(found) : null;
-  const { vectors, rows } = known ?? merged(spec, found, chosen, run);
-  if (isWhole && known === null) spec.parts.keepTotal(found, { vectors, rows });
+/** The view's own groups. All that is given of `whole` is taken from it before the first block. */
+function* ownGroups(spec: ViewReadSpec, ownKeys: readonly number[], whole: Whole, run: Run): Flow {
+  const chosen = chosenRows(spec, whole, run);
+  const rows = chosen === null ? whole.rows : chosen.length;
+  const take = (vector: Vector): Vector =>
+    chosen === null ? vector : gather(vector, chosen, rows, new Scratch());
+  const stateOf = statesFor(spec, run);
+  const vectors = [
+    ...ownKeys.map((key) => take(whole.keys[key]!)),
+    ...spec.calls.map((call) =>
+      call.isSame ? take(whole.call(call.from)) : converted(stateOf(call), whole, call.from, chosen),
+    ),
+  ];
   for (const { block } of blocksOf(vectors, rows)) {
     run.check();
     yield block;
   }
 }
 
-function merged(
-  spec: ViewReadSpec,
-  found: readonly PartGroups[],
-  chosen: Uint8Array | null,
-  run: Run,
-): { readonly vectors: readonly Vector[]; readonly rows: number } {
-  const { parts, calls } = spec;
-  const states = statesFor(spec, run);
-  for (const state of states) state.grow(parts.groups);
-  const isMet = new Uint8Array(parts.groups);
-  for (const { numbers, states: kept } of found) {
-    for (let place = 0; place < numbers.length; place++) {
-      const group = numbers[place]!;
-      if (chosen !== null && chosen[group] === 0) continue;
-      isMet[group] = 1;
-      for (let c = 0; c < calls.length; c++) states[c]!.merge(group, kept[calls[c]!.from] as never, place);
-    }
-    run.check();
+/** Values of a call whose state takes those of another kind, which the view has. */
+function converted(state: Accumulator, whole: Whole, from: number, chosen: Int32Array | null): Vector {
+  const rows = chosen === null ? whole.rows : chosen.length;
+  const { groups } = whole;
+  state.grow(rows);
+  for (let i = 0; i < rows; i++) {
+    const row = chosen === null ? i : chosen[i]!;
+    state.merge(i, whole.state(from) as never, groups === null ? row : groups[row]!);
   }
-  const met = new Int32Array(parts.groups);
+  return state.finish(rows);
+}
+
+/** Rows that the conditions let through; null: all. */
+function chosenRows(spec: ViewReadSpec, { keys, rows }: Whole, run: Run): Int32Array | null {
+  const passed = chosenGroups(spec, keys, rows, run);
+  if (passed === null) return null;
+  const chosen = new Int32Array(rows);
   let count = 0;
-  for (let group = 0; group < isMet.length; group++) if (isMet[group] === 1) met[count++] = group;
-  // Without keys there is one group, even of no rows.
-  if (parts.keyTypes.length === 0) count = 1;
-  const vectors = [...parts.keysOf(), ...states.map((state) => state.finish(parts.groups))];
-  return { vectors: vectors.map((vector) => gather(vector, met, count, new Scratch())), rows: count };
+  for (let row = 0; row < rows; row++) if (passed[row] === 1) chosen[count++] = row;
+  return chosen.subarray(0, count);
 }
 
 /** Groups by other keys: each is made of whole groups of the view. */
-function* coarserGroups(
-  spec: ViewReadSpec,
-  found: readonly PartGroups[],
-  chosen: Uint8Array | null,
-  run: Run,
-): Flow {
+function* coarserGroups(spec: ViewReadSpec, found: readonly PartGroups[], run: Run): Flow {
   const { parts, calls, binding } = spec;
   const keys = spec.keys!;
+  const chosen = chosenGroups(spec, parts.keysOf(), parts.groups, run);
   const scope = scopeOf(run, binding);
   const types = keys.map((key) => storable(binding.types.get(key)!));
   const compiled = keys.map((key, i) => coerced(compile(key, scope), types[i]!, key.at));
@@ -212,7 +224,7 @@ function* coarserGroups(
       block.rows,
       words.subarray(from * table.width),
     );
-  const states = statesFor(spec, run);
+  const states = calls.map(statesFor(spec, run));
   if (keys.length === 0) for (const state of states) state.grow(1);
   for (const { numbers, states: kept } of found) {
     for (let place = 0; place < numbers.length; place++) {
