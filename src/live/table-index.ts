@@ -9,7 +9,16 @@ import type { SealedPart } from './sealed.ts';
 
 export type Member = LivePart | SealedPart;
 
+/** What the last snapshot gave for a symbol: given again while it has no more rows. */
+interface Given {
+  readonly parts: readonly AnyPart[];
+  readonly live: readonly LivePart[];
+  /** Of `live`. */
+  readonly counts: readonly number[];
+}
+
 export class TableIndex {
+  private readonly given = new Map<number, Given>();
   private readonly bySymbol = new Map<number, readonly Member[]>();
   private members = 0;
   /** What the last snapshot saw; null when it has changed. */
@@ -26,6 +35,7 @@ export class TableIndex {
         symbol,
         list.sort((a, b) => a.hour - b.hour || a.partition - b.partition),
       );
+      this.given.delete(symbol);
       this.members += added.length;
     }
     this.frozen = null;
@@ -37,6 +47,7 @@ export class TableIndex {
       const kept = this.bySymbol.get(symbol)!.filter((member) => !set.has(member));
       if (kept.length === 0) this.bySymbol.delete(symbol);
       else this.bySymbol.set(symbol, kept);
+      this.given.delete(symbol);
       this.members -= gone.length;
     }
     this.frozen = null;
@@ -53,16 +64,33 @@ export class TableIndex {
     const partsOf = (symbol: number): readonly AnyPart[] => {
       const known = made.get(symbol);
       if (known !== undefined) return known;
-      const parts: AnyPart[] = [];
-      for (const member of lists.get(symbol) ?? []) {
-        if (!(member instanceof LivePart)) parts.push(member);
-        else if (counts[member.slot]! > 0) parts.push(member.part(counts[member.slot]!));
-      }
+      const members = lists.get(symbol) ?? [];
+      // A snapshot that is older than a change may not use what was given since, nor leave anything for later ones.
+      const isCurrent = members === this.bySymbol.get(symbol);
+      const parts = isCurrent ? this.partsNow(symbol, members, counts) : partsAt(members, counts);
       made.set(symbol, parts);
       return parts;
     };
     return { schema, symbols, partsOf, partCount: this.members };
   }
+
+  private partsNow(symbol: number, members: readonly Member[], counts: Int32Array): readonly AnyPart[] {
+    const given = this.given.get(symbol);
+    if (given?.live.every(({ slot }, i) => counts[slot] === given.counts[i])) return given.parts;
+    const parts = partsAt(members, counts);
+    const live = members.filter((member) => member instanceof LivePart);
+    this.given.set(symbol, { parts, live, counts: live.map(({ slot }) => counts[slot]!) });
+    return parts;
+  }
+}
+
+function partsAt(members: readonly Member[], counts: Int32Array): readonly AnyPart[] {
+  const parts: AnyPart[] = [];
+  for (const member of members) {
+    if (!(member instanceof LivePart)) parts.push(member);
+    else if (counts[member.slot]! > 0) parts.push(member.part(counts[member.slot]!));
+  }
+  return parts;
 }
 
 function grouped(members: readonly Member[]): Map<number, Member[]> {
