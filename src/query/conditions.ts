@@ -1,69 +1,93 @@
-// What: a table's conditions sorted by what they can do: bound the event time, choose symbols, or filter rows.
-// Why: a query for five minutes of one symbol must not look at any other part.
-// Invariant: every condition is in exactly one of the three; a time bound or symbol test says all that its condition says.
+// What: a table's conditions sorted by what they can do: bound the event time, choose symbols, bound a stored value, or filter rows.
+// Why: a query for five minutes of one symbol must not look at any other part, and one for high prices not at each row's other columns.
+// Invariant: every condition is in exactly one of the four; a bound or symbol test says all that its condition says.
 
+import type { ColumnSchema, TableSchema } from '../columns/types.ts';
 import { INT64_MAX } from '../kernel/fixed.ts';
 import type { ColumnReference, Expression } from '../sql/ast.ts';
-import { isInteger } from '../sql/type-rules.ts';
-import type { SqlType } from '../sql/types.ts';
+import { isText } from '../sql/type-rules.ts';
+import { type SqlType, typeOfColumn } from '../sql/types.ts';
 import { walk } from '../sql/walk.ts';
 import { compile } from './expression/compile.ts';
 import { constantValue, type Scope } from './expression/compiled.ts';
+import { kindOf } from './vector.ts';
 
-type TimeOperator = '=' | '<' | '<=' | '>' | '>=';
+type RangeOperator = '=' | '<' | '<=' | '>' | '>=';
 
 /** event time operator value; the value is the same for all rows. */
 export interface TimeCondition {
-  readonly operator: TimeOperator;
+  readonly operator: RangeOperator;
   readonly value: Expression;
+}
+
+/** column operator value, of a column that kernels compare as it is stored. */
+export interface ValueCondition extends TimeCondition {
+  /** Index into the table's columns. */
+  readonly column: number;
 }
 
 export interface Conditions {
   readonly times: readonly TimeCondition[];
   /** Over the symbol alone: asked once for each symbol. */
   readonly symbols: readonly Expression[];
+  readonly values: readonly ValueCondition[];
   readonly filters: readonly Expression[];
 }
 
-/** What a column reference is to the table. */
-export type ColumnRole = 'time' | 'symbol' | 'other';
-
+/** `indexOf`: a column's index in the table, −1 for none. */
 export function sortConditions(
   conditions: readonly Expression[],
   types: ReadonlyMap<Expression, SqlType>,
-  roleOf: (column: ColumnReference) => ColumnRole,
+  schema: TableSchema,
+  indexOf: (column: ColumnReference) => number,
 ): Conditions {
-  const sorted: { times: TimeCondition[]; symbols: Expression[]; filters: Expression[] } = {
-    times: [],
-    symbols: [],
-    filters: [],
-  };
-  const isTime = (e: Expression): boolean => e.kind === 'column' && roleOf(e) === 'time';
-  const isInstant = (e: Expression): boolean => {
-    const type = types.get(e);
-    const fits = type !== undefined && (type.name === 'TIMESTAMP_NS' || isInteger(type));
-    return fits && rolesIn(e, roleOf).size === 0;
-  };
+  const times: TimeCondition[] = [];
+  const symbols: Expression[] = [];
+  const values: ValueCondition[] = [];
+  const filters: Expression[] = [];
   for (const condition of conditions) {
-    const times = timeConditions(condition, isTime, isInstant);
-    const roles = rolesIn(condition, roleOf);
-    if (times !== null) sorted.times.push(...times);
-    else if (roles.size === 1 && roles.has('symbol')) sorted.symbols.push(condition);
-    else sorted.filters.push(condition);
+    const found = comparisons(condition, indexOf);
+    const column = found[0] === undefined ? -1 : indexOf(found[0].column);
+    const isRange =
+      column >= 0 &&
+      found.every(({ operator, value }) =>
+        isComparedAsStored(schema.columns[column]!, operator, types.get(value)!),
+      );
+    const used = columnsIn(condition, indexOf);
+    if (used.size === 1 && used.has(schema.symbolColumn)) symbols.push(condition);
+    else if (!isRange) filters.push(condition);
+    else if (column === schema.timestampColumn)
+      times.push(...found.map(({ operator, value }) => ({ operator, value })));
+    else values.push(...found.map(({ operator, value }) => ({ column, operator, value })));
   }
-  return sorted;
+  return { times, symbols, values, filters };
 }
 
-function rolesIn(e: Expression, roleOf: (column: ColumnReference) => ColumnRole): Set<ColumnRole> {
-  const roles = new Set<ColumnRole>();
+function columnsIn(e: Expression, indexOf: (column: ColumnReference) => number): Set<number> {
+  const columns = new Set<number>();
   walk(e, (part) => {
-    if (part.kind === 'column') roles.add(roleOf(part));
+    if (part.kind === 'column') columns.add(indexOf(part));
     return true;
   });
-  return roles;
+  return columns;
 }
 
-const mirrored: Readonly<Record<TimeOperator, TimeOperator>> = {
+/** Whether the stored values alone tell: integers beside integers, floats beside numbers, texts by their codes. */
+function isComparedAsStored(column: ColumnSchema, operator: RangeOperator, value: SqlType): boolean {
+  const type = typeOfColumn(column);
+  switch (kindOf(type)) {
+    case 'int':
+      return kindOf(value) === 'int';
+    case 'float':
+      return kindOf(value) === 'int' || kindOf(value) === 'float';
+    case 'text':
+      return operator === '=' && isText(value);
+    case 'bool':
+      return false;
+  }
+}
+
+const mirrored: Readonly<Record<RangeOperator, RangeOperator>> = {
   '=': '=',
   '<': '>',
   '<=': '>=',
@@ -71,21 +95,27 @@ const mirrored: Readonly<Record<TimeOperator, TimeOperator>> = {
   '>=': '<=',
 };
 
-function timeConditions(
-  e: Expression,
-  isTime: (e: Expression) => boolean,
-  isInstant: (e: Expression) => boolean,
-): TimeCondition[] | null {
-  if (e.kind === 'between' && !e.negated && isTime(e.operand) && isInstant(e.low) && isInstant(e.high))
+interface Comparison extends TimeCondition {
+  readonly column: ColumnReference;
+}
+
+/** What a condition says of one column beside values that are the same for all rows; empty: it says something else. */
+function comparisons(e: Expression, indexOf: (column: ColumnReference) => number): Comparison[] {
+  const isFixed = (part: Expression): boolean => columnsIn(part, indexOf).size === 0;
+  if (e.kind === 'between') {
+    const { operand: column, low, high, negated } = e;
+    if (negated || column.kind !== 'column' || !isFixed(low) || !isFixed(high)) return [];
     return [
-      { operator: '>=', value: e.low },
-      { operator: '<=', value: e.high },
+      { column, operator: '>=', value: low },
+      { column, operator: '<=', value: high },
     ];
-  if (e.kind !== 'binary' || !Object.hasOwn(mirrored, e.operator)) return null;
-  const operator = e.operator as TimeOperator;
-  if (isTime(e.left) && isInstant(e.right)) return [{ operator, value: e.right }];
-  if (isTime(e.right) && isInstant(e.left)) return [{ operator: mirrored[operator], value: e.left }];
-  return null;
+  }
+  if (e.kind !== 'binary' || !Object.hasOwn(mirrored, e.operator)) return [];
+  const operator = e.operator as RangeOperator;
+  if (e.left.kind === 'column' && isFixed(e.right)) return [{ column: e.left, operator, value: e.right }];
+  if (e.right.kind === 'column' && isFixed(e.left))
+    return [{ column: e.right, operator: mirrored[operator], value: e.left }];
+  return [];
 }
 
 /** Event times, both inclusive; empty when min > max. */

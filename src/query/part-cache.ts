@@ -1,8 +1,9 @@
-// What: what a thread remembers of parts from query to query: which rows are in time order, and aggregates of whole parts.
+// What: what a thread remembers of parts from query to query: which rows are in time order, the extremes of chunks, and aggregates of whole parts.
 // Why: COUNT and VWAP of everything that a symbol ever traded should cost what is new, not what is old.
 // Invariant: rows below a published count never change, so an entry is right for every part of its id that begins with the same runs.
 
 import type { Accumulator } from './aggregate/accumulator.ts';
+import type { Extremes } from './kernels/int64.ts';
 import type { AnyPart } from './snapshot.ts';
 
 /** Entries are forgotten all at once when there are more: a bound that costs nothing to keep. */
@@ -16,11 +17,21 @@ export interface KnownAggregate {
   readonly state: Accumulator;
 }
 
+/** By run: what was found, and how many rows the run had then. */
+interface RunFacts<T> {
+  readonly rows: number[];
+  readonly found: T[];
+}
+
+const noFacts = <T>(): RunFacts<T> => ({ rows: [], found: [] });
+
 export class PartMemory {
   /** Rows of each run that something is known of. */
   private readonly runRows: number[] = [];
-  /** By run: where stretches of ascending times begin; null: too many to tell. */
-  private readonly ascents: (Int32Array | null)[] = [];
+  /** Where stretches of ascending times begin; null: too many to tell. */
+  private readonly ascents = noFacts<Int32Array | null>();
+  /** By stored column: smallest and largest value; null: not to be told. */
+  private readonly extremes = new Map<number, RunFacts<Extremes | null>>();
   /** Over full runs, which only grow in number; and over all runs of the part when it was last read. */
   readonly full = new Map<string, KnownAggregate>();
   readonly whole = new Map<string, KnownAggregate>();
@@ -31,12 +42,26 @@ export class PartMemory {
     return this.runRows.every((rows, i) => (part.runs[i]?.rows ?? 0) >= rows);
   }
 
-  /** Where stretches of ascending times begin in a run of this many rows; `find` looks when it is not known. */
+  /** Of a run of this many rows; `find` looks when it is not known. */
   ascentsOf(run: number, rows: number, find: () => Int32Array | null): Int32Array | null {
-    if (this.runRows[run] === rows) return this.ascents[run]!;
+    return this.known(this.ascents, run, rows, find);
+  }
+
+  extremesOf(column: number, run: number, rows: number, find: () => Extremes | null): Extremes | null {
+    let facts = this.extremes.get(column);
+    if (facts === undefined) {
+      facts = noFacts();
+      this.extremes.set(column, facts);
+    }
+    return this.known(facts, run, rows, find);
+  }
+
+  private known<T>(facts: RunFacts<T>, run: number, rows: number, find: () => T): T {
+    if (facts.rows[run] === rows) return facts.found[run] as T;
     const found = find();
-    this.runRows[run] = rows;
-    this.ascents[run] = found;
+    facts.rows[run] = rows;
+    facts.found[run] = found;
+    if (!(this.runRows[run]! >= rows)) this.runRows[run] = rows;
     return found;
   }
 }

@@ -18,7 +18,7 @@ import type { Place } from '../sql/scope.ts';
 import type { SqlType } from '../sql/types.ts';
 import { walk } from '../sql/walk.ts';
 import type { Operator } from './block.ts';
-import { type ColumnRole, sortConditions } from './conditions.ts';
+import { sortConditions } from './conditions.ts';
 import { coerced, slot } from './expression/compiled.ts';
 import { foreignScan } from './foreign-scan.ts';
 import { asofJoin } from './join/asof-join.ts';
@@ -190,14 +190,8 @@ function planScan(
   const snapshot = planner.tables.get(name);
   if (snapshot === undefined) throw new ZeptoError('SQL_NAME', 'stop', `unknown table ${name}`);
   const { schema } = snapshot;
-  const roleOf = (column: ColumnReference): ColumnRole => {
-    const reference = planner.reference(column);
-    if (reference.kind !== 'source') return 'other';
-    const { index } = reference.column.places[0]!;
-    if (index === schema.timestampColumn) return 'time';
-    return index === schema.symbolColumn ? 'symbol' : 'other';
-  };
-  const sorted = sortConditions(conditions, planner.types, roleOf);
+  const indexOf = (column: ColumnReference): number => planner.tableColumn(column) ?? -1;
+  const sorted = sortConditions(conditions, planner.types, schema, indexOf);
   const columns = [...(needed.get(table) ?? [])].sort((a, b) => a - b);
   const spec: TableScanSpec = {
     name,
@@ -205,7 +199,7 @@ function planScan(
     columns,
     conditions: sorted,
     sampleRatio: table.sampleRatio,
-    isSymbol: (e) => e.kind === 'column' && roleOf(e) === 'symbol',
+    isSymbol: (e) => planner.tableColumn(e) === schema.symbolColumn,
     types: planner.types,
   };
   const scan = tableScan(spec);

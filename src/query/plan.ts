@@ -505,6 +505,7 @@ export class Planner {
     const isKernel =
       scan !== undefined &&
       scan.sampleRatio === null &&
+      scan.conditions.values.length === 0 &&
       this.tableColumn(column) === scan.schema.timestampColumn &&
       partitionBy.every((key) => this.tableColumn(key) === scan.schema.symbolColumn);
     return isKernel ? latestOfSymbol(scan, input) : latestOn(input, column, partitionBy, binding);

@@ -3,6 +3,7 @@
 // Invariant: the vector has exactly the column's values; stored NULLs are vectors' NULLs.
 
 import { type ColumnArray, ColumnType, NULL_INT32, NULL_INT64 } from '../columns/types.ts';
+import { halvesOf } from './kernels/int64.ts';
 import type { Scratch } from './scratch.ts';
 import {
   boolVector,
@@ -52,6 +53,65 @@ export function readColumn(
     case ColumnType.STRING:
       return textVector((values as Uint32Array).subarray(from, from + rows));
   }
+}
+
+/** Rows `from + chosen[i]`, i < rows, as `readColumn` reads them. */
+export function readChosen(
+  values: ColumnArray,
+  type: ColumnType,
+  from: number,
+  chosen: Int32Array,
+  rows: number,
+  base: bigint,
+  scratch: Scratch,
+): Vector {
+  return readColumn(gatherStored(values, type, from, chosen, rows, scratch), type, 0, rows, base, scratch);
+}
+
+/** values[from + chosen[i]], i < rows, in an array that `readColumn` may write over. */
+function gatherStored(
+  values: ColumnArray,
+  type: ColumnType,
+  from: number,
+  chosen: Int32Array,
+  rows: number,
+  scratch: Scratch,
+): ColumnArray {
+  switch (type) {
+    case ColumnType.INT64:
+    case ColumnType.TIMESTAMP_NS: {
+      const out = scratch.bigints(rows);
+      const source = halvesOf(values as BigInt64Array);
+      const target = halvesOf(out);
+      for (let i = 0; i < rows; i++) {
+        const row = from + chosen[i]!;
+        target[2 * i] = source[2 * row]!;
+        target[2 * i + 1] = source[2 * row + 1]!;
+      }
+      return out;
+    }
+    case ColumnType.INT32:
+      return picked(values as Int32Array, from, chosen, rows, scratch.integers(rows));
+    case ColumnType.FLOAT32:
+    case ColumnType.FLOAT64:
+      return picked(values as Float64Array, from, chosen, rows, scratch.floats(rows));
+    case ColumnType.BOOL:
+      return picked(values as Uint8Array, from, chosen, rows, scratch.bytes(rows));
+    case ColumnType.SYMBOL:
+    case ColumnType.STRING:
+      return picked(values as Uint32Array, from, chosen, rows, scratch.codes(rows));
+  }
+}
+
+function picked<T extends Exclude<ColumnArray, BigInt64Array>>(
+  values: T,
+  from: number,
+  chosen: Int32Array,
+  rows: number,
+  out: T | Float64Array,
+): T | Float64Array {
+  for (let i = 0; i < rows; i++) out[i] = values[from + chosen[i]!]!;
+  return out;
 }
 
 function readInt64(

@@ -1,6 +1,6 @@
 // What: a table's rows as blocks: pruned by symbol and time, cut to the time bounds, one tier after the other.
 // Why: memory, local files and Parquet look the same from here on.
-// Invariant: exactly the rows that fulfil the time and symbol conditions come out, each once, in the order of its part.
+// Invariant: exactly the rows that fulfil the time, symbol and value conditions come out, each once, in the order of its part.
 
 import {
   type ColumnArray,
@@ -12,15 +12,18 @@ import {
 import type { Expression } from '../sql/ast.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import { type SqlType, typeOfColumn } from '../sql/types.ts';
-import { type Block, type Flow, type Operator, Selection } from './block.ts';
+import { type Block, type Flow, type Operator, ROW_NUMBERS } from './block.ts';
 import { type Conditions, symbolHint, type TimeBounds, timeBounds } from './conditions.ts';
 import { compile } from './expression/compile.ts';
 import { constantValue, type Scope } from './expression/compiled.ts';
+import { PartCache } from './part-cache.ts';
 import { coverage, hourStart, type Piece, piecesOf, prunedParts } from './parts.ts';
-import { readColumn } from './read-column.ts';
+import { readChosen, readColumn } from './read-column.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import type { AnyPart } from './snapshot.ts';
+import { ValueFilter } from './value-filter.ts';
+import { valueRanges } from './value-ranges.ts';
 import {
   BLOCK_ROWS,
   constantText,
@@ -53,6 +56,10 @@ export function tableScan(spec: TableScanSpec): Operator {
       `columns: ${columns.map((index) => schema.columns[index]!.name).join(', ') || 'none'}`,
       ...conditions.times.map(({ operator, value }) => `time ${operator} ${printExpression(value)}`),
       ...conditions.symbols.map((e) => `symbol: ${printExpression(e)}`),
+      ...conditions.values.map(
+        ({ column, operator, value }) =>
+          `value: ${schema.columns[column]!.name} ${operator} ${printExpression(value)}`,
+      ),
       ...(spec.sampleRatio === null ? [] : [`sample: ${spec.sampleRatio}`]),
     ],
     inputs: [],
@@ -60,8 +67,16 @@ export function tableScan(spec: TableScanSpec): Operator {
   };
 }
 
-/** The parts to read and the time bounds, now that constants have their values. */
-export function choose(spec: TableScanSpec, run: Run): { parts: AnyPart[]; time: TimeBounds } {
+/** What is to be read. */
+export interface Chosen {
+  readonly parts: readonly AnyPart[];
+  readonly time: TimeBounds;
+  /** Null: all values will do. */
+  readonly filter: ValueFilter | null;
+}
+
+/** Parts, time bounds and value ranges, now that constants have their values. */
+export function choose(spec: TableScanSpec, run: Run): Chosen {
   const table = run.snapshot.tables.get(spec.name)!;
   const one = textVector(new Uint32Array(1));
   const oneSymbol: Block = { rows: 1, column: () => one };
@@ -78,7 +93,9 @@ export function choose(spec: TableScanSpec, run: Run): { parts: AnyPart[]; time:
     one.values[0] = symbol;
     return tests.every((test) => (test.evaluate(oneSymbol) as { values: Uint8Array }).values[0] === 1);
   };
-  return { parts: prunedParts(table, time, hint, wanted, run), time };
+  const ranges = valueRanges(spec.conditions.values, spec.schema, scope);
+  const filter = ranges.length === 0 ? null : new ValueFilter(ranges);
+  return { parts: prunedParts(table, time, hint, wanted, run), time, filter };
 }
 
 /** The id that a constant beside a symbol stands for. */
@@ -91,24 +108,29 @@ function codeOf(e: Expression, spec: TableScanSpec, scope: Scope): number | null
 }
 
 function* scan(spec: TableScanSpec, run: Run): Flow {
-  const { schema } = spec;
-  const { parts, time } = choose(spec, run);
+  const { schema, sampleRatio } = spec;
+  const { parts, time, filter } = choose(spec, run);
+  const cache = run.options.cache ?? new PartCache();
   const stored = storedColumns(schema);
   const storedOf = (column: number): number => stored.indexOf(schema.columns[column]!);
   const needed = spec.columns.filter((column) => column !== schema.symbolColumn).map(storedOf);
   const timeIndex = storedOf(schema.timestampColumn);
   const block = new ScanBlock(spec, needed);
-  const cutter = new Cutter(time);
+  const cutter = new Cutter(time, sampleRatio);
   for (const part of parts) {
     const isCut = coverage(part, time) === 'some';
-    const needsTime = isCut || spec.sampleRatio !== null;
+    const needsTime = isCut || sampleRatio !== null;
     const columns = needsTime && !needed.includes(timeIndex) ? [...needed, timeIndex] : needed;
     block.setPart(part);
+    let index = -1;
     for (const piece of piecesOf(part, schema, columns, run)) {
       if (piece instanceof Promise) {
         yield piece;
         continue;
       }
+      index++;
+      const passing = filter?.begin(piece, index, cache.of(part)) ?? 'all';
+      if (passing === 'none') continue;
       const times = piece.columns[timeIndex] as BigInt64Array | undefined;
       const [first, last, exact] = isCut
         ? cutter.range(times!, piece.rows, part.isSorted)
@@ -117,12 +139,17 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
       for (let from = first; from < last; from += BLOCK_ROWS) {
         run.check();
         const rows = Math.min(BLOCK_ROWS, last - from);
-        block.setRows(piece, from, rows);
-        if (exact && spec.sampleRatio === null) yield block;
-        else {
-          const chosen = cutter.choose(block, times!, from, rows, exact, spec.sampleRatio, part);
-          if (chosen !== null) yield chosen;
+        let chosen = ROW_NUMBERS;
+        let count = rows;
+        if (!exact || sampleRatio !== null) {
+          count = cutter.choose(times!, from, rows, exact, part);
+          chosen = cutter.chosen;
         }
+        if (passing === 'some') {
+          count = filter!.choose(from, chosen, count);
+          chosen = filter!.chosen;
+        }
+        if (count > 0) yield block.setRows(piece, from, count, count === rows ? null : chosen);
       }
     }
   }
@@ -157,22 +184,23 @@ export class PartReader {
         continue;
       }
       for (let from = Math.max(0, first - before); from < piece.rows; from += BLOCK_ROWS) {
-        this.block.setRows(piece, from, Math.min(BLOCK_ROWS, piece.rows - from));
-        yield this.block;
+        yield this.block.setRows(piece, from, Math.min(BLOCK_ROWS, piece.rows - from), null);
       }
       before += piece.rows;
     }
   }
 }
 
-/** Finds the rows of a piece that are within the time bounds. */
+/** Finds the rows of a piece that are within the time bounds and the sample. */
 class Cutter {
+  /** Row numbers that `choose` wrote. */
+  readonly chosen: Int32Array = new Int32Array(BLOCK_ROWS);
   private readonly time: TimeBounds;
-  private readonly scratch = new Scratch();
-  private readonly selection = new Selection();
+  private readonly sampleRatio: number | null;
 
-  constructor(time: TimeBounds) {
+  constructor(time: TimeBounds, sampleRatio: number | null) {
     this.time = time;
+    this.sampleRatio = sampleRatio;
   }
 
   /** Rows to look at, and whether all of them are within the bounds. */
@@ -182,17 +210,9 @@ class Cutter {
     return [first, lowerBound(times, rows, this.time.max + 1n), true];
   }
 
-  /** Rows of the block within the bounds and the sample; null when there are none. */
-  choose(
-    block: Block,
-    times: BigInt64Array,
-    from: number,
-    rows: number,
-    exact: boolean,
-    sampleRatio: number | null,
-    part: AnyPart,
-  ): Block | null {
-    const chosen = this.scratch.integers(rows);
+  /** Numbers of the rows [from, from + rows) that are within the bounds and the sample; returns how many. */
+  choose(times: BigInt64Array, from: number, rows: number, exact: boolean, { symbol }: AnyPart): number {
+    const { sampleRatio, chosen } = this;
     const { min, max } = this.time;
     const halves = new Int32Array(times.buffer, times.byteOffset + from * 8, rows * 2);
     const threshold = sampleRatio === null ? 0 : sampleRatio * 2 ** 32;
@@ -202,12 +222,11 @@ class Cutter {
         const time = times[from + i]!;
         if (time < min || time > max) continue;
       }
-      if (sampleRatio !== null && placeHash(halves[2 * i]!, halves[2 * i + 1]!, part.symbol) >= threshold)
+      if (sampleRatio !== null && placeHash(halves[2 * i]!, halves[2 * i + 1]!, symbol) >= threshold)
         continue;
       chosen[count++] = i;
     }
-    if (count === 0) return null;
-    return count === rows ? block : this.selection.set(block, chosen, count);
+    return count;
   }
 }
 
@@ -243,7 +262,7 @@ export function lowerBound(times: BigInt64Array, rows: number, time: bigint): nu
   return low;
 }
 
-/** Rows of a piece; columns are read when they are asked for. */
+/** Rows of a piece, or those of them that were chosen; columns are read when they are asked for. */
 class ScanBlock implements Block {
   rows = 0;
   private readonly schema: TableSchema;
@@ -253,6 +272,7 @@ class ScanBlock implements Block {
   private readonly scratch: readonly Scratch[];
   private piece: Piece = { rows: 0, columns: [] };
   private from = 0;
+  private chosen: Int32Array | null = null;
   private base = 0n;
   private symbol: TextVector = textVector(new Uint32Array(0));
   private symbolId = 0;
@@ -272,11 +292,14 @@ class ScanBlock implements Block {
     this.symbol = textVector(new Uint32Array(0));
   }
 
-  setRows(piece: Piece, from: number, rows: number): void {
+  /** Rows [from, from + rows) of a piece, or rows `from + chosen[i]`, i < rows. */
+  setRows(piece: Piece, from: number, rows: number, chosen: Int32Array | null): this {
     this.piece = piece;
     this.from = from;
     this.rows = rows;
+    this.chosen = chosen;
     this.cached.fill(null);
+    return this;
   }
 
   column(slot: number): Vector {
@@ -293,7 +316,10 @@ class ScanBlock implements Block {
     const values: ColumnArray | undefined = this.piece.columns[stored];
     const { type } = this.schema.columns[this.slots[slot]!]!;
     if (values === undefined) return nulls(type, this.rows);
-    return readColumn(values, type, this.from, this.rows, this.base, this.scratch[slot]!);
+    const { from, chosen, rows, base } = this;
+    const scratch = this.scratch[slot]!;
+    if (chosen === null) return readColumn(values, type, from, rows, base, scratch);
+    return readChosen(values, type, from, chosen, rows, base, scratch);
   }
 }
 

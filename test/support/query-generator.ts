@@ -141,7 +141,7 @@ class Generator {
       ])(),
     );
     const conditions = this.list(0, 3, () =>
-      this.chance(0.6) ? this.timeCondition() : this.symbolCondition(),
+      this.pick([() => this.timeCondition(), () => this.valueCondition(), () => this.symbolCondition()])(),
     );
     const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
     const group = keys.length === 0 ? '' : ` GROUP BY ${keys.map((_, i) => i + 1).join(', ')}`;
@@ -293,7 +293,7 @@ class Generator {
 
   private where(): string {
     if (this.chance(0.35)) return '';
-    return ` WHERE ${this.list(1, 2, () => this.pick([() => this.bool(3), () => this.timeCondition(), () => this.symbolCondition()])()).join(' AND ')}`;
+    return ` WHERE ${this.list(1, 2, () => this.pick([() => this.bool(3), () => this.timeCondition(), () => this.valueCondition(), () => this.symbolCondition()])()).join(' AND ')}`;
   }
 
   private timeCondition(): string {
@@ -303,6 +303,21 @@ class Generator {
       () => `${this.instant()} ${this.pick(['>=', '>', '<', '<='])} ${time}`,
       () => `${time} BETWEEN ${this.instant()} AND ${this.instant()}`,
       () => `${time} >= now() - ${this.whole(1, 9)}h`,
+    ])();
+  }
+
+  /** A plain column beside a literal: compared as it is stored. */
+  private valueCondition(): string {
+    const { int, decimal, float, text } = this.scope;
+    const whole = (): string => this.pick([...int, ...decimal]);
+    const exact = (): string => this.literal(this.pick<Kind>(['int', 'decimal']));
+    const operator = (): string => this.pick(['=', '<', '<=', '>', '>=']);
+    return this.pick([
+      () => `${whole()} ${operator()} ${exact()}`,
+      () => `${exact()} ${operator()} ${whole()}`,
+      () => `${whole()} BETWEEN ${exact()} AND ${exact()}`,
+      () => `${this.pick([...float, ...int])} ${operator()} ${this.pick([exact(), this.literal('float')])}`,
+      () => `${this.pick(text)} = ${this.literal('text')}`,
     ])();
   }
 

@@ -7,7 +7,8 @@ import { typeOfColumn } from '../../sql/types.ts';
 import type { Accumulator } from '../aggregate/accumulator.ts';
 import { Extreme, Pick } from '../aggregate/picks.ts';
 import { Count, IntegerSum, IntegerVwap } from '../aggregate/sums.ts';
-import { readColumn } from '../read-column.ts';
+import { ROW_NUMBERS } from '../block.ts';
+import { readChosen, readColumn } from '../read-column.ts';
 import { Scratch } from '../scratch.ts';
 import { BLOCK_ROWS, constantVector, isNullAt, kindOf, type Vector } from '../vector.ts';
 import { type Extremes, extremesOf, numberAt, type Products, productsOf, sumOf } from './int64.ts';
@@ -42,6 +43,52 @@ export function feedFor(state: Accumulator, columns: readonly StoredColumn[], me
   if (state instanceof IntegerVwap) return productFeed(first!.index, second!.index, plain);
   if (state instanceof Extreme) return extremeFeed(first!.index, memo, plain);
   return plain;
+}
+
+/** Some rows of a piece, each column read once for all aggregates that take it. */
+export class ChosenRows {
+  rows = 0;
+  private stretch: Stretch | null = null;
+  private from = 0;
+  private chosen: Int32Array = ROW_NUMBERS;
+  private readonly cached: (Vector | null)[] = [];
+  private readonly scratch: Scratch[] = [];
+
+  /** Rows `from + chosen[i]`, i < rows. */
+  set(stretch: Stretch, from: number, chosen: Int32Array, rows: number): this {
+    this.stretch = stretch;
+    this.from = from;
+    this.chosen = chosen;
+    this.rows = rows;
+    this.cached.fill(null);
+    return this;
+  }
+
+  /** All of them are of one group. */
+  feed(state: Accumulator, columns: readonly StoredColumn[], group: number): void {
+    const { rows } = this;
+    if (state instanceof Count && columns.length === 0) state.addCount(group, rows);
+    else
+      state.addRun(
+        columns.map((column) => this.vector(column)),
+        0,
+        rows,
+        group,
+      );
+  }
+
+  private vector({ index, type }: StoredColumn): Vector {
+    this.scratch[index] ??= new Scratch();
+    this.cached[index] ??= this.read(index, type, this.scratch[index]);
+    return this.cached[index];
+  }
+
+  private read(index: number, type: ColumnType, scratch: Scratch): Vector {
+    const { piece, hourNs } = this.stretch!;
+    const values = piece.columns[index];
+    if (values === undefined) return nullsOf(type, this.rows);
+    return readChosen(values, type, this.from, this.chosen, this.rows, hourNs, scratch);
+  }
 }
 
 const countFeed: Feed = (state, group, { from, to }) => {
@@ -140,6 +187,9 @@ function vectorOf(
   scratch: Scratch,
 ): Vector {
   const values = piece.columns[index];
-  if (values === undefined) return constantVector(kindOf(typeOfColumn({ name: '', type })), null, rows);
+  if (values === undefined) return nullsOf(type, rows);
   return readColumn(values, type, from, rows, hourNs, scratch);
 }
+
+const nullsOf = (type: ColumnType, rows: number): Vector =>
+  constantVector(kindOf(typeOfColumn({ name: '', type })), null, rows);

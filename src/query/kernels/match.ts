@@ -12,7 +12,8 @@ import type { Operator } from '../block.ts';
 import type { Binding } from '../rows.ts';
 import type { TableScanSpec } from '../table-scan.ts';
 import type { StoredColumn } from './feeds.ts';
-import { type RangeCall, type RangeKey, scanAggregate } from './scan-aggregate.ts';
+import type { RangeCall } from './range-aggregate.ts';
+import { type RangeKey, scanAggregate } from './scan-aggregate.ts';
 
 export interface Matchable {
   readonly keys: readonly Expression[];

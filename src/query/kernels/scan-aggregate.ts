@@ -4,38 +4,35 @@
 
 import { NANOS_PER_HOUR, storedColumns } from '../../columns/types.ts';
 import { unreachable } from '../../kernel/assert.ts';
-import type { Call, Expression } from '../../sql/ast.ts';
-import { functionByName } from '../../sql/functions.ts';
+import type { Expression } from '../../sql/ast.ts';
 import { printExpression } from '../../sql/print-expression.ts';
 import type { SqlType } from '../../sql/types.ts';
-import type { Accumulator } from '../aggregate/accumulator.ts';
-import { makeAggregate } from '../aggregate/make.ts';
-import { Columns, type Flow, type Operator } from '../block.ts';
+import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
 import { floorMultiple } from '../expression/arithmetic.ts';
-import type { Compiled } from '../expression/compiled.ts';
 import { narrowed } from '../keys.ts';
 import { PartCache, type PartMemory } from '../part-cache.ts';
 import { coverage, hourStart, piecesOf } from '../parts.ts';
-import { type Binding, scopeOf } from '../rows.ts';
+import type { Binding } from '../rows.ts';
 import type { Run } from '../run.ts';
 import type { AnyPart } from '../snapshot.ts';
-import { choose, type TableScanSpec } from '../table-scan.ts';
+import { type Chosen, choose, type TableScanSpec } from '../table-scan.ts';
+import type { ValueFilter } from '../value-filter.ts';
 import { BLOCK_ROWS, tailOf, textVector, type Vector, wideVector } from '../vector.ts';
-import { type ExtremesMemo, type Feed, feedFor, noExtremes, type StoredColumn } from './feeds.ts';
+import { ChosenRows, noExtremes } from './feeds.ts';
+import {
+  merge,
+  PartAggregate,
+  type RangeAggregate,
+  type RangeCall,
+  rangeAggregate,
+} from './range-aggregate.ts';
 import { HOUR_NS, Stretch } from './stretch.ts';
 
 /** A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. */
 export type RangeKey =
   | { readonly kind: 'symbol' }
   | { readonly kind: 'bucket'; readonly stepNs: bigint; readonly originNs: bigint };
-
-/** An aggregate of stored columns. */
-export interface RangeCall {
-  readonly call: Call;
-  /** Its arguments; first and last have the event time behind them. */
-  readonly columns: readonly StoredColumn[];
-}
 
 export interface ScanAggregateSpec {
   readonly scan: TableScanSpec;
@@ -65,23 +62,6 @@ export function scanAggregate(spec: ScanAggregateSpec, input: Operator, binding:
   };
 }
 
-/** Stands where a compiled argument is wanted whose value never is: the feeds read the columns themselves. */
-const unread = (type: SqlType): Compiled => ({
-  type,
-  isConstant: false,
-  evaluate: () => {
-    throw new RangeError('a kernel reads its columns itself');
-  },
-});
-
-interface RangeAggregate {
-  readonly state: Accumulator;
-  readonly feed: Feed;
-  /** For the memory of parts. */
-  readonly name: string;
-  readonly make: () => Accumulator;
-}
-
 class ScanAggregate {
   private readonly spec: ScanAggregateSpec;
   private readonly run: Run;
@@ -89,8 +69,15 @@ class ScanAggregate {
   private readonly cache: PartCache;
   private readonly bucket: Extract<RangeKey, { kind: 'bucket' }> | null;
   private readonly bySymbol: boolean;
+  private readonly chosen: Chosen;
+  /** Columns to read, the event time apart. */
   private readonly stored: readonly number[];
   private readonly timeIndex: number;
+  /** Of the piece at hand: whether all of its rows pass the filter. */
+  private passing: 'some' | 'all' = 'all';
+  private readonly passed = new ChosenRows();
+  /** Whether it is enough to know how many rows pass. */
+  private readonly onlyCounts: boolean;
   /** By group. */
   private readonly symbols: number[] = [];
   private readonly buckets: bigint[] = [];
@@ -106,21 +93,25 @@ class ScanAggregate {
     this.bySymbol = spec.keys.some(({ kind }) => kind === 'symbol');
     const { schema } = spec.scan;
     this.timeIndex = storedColumns(schema).indexOf(schema.columns[schema.timestampColumn]!);
-    this.stored = [...new Set(spec.calls.flatMap(({ columns }) => columns.map(({ index }) => index)))];
+    this.chosen = choose(spec.scan, run);
+    this.onlyCounts = spec.calls.every(({ columns }) => columns.length === 0);
+    const taken = spec.calls.flatMap(({ columns }) => columns.map(({ index }) => index));
+    this.stored = [...new Set([...taken, ...(this.chosen.filter?.stored ?? [])])];
     const memo = noExtremes();
     this.aggregates = spec.calls.map((call) => rangeAggregate(call, spec.time, binding, run, memo));
     if (spec.keys.length === 0) this.group(0, 0);
   }
 
   *read(): Flow {
-    const { parts, time } = choose(this.spec.scan, this.run);
+    const { parts, time, filter } = this.chosen;
     let symbol = -1;
     for (const part of parts) {
       this.run.check();
       if (this.bySymbol && part.symbol !== symbol) this.groupOf = new Map();
       symbol = part.symbol;
       const cover = coverage(part, time);
-      if (cover === 'all' && this.isOneBucket(part)) yield* this.takeWhole(part);
+      if (cover === 'all' && this.isOneBucket(part))
+        yield* filter === null ? this.takeWhole(part) : this.takePassing(part, filter);
       else yield* this.takeRanges(part, cover === 'all' ? null : time);
     }
   }
@@ -222,6 +213,27 @@ class ScanAggregate {
     return starts ?? Int32Array.of(0, rows);
   }
 
+  /** All rows of the part that pass are of one group. */
+  private *takePassing(part: AnyPart, filter: ValueFilter): Flow {
+    const memory = this.cache.of(part);
+    const { number } = this.bucketAt(hourStart(part));
+    let run = 0;
+    for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, this.run)) {
+      if (piece instanceof Promise) {
+        yield piece;
+        continue;
+      }
+      this.run.check();
+      const passing = filter.begin(piece, run++, memory);
+      this.run.stats.rowsScanned += piece.rows;
+      if (passing === 'none') continue;
+      this.passing = passing;
+      const stretch = new Stretch(piece, this.timeIndex, hourStart(part));
+      stretch.isAscending = false;
+      this.take(part, number, stretch.set(0, piece.rows));
+    }
+  }
+
   // -------------------------------------------------------------------------------------------------------
   // Stretches of rows
 
@@ -239,15 +251,18 @@ class ScanAggregate {
         continue;
       }
       this.run.check();
+      const index = run++;
+      const passing = this.chosen.filter?.begin(piece, index, memory) ?? 'all';
+      if (passing === 'none') continue;
+      this.passing = passing;
       const stretch = new Stretch(piece, this.timeIndex, hourNs);
       const starts = part.isSorted
         ? Int32Array.of(0, piece.rows)
-        : memory.ascentsOf(run, piece.rows, () => stretch.ascents(piece.rows));
+        : memory.ascentsOf(index, piece.rows, () => stretch.ascents(piece.rows));
       if (starts === null) this.takeUnordered(part, stretch, min, end);
       else
         for (let k = 0; k + 1 < starts.length; k++)
           this.takeAscending(part, stretch, starts[k]!, starts[k + 1]!, min, end);
-      run++;
     }
   }
 
@@ -269,7 +284,7 @@ class ScanAggregate {
     while (from < limit) {
       const local = this.bucket === null ? 0 : Math.floor((stretch.timeAt(from) + inNs) / step);
       const to = this.bucket === null ? limit : stretch.seek(from, limit, (local + 1) * step - inNs);
-      this.take(this.group(part.symbol, number + local), stretch.set(from, to));
+      this.take(part, number + local, stretch.set(from, to));
       from = to;
     }
   }
@@ -284,97 +299,40 @@ class ScanAggregate {
     let from = 0;
     let low = 0;
     let high = -1;
-    let group = -1;
+    let local: number | null = null;
     for (let row = 0; row < rows; row++) {
       const at = stretch.timeAt(row);
       if (at >= low && at < high) continue;
-      if (group >= 0) this.take(group, stretch.set(from, row));
+      if (local !== null) this.take(part, number + local, stretch.set(from, row));
       from = row;
       if (at < min || at >= end) {
-        group = -1;
+        local = null;
         high = -1;
         continue;
       }
-      const local = this.bucket === null ? 0 : Math.floor((at + inNs) / step);
-      group = this.group(part.symbol, number + local);
+      local = this.bucket === null ? 0 : Math.floor((at + inNs) / step);
       low = this.bucket === null ? min : Math.max(min, local * step - inNs);
       high = this.bucket === null ? end : Math.min(end, (local + 1) * step - inNs);
     }
-    if (group >= 0) this.take(group, stretch.set(from, rows));
+    if (local !== null) this.take(part, number + local, stretch.set(from, rows));
   }
 
-  private take(group: number, stretch: Stretch): void {
-    for (const { state, feed } of this.aggregates) feed(state, group, stretch);
-  }
-}
-
-function rangeAggregate(
-  { call, columns }: RangeCall,
-  time: Expression | null,
-  binding: Binding,
-  run: Run,
-  memo: ExtremesMemo,
-): RangeAggregate {
-  const scope = scopeOf(run, {
-    types: binding.types,
-    resolve: (e) => (e.kind === 'column' ? unread(binding.types.get(e)!) : null),
-  });
-  const timeColumn = time === null ? null : unread(binding.types.get(time)!);
-  const make = (): Accumulator => makeAggregate(call, scope, timeColumn).state;
-  const state = make();
-  const { name } = functionByName(call.name)!;
-  return {
-    state,
-    make,
-    feed: feedFor(state, columns, memo),
-    name: `${name}(${columns.map(({ index, type }) => `${index}:${type}`).join()})`,
-  };
-}
-
-function merge(into: Accumulator, group: number, from: Accumulator): void {
-  into.merge(group, from as never, 0);
-}
-
-/** One aggregate of a whole part, continued from what is known of its full runs. */
-class PartAggregate {
-  readonly target: Accumulator;
-  readonly runsKnown: number;
-  private readonly aggregate: RangeAggregate;
-  private readonly memory: PartMemory;
-  private full: Accumulator;
-  private rowsFull: number;
-
-  constructor(aggregate: RangeAggregate, memory: PartMemory) {
-    const known = memory.full.get(aggregate.name);
-    this.aggregate = aggregate;
-    this.memory = memory;
-    this.target = aggregate.state;
-    this.full = this.copyOf(known?.state ?? null);
-    this.runsKnown = known?.runs ?? 0;
-    this.rowsFull = known?.rows ?? 0;
-  }
-
-  take(run: number, stretch: Stretch, starts: Int32Array, isFull: boolean): void {
-    if (run < this.runsKnown) return;
-    if (!isFull) {
-      // The last run may still grow: what is remembered of full runs must not have it.
-      this.memory.full.set(this.aggregate.name, { runs: run, rows: this.rowsFull, state: this.full });
-      this.full = this.copyOf(this.full);
+  /** Those rows of the stretch, which are of one bucket, that pass the filter. */
+  private take({ symbol }: AnyPart, bucket: number, stretch: Stretch): void {
+    const { filter } = this.chosen;
+    if (filter === null || this.passing === 'all') {
+      const group = this.group(symbol, bucket);
+      for (const { state, feed } of this.aggregates) feed(state, group, stretch);
+      return;
     }
-    for (let k = 0; k + 1 < starts.length; k++)
-      this.aggregate.feed(this.full, 0, stretch.set(starts[k]!, starts[k + 1]!));
-    this.rowsFull += stretch.piece.rows;
-  }
-
-  finish(runs: number, rows: number): Accumulator {
-    this.memory.whole.set(this.aggregate.name, { runs, rows, state: this.full });
-    return this.full;
-  }
-
-  private copyOf(state: Accumulator | null): Accumulator {
-    const copy = this.aggregate.make();
-    copy.grow(1);
-    if (state !== null) merge(copy, 0, state);
-    return copy;
+    for (let { from } = stretch; from < stretch.to; from += BLOCK_ROWS) {
+      const rows = Math.min(BLOCK_ROWS, stretch.to - from);
+      const count = this.onlyCounts ? filter.count(from, rows) : filter.choose(from, ROW_NUMBERS, rows);
+      // A group of no rows is none.
+      if (count === 0) continue;
+      const group = this.group(symbol, bucket);
+      this.passed.set(stretch, from, filter.chosen, count);
+      for (const { state, columns } of this.aggregates) this.passed.feed(state, columns, group);
+    }
   }
 }
