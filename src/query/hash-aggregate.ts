@@ -9,7 +9,7 @@ import { type Aggregate, makeAggregate, type Runs } from './aggregate/make.ts';
 import { type Block, Columns, each, type Flow, type Operator } from './block.ts';
 import { compile } from './expression/compile.ts';
 import { coerced } from './expression/compiled.ts';
-import { decodeTuples, encodeTuples, KeyTable, tupleWords } from './keys.ts';
+import { decodeTuples, KeyTable, tupleWords } from './keys.ts';
 import type { Binding } from './rows.ts';
 import { scopeOf } from './rows.ts';
 import type { Run } from './run.ts';
@@ -88,17 +88,8 @@ class Groups {
   private number(block: Block, ids: Int32Array): Runs | undefined {
     const { rows } = block;
     const vectors = this.keys.map((key) => key.evaluate(block));
-    if (vectors.every((vector) => vector.kind === 'text' && vector.isConstant)) {
-      const words = this.words.integers(this.table.width);
-      encodeTuples(vectors, 1, words);
-      ids[0] = this.table.width === 0 ? 0 : this.table.numberOf(words, 0);
-      ids.fill(ids[0], 1, rows);
-    } else {
-      const words = this.words.integers(rows * this.table.width);
-      encodeTuples(vectors, rows, words);
-      this.table.numbersOf(words, rows, ids);
-    }
-    return this.runsOf(ids, rows);
+    const isOne = this.table.numberRows(vectors, rows, ids, this.words, true);
+    return isOne ? { count: 1, starts: Int32Array.of(0, rows) } : this.runsOf(ids, rows);
   }
 
   private runsOf(ids: Int32Array, rows: number): Runs | undefined {

@@ -77,6 +77,13 @@ export class KeptColumn {
     else (this.values as Uint8Array)[at] = vector.values[row]!;
   }
 
+  /** No rows are kept any more; the memory is, for others. */
+  clear(): void {
+    this.rows = 0;
+    this.base = null;
+    if (this.isWide) this.release();
+  }
+
   /** Gives the memory back. */
   release(): void {
     this.budget.release(this.values.byteLength);
@@ -213,6 +220,11 @@ export class KeptRows {
 
   vectors(from = 0): Vector[] {
     return this.columns.map((column) => column.vector(from));
+  }
+
+  clear(): void {
+    for (const column of this.columns) column.clear();
+    this.rows = 0;
   }
 
   release(): void {

@@ -4,6 +4,7 @@
 
 import { NULL_INT64 } from '../columns/types.ts';
 import { type Budget, CHECK_STEPS } from './run.ts';
+import type { Scratch } from './scratch.ts';
 import {
   boolVector,
   floatVector,
@@ -194,6 +195,27 @@ export class KeyTable {
         ids[row] = last;
       }
     }
+  }
+
+  /**
+   * ids[row] = number of each row's key; `add`: what is not here is added, else it has −1. A key that is the same in all
+   * rows is looked up once; returns whether it is.
+   */
+  numberRows(
+    vectors: readonly Vector[],
+    rows: number,
+    ids: Int32Array,
+    words: Scratch,
+    add: boolean,
+  ): boolean {
+    const isConstant = vectors.every((vector) => vector.kind === 'text' && vector.isConstant);
+    const count = isConstant ? 1 : rows;
+    const tuples = words.integers(count * this.width);
+    encodeTuples(vectors, count, tuples);
+    if (add) this.numbersOf(tuples, count, ids);
+    else this.findAll(tuples, count, ids);
+    if (isConstant) ids.fill(ids[0]!, 1, rows);
+    return isConstant;
   }
 
   /** As `numbersOf`, but −1 for a tuple that is not here. */

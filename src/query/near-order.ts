@@ -26,12 +26,19 @@ export function nearOrder(
   run.check();
   const late = lateRows(columns, rows);
   if (late === null) return null;
-  if (late.length === 0) return Int32Array.from({ length: rows }, (_, i) => i);
+  if (late.length === 0) return rowNumbers(rows);
   late.sort((a, b) => {
     run.tick();
     return compare(columns, a, b) || a - b;
   });
   return merged(columns, late, rows);
+}
+
+/** 0, 1, 2, …, rows − 1. */
+export function rowNumbers(rows: number): Int32Array {
+  const numbers = new Int32Array(rows);
+  for (let i = 0; i < rows; i++) numbers[i] = i;
+  return numbers;
 }
 
 function hasNull(values: Float64Array, rows: number): boolean {
@@ -72,18 +79,20 @@ function merged(columns: readonly Float64Array[], late: Int32Array, rows: number
   const order = new Int32Array(rows);
   const isLate = new Uint8Array(rows);
   for (let i = 0; i < late.length; i++) isLate[late[i]!] = 1;
-  let next = 0;
+  const first = columns[0]!;
+  const isSingle = columns.length === 1;
   let at = 0;
-  for (let row = 0; row < rows; row++) {
-    if (isLate[row] === 1) continue;
-    // A late row stands after rows that equal it and came before it.
-    while (next < late.length) {
-      const difference = compare(columns, late[next]!, row);
-      if (difference > 0 || (difference === 0 && late[next]! > row)) break;
-      order[at++] = late[next++]!;
+  let row = 0;
+  for (const next of late) {
+    // It stands behind those before it and, of equal ones, behind those that came earlier.
+    for (; row < rows; row++) {
+      if (isLate[row] === 1) continue;
+      const difference = isSingle ? first[next]! - first[row]! : compare(columns, next, row);
+      if (difference < 0 || (difference === 0 && next < row)) break;
+      order[at++] = row;
     }
-    order[at++] = row;
+    order[at++] = next;
   }
-  while (next < late.length) order[at++] = late[next++]!;
+  for (; row < rows; row++) if (isLate[row] === 0) order[at++] = row;
   return order;
 }

@@ -45,6 +45,8 @@ export interface FromPlan {
   aggregateSlot(call: Call): number | null;
   /** When the rows are exactly those of one scan. */
   readonly scan: TableScanSpec | undefined;
+  /** Slot of the symbol when the rows come symbol by symbol, ids ascending, each block of one; else null. */
+  readonly symbolSlot: number | null;
 }
 
 /** What the rest of the query does with the rows. */
@@ -63,6 +65,8 @@ interface Side {
   readonly filters: readonly Expression[];
   /** Of the operator, when it is nothing but a scan. */
   readonly scan?: TableScanSpec;
+  /** As in FromPlan. */
+  readonly symbolSlot: number | null;
 }
 
 type Needed = ReadonlyMap<TableSource, ReadonlySet<number>>;
@@ -75,7 +79,7 @@ export function planFrom(
 ): FromPlan {
   const needed = neededColumns(planner, from, uses.expressions);
   const aggregates = new Map<Call, number>();
-  const { operator, slots, filters, scan } = planTable(
+  const { operator, slots, filters, scan, symbolSlot } = planTable(
     planner,
     from,
     conditions,
@@ -86,6 +90,7 @@ export function planFrom(
   return {
     operator,
     filters,
+    symbolSlot,
     scan: filters.length === 0 ? scan : undefined,
     slotOf: ({ source, index }) => slots.get(source)?.get(index) ?? null,
     aggregateSlot: (call) => {
@@ -158,7 +163,7 @@ function planTable(
 /** A source whose operator gives all of its columns in order. */
 function wholeSource(source: TableSource, operator: Operator, conditions: readonly Expression[]): Side {
   const slots = new Map(operator.types.map((type, index) => [index, { slot: index, type }]));
-  return { operator, slots: new Map([[source, slots]]), filters: conditions };
+  return { operator, slots: new Map([[source, slots]]), filters: conditions, symbolSlot: null };
 }
 
 /** Of duckdb('path'), or of a table that is registered for one. */
@@ -177,7 +182,7 @@ function planForeign(
     chosen.map((index) => columns[index]!),
   );
   const slots = new Map(chosen.map((index, at) => [index, { slot: at, type: operator.types[at]! }]));
-  return { operator, slots: new Map([[table, slots]]), filters: conditions };
+  return { operator, slots: new Map([[table, slots]]), filters: conditions, symbolSlot: null };
 }
 
 function planScan(
@@ -204,7 +209,8 @@ function planScan(
   };
   const scan = tableScan(spec);
   const slots = new Map(columns.map((column, at) => [column, { slot: at, type: scan.types[at]! }]));
-  const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [] };
+  const symbolSlot = slots.get(schema.symbolColumn)?.slot ?? null;
+  const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [], symbolSlot };
   if (sorted.filters.length === 0) return { ...side, scan: spec };
   return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
 }
@@ -246,6 +252,9 @@ const filtersLeft: ReadonlySet<Join['join']> = new Set([
 ]);
 const filtersRight: ReadonlySet<Join['join']> = new Set(['INNER', 'RIGHT', 'CROSS']);
 
+/** One block comes out for each of the left side. */
+const keepsOrder: ReadonlySet<Join['join']> = new Set(['ASOF', 'ASOF LEFT', 'AJ0', 'AJ0 LEFT']);
+
 function planJoin(
   planner: Planner,
   join: Join,
@@ -271,7 +280,7 @@ function planJoin(
   windowCalls.forEach((call, i) => {
     aggregates.set(call, left.operator.types.length + i);
   });
-  return { operator, slots, filters: rest };
+  return { operator, slots, filters: rest, symbolSlot: keepsOrder.has(join.join) ? left.symbolSlot : null };
 }
 
 function applied(planner: Planner, side: Side): Side {
@@ -306,7 +315,7 @@ function joined(
   windowCalls: readonly Call[],
 ): Operator {
   const { equalities, asof, window, residual } = planner.analysis.joins.get(join)!;
-  const both: Side = { operator: left.operator, slots, filters: [] };
+  const both: Side = { operator: left.operator, slots, filters: [], symbolSlot: null };
   const bindings = {
     left: bindingOf(planner, left),
     right: bindingOf(planner, right),

@@ -289,6 +289,7 @@ export class Planner {
             filters: conjuncts(select.where),
             aggregateSlot: () => null,
             scan: undefined,
+            symbolSlot: null,
           }
         : planFrom(this, select.from, conjuncts(select.where), {
             expressions,
@@ -310,8 +311,13 @@ export class Planner {
       [plan, binding] = this.samples(select, analysis, calls, time, plan, base, hidden, scan);
     }
     if (analysis.grouping !== 'samples') {
-      const rowTime = analysis.grouping === 'rows' ? time : null;
-      [plan, binding] = this.windows(plan, binding, outputs, analysis.items, rowTime);
+      const isOfRows = analysis.grouping === 'rows';
+      const rowTime = isOfRows ? time : null;
+      const isOfSymbol = (e: Expression): boolean =>
+        isOfRows && select.latestOn === null && this.isSymbolOf(from, e);
+      [plan, binding] = this.windows(plan, binding, outputs, analysis.items, rowTime, (call) =>
+        call.over!.partitionBy.some(isOfSymbol) ? from.symbolSlot : null,
+      );
     }
     plan = project(plan, this.projected(outputs), binding);
     return select.distinct ? distinct(plan) : plan;
@@ -404,6 +410,7 @@ export class Planner {
     expressions: readonly Expression[],
     items: readonly OutputItem[],
     time: Expression | null,
+    symbolSlotOf: (call: Call) => number | null = () => null,
   ): [Operator, Binding] {
     const calls: Call[] = [];
     const collect = (expression: Expression): void =>
@@ -424,7 +431,9 @@ export class Planner {
       const index = calls.findIndex((call) => this.same(call, e));
       return index < 0 ? null : slot(first + index, storable(this.types.get(e)!));
     };
-    return [windowed(input, calls, binding, time), this.binding(resolve)];
+    const symbolSlots = calls.map(symbolSlotOf);
+    const symbolSlot = symbolSlots.includes(null) ? null : symbolSlots[0]!;
+    return [windowed(input, calls, binding, time, symbolSlot), this.binding(resolve)];
   }
 
   /** SAMPLE BY: groups by bucket and keys, HAVING, windows, FILL; what comes out is bound to the buckets. */
@@ -517,6 +526,14 @@ export class Planner {
     if (reference?.kind !== 'source') return null;
     const place = reference.column.places[0]!;
     return place.source === table ? place.index : null;
+  }
+
+  /** Whether an expression is the symbol by which the rows come. */
+  private isSymbolOf({ symbolSlot, slotOf }: FromPlan, e: Expression): boolean {
+    const reference = e.kind === 'column' ? this.references.get(e) : undefined;
+    if (symbolSlot === null || reference?.kind !== 'source') return false;
+    const { places } = reference.column;
+    return places.length === 1 && slotOf(places[0]!)?.slot === symbolSlot;
   }
 
   /** Index of the column that an expression is, in its source. */

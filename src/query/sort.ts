@@ -6,7 +6,7 @@ import { NULL_CODE } from '../columns/types.ts';
 import { type Block, Columns, each, type Flow, gather, type Operator } from './block.ts';
 import { KeptRows } from './kept-column.ts';
 import { encodeTuples, tupleWords } from './keys.ts';
-import { nearOrder } from './near-order.ts';
+import { nearOrder, rowNumbers } from './near-order.ts';
 import { vectorsOf } from './rows.ts';
 import { CHECK_STEPS, type Run } from './run.ts';
 import { Scratch } from './scratch.ts';
@@ -80,7 +80,7 @@ export function orderOf(
 ): Int32Array {
   const near = rows < 2 || keys.length === 0 ? null : nearOrder(vectors, keys, rows, run);
   if (near !== null) return near;
-  let order: Int32Array = Int32Array.from({ length: rows }, (_, i) => i);
+  let order = rowNumbers(rows);
   if (rows < 2 || keys.length === 0) return order;
   run.budget.reserve(rows * 16);
   let spare: Int32Array = new Int32Array(rows);

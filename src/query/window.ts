@@ -7,79 +7,203 @@ import { functionByName } from '../sql/functions.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import type { SqlType } from '../sql/types.ts';
 import { makeAggregate } from './aggregate/make.ts';
-import { type Block, Columns, each, type Flow, gather, type Operator, Selection } from './block.ts';
+import { type Block, Columns, each, type Flow, type Operator, Selection } from './block.ts';
 import { compile } from './expression/compile.ts';
 import type { Compiled } from './expression/compiled.ts';
 import { storable } from './hash-aggregate.ts';
 import { KeptColumn, KeptRows } from './kept-column.ts';
 import { type Binding, scopeOf, vectorsOf } from './rows.ts';
-import type { Run } from './run.ts';
+import type { Budget, Run } from './run.ts';
 import { Scratch } from './scratch.ts';
-import { BLOCK_ROWS, kindOf, scaleOf, tailOf, type Vector } from './vector.ts';
+import { inBatches } from './symbol-batches.ts';
+import { BLOCK_ROWS, type Kind, kindOf, scaleOf, tailOf, type Vector } from './vector.ts';
 import { Arrangement } from './window/arrangement.ts';
 import { overFrames } from './window/frame-aggregates.ts';
-import { type Frames, framesOf } from './window/frames.ts';
+import { type FrameScratch, type Frames, framesOf } from './window/frames.ts';
 import { windowFunction } from './window/functions.ts';
 import { type RollingName, rolling } from './window/rolling.ts';
 
-/** The input's columns, then the calls. `time`: the event time that first and last go by, if there is one. */
+/** So many rows at least are worked on at a time, where windows stay within a symbol. */
+const BATCH_ROWS = 2 ** 16;
+
+/**
+ * The input's columns, then the calls. `time`: the event time that first and last go by, if there is one. `symbolSlot`: where
+ * the input comes symbol by symbol and no window reaches beyond one.
+ */
 export function windowed(
   input: Operator,
   calls: readonly Call[],
   binding: Binding,
   time: Expression | null,
+  symbolSlot: number | null,
 ): Operator {
   return {
     types: [...input.types, ...calls.map((call): SqlType => storable(binding.types.get(call)!))],
     label: 'Window',
     details: calls.map(printExpression),
     inputs: [input],
-    open: (run) => compute(input, calls, binding, time, run),
+    *open(run) {
+      const windows = new Windows(input.types, calls, binding, time, run);
+      const rows = input.open(run);
+      if (symbolSlot === null) yield* windows.of(rows);
+      else yield* inBatches(rows, symbolSlot, BATCH_ROWS, (batch) => windows.of(batch));
+      windows.release();
+    },
   };
 }
 
-function* compute(
-  input: Operator,
-  calls: readonly Call[],
-  binding: Binding,
-  time: Expression | null,
-  run: Run,
-): Flow {
-  const width = input.types.length;
-  const kept = new KeptRows(input.types.map(kindOf), run.budget);
-  const arrangements = new Map<string, Arrangement>();
-  const arrangementOf = (call: Call): Arrangement => {
-    const key = textOf({ ...call.over!, frame: null });
-    const made = arrangements.get(key) ?? new Arrangement(call.over!, binding, run);
-    arrangements.set(key, made);
-    return made;
-  };
-  for (const call of calls) arrangementOf(call);
-  yield* each(input.open(run), (block) => {
-    kept.append(vectorsOf(block, width), 0, block.rows);
-    for (const arrangement of arrangements.values()) arrangement.take(block);
-  });
-  const { rows } = kept;
-  const vectors = kept.vectors();
-  run.check();
-  for (const arrangement of arrangements.values()) arrangement.arrange(rows);
-  const results = calls.map((call) => {
-    const arrangement = arrangementOf(call);
-    const values = valuesOf(call, arrangement, vectors, rows, binding, time, run);
-    run.check();
-    return inRowOrder(values, arrangement, rows);
-  });
-  run.budget.reserve(8 * rows * calls.length);
-  for (let from = 0; from < rows; from += BLOCK_ROWS) {
-    run.check();
-    yield new Columns(
-      Math.min(BLOCK_ROWS, rows - from),
-      [...vectors, ...results].map((vector) => tailOf(vector, from)),
-    );
+/** A call with what is kept for it from batch to batch. */
+interface WindowCall {
+  readonly call: Call;
+  readonly arrangement: Arrangement;
+  readonly frames: FrameScratch;
+  readonly sums: Scratch;
+  readonly out: Scratch;
+}
+
+/** Calls over one batch of rows after the other. */
+class Windows {
+  private readonly calls: readonly WindowCall[];
+  private readonly binding: Binding;
+  private readonly time: Expression | null;
+  private readonly run: Run;
+  private readonly kept: KeptRows;
+  private readonly arrangements = new Map<string, Arrangement>();
+  private readonly arguments: KeptPool;
+
+  constructor(
+    types: readonly SqlType[],
+    calls: readonly Call[],
+    binding: Binding,
+    time: Expression | null,
+    run: Run,
+  ) {
+    this.binding = binding;
+    this.time = time;
+    this.run = run;
+    this.kept = new KeptRows(types.map(kindOf), run.budget);
+    this.arguments = new KeptPool(run.budget);
+    this.calls = calls.map((call) => ({
+      call,
+      arrangement: this.arrangementOf(call),
+      frames: { start: new Scratch(), end: new Scratch() },
+      sums: new Scratch(),
+      out: new Scratch(),
+    }));
   }
-  run.budget.release(8 * rows * calls.length);
-  for (const arrangement of arrangements.values()) arrangement.release(rows);
-  kept.release();
+
+  /** The rows with the values of the calls. */
+  *of(batch: Flow): Flow {
+    const { kept, run } = this;
+    const arrangements = [...this.arrangements.values()];
+    yield* each(batch, (block) => {
+      kept.append(vectorsOf(block, kept.columns.length), 0, block.rows);
+      for (const arrangement of arrangements) arrangement.take(block);
+    });
+    const { rows } = kept;
+    const vectors = kept.vectors();
+    run.check();
+    for (const arrangement of arrangements) arrangement.arrange(rows);
+    const results = this.calls.map((call) => {
+      const values = this.valuesOf(call, vectors, rows);
+      this.arguments.clear();
+      run.check();
+      return inRowOrder(values, call.arrangement, rows, call.out);
+    });
+    const bytes = 8 * rows * results.length;
+    run.budget.reserve(bytes);
+    for (let from = 0; from < rows; from += BLOCK_ROWS) {
+      run.check();
+      yield new Columns(
+        Math.min(BLOCK_ROWS, rows - from),
+        [...vectors, ...results].map((vector) => tailOf(vector, from)),
+      );
+    }
+    run.budget.release(bytes);
+    for (const arrangement of arrangements) arrangement.clear();
+    kept.clear();
+  }
+
+  release(): void {
+    for (const arrangement of this.arrangements.values()) arrangement.release();
+    this.arguments.release();
+    this.kept.release();
+  }
+
+  private arrangementOf(call: Call): Arrangement {
+    const key = textOf({ ...call.over!, frame: null });
+    const made = this.arrangements.get(key) ?? new Arrangement(call.over!, this.binding, this.run);
+    this.arrangements.set(key, made);
+    return made;
+  }
+
+  /** Values of a call by position in its window's order. */
+  private valuesOf(
+    { call, arrangement, ...own }: WindowCall,
+    vectors: readonly Vector[],
+    rows: number,
+  ): Vector {
+    const { binding, run, time } = this;
+    const scope = scopeOf(run, binding);
+    const blockAt = blocksOf(arrangement, vectors, rows);
+    const keptValues = (e: Compiled): Vector => {
+      const column = this.arguments.take(kindOf(e.type));
+      column.reserve(rows);
+      for (let from = 0; from < rows; from += BLOCK_ROWS) {
+        run.check();
+        const block = blockAt(from, Math.min(BLOCK_ROWS, rows - from));
+        column.append(e.evaluate(block), 0, block.rows);
+      }
+      return column.vector();
+    };
+    const orderKey = call.over!.orderBy[0];
+    const keyType = orderKey === undefined ? null : storable(binding.types.get(orderKey.expression)!);
+    const frames = (): Frames => framesOf(call.over!, arrangement, rows, keyType, own.frames);
+    const spec = functionByName(call.name)!;
+    if (isRolling(spec.name) && call.filter === null) {
+      const compiled = compile(call.args[0]!, scope);
+      const isNumber = kindOf(compiled.type) !== 'bool' && compiled.type.name !== 'NULL';
+      const scale = scaleOf(compiled.type);
+      const made = isNumber
+        ? rolling(spec.name, keptValues(compiled), scale, frames(), rows, own.sums, run)
+        : null;
+      if (made !== null) return made;
+    }
+    if (spec.kind === 'aggregate') {
+      const aggregate = makeAggregate(call, scope, time === null ? null : compile(time, scope));
+      return overFrames(aggregate, arrangement, frames(), rows, blockAt, spec.incremental, run);
+    }
+    return windowFunction(call, { arrangement, rows, frames, valuesOf: keptValues }, scope);
+  }
+}
+
+/** Columns that are taken, cleared and taken again. */
+class KeptPool {
+  private readonly budget: Budget;
+  private free: KeptColumn[] = [];
+  private taken: KeptColumn[] = [];
+
+  constructor(budget: Budget) {
+    this.budget = budget;
+  }
+
+  take(kind: Kind): KeptColumn {
+    const at = this.free.findIndex((column) => column.kind === kind);
+    const column = at < 0 ? new KeptColumn(kind, this.budget) : this.free.splice(at, 1)[0]!;
+    this.taken.push(column);
+    return column;
+  }
+
+  clear(): void {
+    for (const column of this.taken) column.clear();
+    this.free.push(...this.taken);
+    this.taken = [];
+  }
+
+  release(): void {
+    this.clear();
+    for (const column of this.free) column.release();
+  }
 }
 
 const isRolling = (name: string): name is RollingName => ['sum', 'avg', 'min', 'max'].includes(name);
@@ -96,47 +220,6 @@ function textOf(over: WindowSpec): string {
     filter: null,
     over,
   });
-}
-
-/** Values of a call by position in its window's order. */
-function valuesOf(
-  call: Call,
-  arrangement: Arrangement,
-  vectors: readonly Vector[],
-  rows: number,
-  binding: Binding,
-  time: Expression | null,
-  run: Run,
-): Vector {
-  const scope = scopeOf(run, binding);
-  const blockAt = blocksOf(arrangement, vectors, rows);
-  const keptValues = (e: Compiled): Vector => {
-    const column = new KeptColumn(kindOf(e.type), run.budget);
-    column.reserve(rows);
-    for (let from = 0; from < rows; from += BLOCK_ROWS) {
-      run.check();
-      const block = blockAt(from, Math.min(BLOCK_ROWS, rows - from));
-      column.append(e.evaluate(block), 0, block.rows);
-    }
-    return column.vector();
-  };
-  const orderKey = call.over!.orderBy[0];
-  const keyType = orderKey === undefined ? null : storable(binding.types.get(orderKey.expression)!);
-  const frames = (): Frames => framesOf(call.over!, arrangement, rows, keyType);
-  const spec = functionByName(call.name)!;
-  if (isRolling(spec.name) && call.filter === null) {
-    const [arg] = call.args;
-    const compiled = compile(arg!, scope);
-    const values =
-      kindOf(compiled.type) === 'bool' || compiled.type.name === 'NULL' ? null : keptValues(compiled);
-    const made = values && rolling(spec.name, values, scaleOf(compiled.type), frames(), rows, run);
-    if (made !== null) return made;
-  }
-  if (spec.kind === 'aggregate') {
-    const aggregate = makeAggregate(call, scope, time === null ? null : compile(time, scope));
-    return overFrames(aggregate, arrangement, frames(), rows, blockAt, spec.incremental, run);
-  }
-  return windowFunction(call, { arrangement, rows, frames, valuesOf: keptValues }, scope);
 }
 
 /** Rows in the window's order as blocks. */
@@ -156,9 +239,30 @@ function blocksOf(
   return (from, count) => selection.set(all, arrangement.order.subarray(from, from + count), count);
 }
 
-function inRowOrder(values: Vector, arrangement: Arrangement, rows: number): Vector {
-  if (arrangement.isIdentity) return values;
-  const positionOf = new Int32Array(rows);
-  for (let position = 0; position < rows; position++) positionOf[arrangement.order[position]!] = position;
-  return gather(values, positionOf, rows, new Scratch());
+/** out[order[position]] = values[position] */
+function inRowOrder(
+  values: Vector,
+  { order, isIdentity }: Arrangement,
+  rows: number,
+  scratch: Scratch,
+): Vector {
+  if (isIdentity) return values;
+  const from = values.values as Float64Array;
+  const to = arrayFor(values.kind, rows, scratch);
+  for (let position = 0; position < rows; position++) to[order[position]!] = from[position]!;
+  return { ...values, values: to } as Vector;
+}
+
+function arrayFor(kind: Vector['kind'], rows: number, scratch: Scratch): Float64Array {
+  switch (kind) {
+    case 'int':
+    case 'float':
+      return scratch.floats(rows);
+    case 'wide':
+      return scratch.bigints(rows) as never;
+    case 'bool':
+      return scratch.bytes(rows) as never;
+    case 'text':
+      return scratch.codes(rows) as never;
+  }
 }

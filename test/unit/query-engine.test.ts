@@ -313,6 +313,50 @@ describe('cold parts', () => {
   });
 });
 
+describe('symbol by symbol', () => {
+  /** More than a batch: A and B are in the first, C in the second. */
+  const EACH = 40_000;
+  const long = (): Row[] =>
+    ['A', 'B', 'C'].flatMap((symbol, k) =>
+      Array.from({ length: EACH }, (_, i): Row => {
+        // One in a hundred is late.
+        const time = START + BigInt(i) * 1000n - (i % 100 === 99 ? 5_500n : 0n);
+        return [time, symbol, BigInt(i), BigInt(k + 1)];
+      }),
+    );
+
+  test('windows over more rows than are worked on at a time', async () => {
+    const of = await worldOf([table(trades, long())], { placement: 'hot', chunkRows: 1000 });
+    const inner = (over: string): string =>
+      `SELECT symbol, row_number() OVER (${over}) AS n, sum(volume) OVER (${over} ROWS 9 PRECEDING) AS s FROM trades`;
+    const outer = (over: string): string =>
+      `SELECT symbol, count(*), max(n), sum(n), sum(s) FROM (${inner(over)}) t GROUP BY symbol`;
+    const [rows, numbers] = [BigInt(EACH), (BigInt(EACH) * BigInt(EACH + 1)) / 2n];
+    expect(await rowsFor(outer('PARTITION BY symbol ORDER BY timestamp'), of)).toEqual(
+      // 10 rows in each frame, but for the first nine.
+      ['A', 'B', 'C'].map((symbol, k) => [symbol, rows, rows, numbers, (rows * 10n - 45n) * BigInt(k + 1)]),
+    );
+    const reaching = await rowsFor(
+      'SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY timestamp) AS n FROM trades) t',
+      of,
+    );
+    expect(reaching).toEqual([[3n * rows]]);
+    const first = `${inner('PARTITION BY symbol ORDER BY timestamp')} WHERE symbol <> 'A' LIMIT 2`;
+    expect(await rowsFor(first, of)).toEqual([
+      ['B', 1n, 2n],
+      ['B', 2n, 4n],
+    ]);
+  });
+
+  test('sums over frames that leave the doubles are exact', async () => {
+    const large = 2n ** 51n + 1n;
+    const of = await world([0, 1, 2, 3].map((minute): Row => [at(minute), 'A', 1n, large]));
+    const sql =
+      'SELECT sum(volume) OVER (PARTITION BY symbol ORDER BY timestamp ROWS 2 PRECEDING) FROM trades';
+    expect(await rowsFor(sql, of)).toEqual([[large], [2n * large], [3n * large], [3n * large]]);
+  });
+});
+
 describe('remembered parts', () => {
   const sql =
     'SELECT count(*), sum(volume), min(price), max(price), first(price), last(price), vwap(price, volume) FROM trades';

@@ -6,14 +6,15 @@ import type { Expression, WindowSpec } from '../../sql/ast.ts';
 import type { Block } from '../block.ts';
 import { compile } from '../expression/compile.ts';
 import { type Compiled, coerced } from '../expression/compiled.ts';
+import { groupOrder } from '../group-order.ts';
 import { storable } from '../hash-aggregate.ts';
 import { KeptColumn } from '../kept-column.ts';
-import { encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import { KeyTable, tupleWords } from '../keys.ts';
 import { type Binding, scopeOf } from '../rows.ts';
 import type { Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
-import { orderOf } from '../sort.ts';
-import { intVector, kindOf, type Vector } from '../vector.ts';
+import { orderOf, type SortKey } from '../sort.ts';
+import { type IntVector, intVector, kindOf, type Vector } from '../vector.ts';
 
 /** Rows are taken in block by block, then arranged. */
 export class Arrangement {
@@ -54,14 +55,9 @@ export class Arrangement {
   take(block: Block): void {
     const { rows } = block;
     if (this.partitionKeys.length > 0) {
-      const words = this.words.integers(rows * this.table.width);
       const ids = this.ids.integers(rows);
-      encodeTuples(
-        this.partitionKeys.map((key) => key.evaluate(block)),
-        rows,
-        words,
-      );
-      this.table.numbersOf(words, rows, ids);
+      const keys = this.partitionKeys.map((key) => key.evaluate(block));
+      this.table.numberRows(keys, rows, ids, this.words, true);
       const numbers = this.floats.floats(rows);
       for (let i = 0; i < rows; i++) numbers[i] = ids[i]!;
       this.numbers.append(intVector(numbers), 0, rows);
@@ -73,21 +69,16 @@ export class Arrangement {
 
   arrange(rows: number): void {
     this.orderVectors = this.keptOrder.map((column) => column.vector());
-    const vectors: Vector[] = [];
-    const keys: { slot: number; descending: boolean; nullsFirst: boolean }[] = [];
+    const keys = this.spec.orderBy.map(
+      ({ descending, nullsFirst }, slot): SortKey => ({ slot, descending, nullsFirst }),
+    );
     const isPartitioned = this.partitionKeys.length > 0;
-    if (isPartitioned) {
-      vectors.push(this.numbers.vector());
-      keys.push({ slot: 0, descending: false, nullsFirst: false });
-    }
-    this.spec.orderBy.forEach(({ descending, nullsFirst }, i) => {
-      keys.push({ slot: vectors.length, descending, nullsFirst });
-      vectors.push(this.orderVectors[i]!);
-    });
     this.run.budget.reserve(rows * 4);
-    this.order = orderOf(vectors, keys, rows, this.run);
+    this.order = isPartitioned
+      ? groupOrder(this.numbers.vector() as IntVector, this.orderVectors, keys, rows, this.run)
+      : orderOf(this.orderVectors, keys, rows, this.run);
     this.run.check();
-    this.isIdentity = this.order.every((row, position) => row === position);
+    this.isIdentity = isIdentity(this.order);
     const starts = rows === 0 ? [] : [0];
     if (isPartitioned) {
       const ids = this.numbers.vector().values as Float64Array;
@@ -113,8 +104,16 @@ export class Arrangement {
     return starts;
   }
 
-  release(rows: number): void {
-    this.run.budget.release(rows * 4);
+  /** For rows that have nothing to do with those of before. */
+  clear(): void {
+    this.run.budget.release(this.order.byteLength);
+    this.order = new Int32Array(0);
+    this.numbers.clear();
+    for (const column of this.keptOrder) column.clear();
+  }
+
+  release(): void {
+    this.clear();
     this.numbers.release();
     this.table.release();
     for (const column of this.keptOrder) column.release();
@@ -126,4 +125,9 @@ export class Arrangement {
       return x === y || (typeof x === 'number' && Number.isNaN(x) && Number.isNaN(y as number));
     });
   }
+}
+
+function isIdentity(order: Int32Array): boolean {
+  for (let at = 0; at < order.length; at++) if (order[at] !== at) return false;
+  return true;
 }

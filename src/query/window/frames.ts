@@ -4,6 +4,7 @@
 
 import type { Frame, FrameBound, FrameOffset, WindowSpec } from '../../sql/ast.ts';
 import type { SqlType } from '../../sql/types.ts';
+import type { Scratch } from '../scratch.ts';
 import { bigintAt, type IntegerVector, isNullAt, scaleOf } from '../vector.ts';
 import type { Arrangement } from './arrangement.ts';
 
@@ -15,15 +16,22 @@ export interface Frames {
   readonly shape: 'whole' | 'growing' | 'sliding';
 }
 
+/** What frames are written into: they are valid until the next ones are. */
+export interface FrameScratch {
+  readonly start: Scratch;
+  readonly end: Scratch;
+}
+
 /** `spec`: the call's own; the arrangement is shared by calls that differ in their frames. */
 export function framesOf(
   { frame, orderBy }: WindowSpec,
   arrangement: Arrangement,
   rows: number,
   keyType: SqlType | null,
+  scratch: FrameScratch,
 ): Frames {
-  const start = new Int32Array(rows);
-  const end = new Int32Array(rows);
+  const start = scratch.start.integers(rows);
+  const end = scratch.end.integers(rows);
   const bounds = frame ?? defaultFrame(orderBy.length > 0);
   const peers = bounds.unit === 'RANGE' ? arrangement.peerStarts(rows) : null;
   for (let p = 0; p + 1 < arrangement.partitions.length; p++) {

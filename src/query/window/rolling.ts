@@ -3,19 +3,21 @@
 // Invariant: what accumulators over the frames give, floats to their last digits. Only whole numbers are subtracted, floats never.
 
 import { POW10 } from '../../kernel/fixed.ts';
-import type { Run } from '../run.ts';
+import { CHECK_STEPS, type Run } from '../run.ts';
+import type { Scratch } from '../scratch.ts';
 import { floatVector, intVector, NARROW_MAX, type Vector } from '../vector.ts';
 import type { Frames } from './frames.ts';
 
 export type RollingName = 'sum' | 'avg' | 'min' | 'max';
 
-/** `scale`: decimals of a whole number. Null when the values do not allow it. */
+/** `scale`: decimals of a whole number. `scratch` may hold the answer. Null when the values do not allow it. */
 export function rolling(
   name: RollingName,
   values: Vector,
   scale: number,
   frames: Frames,
   rows: number,
+  scratch: Scratch,
   run: Run,
 ): Vector | null {
   run.check();
@@ -26,8 +28,9 @@ export function rolling(
     const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows, run);
     return isInteger ? intVector(out) : floatVector(out);
   }
-  const counts = countsOf(numbers, frames, rows);
-  const sums = isInteger ? wholeSums(numbers, frames, rows) : floatSums(numbers, frames, rows, run);
+  const { counts, sums } = isInteger
+    ? wholeSums(numbers, frames, rows, scratch, run)
+    : { counts: countsOf(numbers, frames, rows), sums: floatSums(numbers, frames, rows, run) };
   if (sums === null) return null;
   if (name === 'sum') {
     for (let i = 0; i < rows; i++) if (counts[i] === 0) sums[i] = Number.NaN;
@@ -38,31 +41,66 @@ export function rolling(
   return floatVector(sums);
 }
 
-function countsOf(values: Float64Array, { start, end }: Frames, rows: number): Float64Array {
-  const before = new Int32Array(rows + 1);
-  for (let i = 0; i < rows; i++) before[i + 1] = before[i]! + (Number.isNaN(values[i]!) ? 0 : 1);
-  const counts = new Float64Array(rows);
-  for (let i = 0; i < rows; i++) counts[i] = end[i]! > start[i]! ? before[end[i]!]! - before[start[i]!]! : 0;
-  return counts;
+interface Sums {
+  readonly counts: Int32Array;
+  /** Null when a sum leaves the doubles. */
+  readonly sums: Float64Array | null;
 }
 
-/** By differences of running sums, which are exact as long as no running sum leaves the doubles; else null. */
-function wholeSums(values: Float64Array, { start, end }: Frames, rows: number): Float64Array | null {
-  const before = new Float64Array(rows + 1);
-  let sum = 0;
-  let size = 0;
+/**
+ * What enters a frame is added, what leaves it is taken away again: exact, since all of it are whole numbers. Frames never
+ * move backwards but from partition to partition.
+ */
+function wholeSums(
+  values: Float64Array,
+  { start, end }: Frames,
+  rows: number,
+  scratch: Scratch,
+  run: Run,
+): Sums {
+  const sums = scratch.floats(rows);
+  const counts = scratch.integers(rows);
+  let [sum, count, size] = [0, 0, 0];
+  // Rows [left, reached) are in the sum.
+  let left = 0;
+  let reached = 0;
   for (let i = 0; i < rows; i++) {
-    const value = values[i]!;
-    if (!Number.isNaN(value)) {
-      sum += value;
-      size += Math.abs(value);
+    if (i % CHECK_STEPS === 0) run.check();
+    const from = start[i]!;
+    const to = end[i]!;
+    if (from < left || from > reached) {
+      left = from;
+      reached = from;
+      sum = 0;
+      count = 0;
     }
-    before[i + 1] = sum;
+    for (; reached < to; reached++) {
+      const value = values[reached]!;
+      if (Number.isNaN(value)) continue;
+      sum += value;
+      count++;
+      size = Math.max(size, Math.abs(sum));
+    }
+    for (; left < from; left++) {
+      const value = values[left]!;
+      if (Number.isNaN(value)) continue;
+      sum -= value;
+      count--;
+      size = Math.max(size, Math.abs(sum));
+    }
+    const isEmpty = to <= from;
+    sums[i] = isEmpty ? 0 : sum;
+    counts[i] = isEmpty ? 0 : count;
   }
-  if (!(size <= NARROW_MAX)) return null;
-  const sums = new Float64Array(rows);
-  for (let i = 0; i < rows; i++) sums[i] = end[i]! > start[i]! ? before[end[i]!]! - before[start[i]!]! : 0;
-  return sums;
+  return { counts, sums: size <= NARROW_MAX ? sums : null };
+}
+
+function countsOf(values: Float64Array, { start, end }: Frames, rows: number): Int32Array {
+  const before = new Int32Array(rows + 1);
+  for (let i = 0; i < rows; i++) before[i + 1] = before[i]! + (Number.isNaN(values[i]!) ? 0 : 1);
+  const counts = new Int32Array(rows);
+  for (let i = 0; i < rows; i++) counts[i] = end[i]! > start[i]! ? before[end[i]!]! - before[start[i]!]! : 0;
+  return counts;
 }
 
 /**
