@@ -21,8 +21,9 @@ import type { Operator } from './block.ts';
 import { sortConditions } from './conditions.ts';
 import { coerced, slot } from './expression/compiled.ts';
 import { foreignScan } from './foreign-scan.ts';
-import { asofJoin } from './join/asof-join.ts';
+import { asofJoin, type SymbolSlots } from './join/asof-join.ts';
 import { hashJoin } from './join/hash-join.ts';
+import type { JoinKey } from './join/join-keys.ts';
 import { unionJoin } from './join/union-join.ts';
 import { windowJoin } from './join/window-join.ts';
 import type { Planner } from './plan.ts';
@@ -306,6 +307,29 @@ function sideOf(planner: Planner, condition: Expression, right: TableSource): 'l
   return left ? 'left' : 'right';
 }
 
+/** The equality of the symbols by which both sides come, and their slots. */
+function symbolPair(
+  planner: Planner,
+  keys: readonly JoinKey[],
+  left: Side,
+  right: Side,
+): (SymbolSlots & { readonly key: JoinKey }) | null {
+  if (left.symbolSlot === null || right.symbolSlot === null) return null;
+  const key = keys.find(
+    (pair) =>
+      slotIn(planner, left, pair.left) === left.symbolSlot &&
+      slotIn(planner, right, pair.right) === right.symbolSlot,
+  );
+  return key === undefined ? null : { key, left: left.symbolSlot, right: right.symbolSlot };
+}
+
+function slotIn(planner: Planner, side: Side, e: Expression): number | null {
+  const reference = e.kind === 'column' ? planner.reference(e) : undefined;
+  if (reference?.kind !== 'source') return null;
+  const { source, index } = reference.column.places[0]!;
+  return side.slots.get(source)?.get(index)?.slot ?? null;
+}
+
 function joined(
   planner: Planner,
   join: Join,
@@ -325,20 +349,23 @@ function joined(
     case 'ASOF':
     case 'ASOF LEFT':
     case 'AJ0':
-    case 'AJ0 LEFT':
+    case 'AJ0 LEFT': {
+      const symbols = symbolPair(planner, equalities, left, right);
       return asofJoin(
         left.operator,
         right.operator,
         {
           label: join.join,
           keepsLeft: join.join.endsWith('LEFT'),
-          keys: equalities,
+          keys: equalities.filter((key) => key !== symbols?.key),
+          symbols,
           time: asof!,
           strict: asof!.strict,
           toleranceNs: join.toleranceNs,
         },
         bindings,
       );
+    }
     case 'WINDOW':
       return windowJoin(
         left.operator,

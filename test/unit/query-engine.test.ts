@@ -355,6 +355,54 @@ describe('symbol by symbol', () => {
       'SELECT sum(volume) OVER (PARTITION BY symbol ORDER BY timestamp ROWS 2 PRECEDING) FROM trades';
     expect(await rowsFor(sql, of)).toEqual([[large], [2n * large], [3n * large], [3n * large]]);
   });
+
+  test('ASOF joins meet symbols that only one side has', async () => {
+    const quotes = schema('quotes', [{ name: 'bid', type: ColumnType.INT64 }]);
+    const ticks = (symbols: string, value: bigint): Row[] =>
+      [...symbols].flatMap((symbol): Row[] => [
+        [at(1), symbol, value, 0n],
+        [at(3), symbol, value + 1n, 0n],
+      ]);
+    const of = await world(
+      ticks('ACDFG', 10n),
+      table(
+        quotes,
+        ticks('BCEF', 20n).map((row) => row.slice(0, 3)),
+      ),
+    );
+    const join = (kind: string): string =>
+      `SELECT t.symbol, t.price, q.bid FROM trades t ${kind} JOIN quotes q ON t.symbol = q.symbol AND t.timestamp > q.timestamp`;
+    expect(await rowsFor(join('ASOF'), of)).toEqual([
+      ['C', 11n, 20n],
+      ['F', 11n, 20n],
+    ]);
+    const every = (await rowsFor(`${join('ASOF LEFT')} ORDER BY 1, 2`, of)).map((row) => row.join());
+    expect(every).toEqual([
+      ...['A,10,', 'A,11,', 'C,10,', 'C,11,20', 'D,10,', 'D,11,'],
+      ...['F,10,', 'F,11,20', 'G,10,', 'G,11,'],
+    ]);
+  });
+
+  test('an ASOF join goes back for rows that come late, however far', async () => {
+    const quotes = schema('quotes', [{ name: 'bid', type: ColumnType.INT64 }]);
+    const count = 500;
+    const second = (i: number): bigint => START + BigInt(i) * 1_000_000_000n;
+    const order = Array.from({ length: count }, (_, i) => (i * 201) % count);
+    const of = await world(
+      order.map((i): Row => [second(i), 'A', BigInt(i), 0n]),
+      table(
+        quotes,
+        order.map((i): Row => [second(i), 'A', BigInt(i)]),
+      ),
+    );
+    const joined = (operator: string): Promise<unknown> =>
+      rowsFor(
+        `SELECT count(*), min(t.price * 100 - q.bid), max(t.price * 100 - q.bid) FROM trades t ASOF JOIN quotes q ON t.symbol = q.symbol AND t.timestamp ${operator} q.timestamp`,
+        of,
+      );
+    expect(await joined('>=')).toEqual([[500n, 0n, 0n]]);
+    expect(await joined('>')).toEqual([[499n, 100n, 100n]]);
+  });
 });
 
 describe('remembered parts', () => {

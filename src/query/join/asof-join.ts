@@ -4,17 +4,27 @@
 
 import { intervalText } from '../../sql/interval.ts';
 import { printExpression } from '../../sql/print-expression.ts';
+import type { SqlType } from '../../sql/types.ts';
 import type { Flow, Operator } from '../block.ts';
 import type { Binding } from '../rows.ts';
 import type { Run } from '../run.ts';
-import { BLOCK_ROWS, isNullAt } from '../vector.ts';
-import { commonPair, type JoinKey, keysOf } from './join-keys.ts';
-import { KeptSide } from './kept-side.ts';
+import { SymbolBatches } from '../symbol-batches.ts';
+import { BLOCK_ROWS } from '../vector.ts';
+import { type CompiledKeys, commonPair, type JoinKey, keysOf } from './join-keys.ts';
+import { KeptSide, leaveOutNulls } from './kept-side.ts';
 import { Pairs } from './pairs.ts';
 import { TimeSearch } from './time-search.ts';
 
+/** Both sides come symbol by symbol, and only rows of equal symbols go together. */
+export interface SymbolSlots {
+  readonly left: number;
+  readonly right: number;
+}
+
 export interface AsofJoinSpec {
   readonly label: string;
+  /** Not null: `keys` are those beside the symbol. */
+  readonly symbols: SymbolSlots | null;
   readonly keepsLeft: boolean;
   readonly keys: readonly JoinKey[];
   readonly time: JoinKey;
@@ -41,53 +51,125 @@ export function asofJoin(
       ...(toleranceNs === null ? [] : [`tolerance ${intervalText(toleranceNs)}`]),
     ],
     inputs: [left, right],
-    open: (run) => join(left, right, spec, bindings, run),
+    *open(run) {
+      const join = new AsofJoin(left.types, right.types, spec, bindings, run);
+      if (spec.symbols === null) yield* join.of(left.open(run), right.open(run));
+      else yield* bySymbol(left.open(run), right.open(run), spec.symbols, join);
+      join.release();
+    },
   };
 }
 
-function* join(
-  left: Operator,
-  right: Operator,
-  spec: AsofJoinSpec,
-  bindings: { readonly left: Binding; readonly right: Binding },
-  run: Run,
-): Flow {
-  const keys = keysOf(spec.keys, bindings.left, bindings.right, run);
-  const time = commonPair(spec.time.left, spec.time.right, bindings.left, bindings.right, run);
-  const side = new KeptSide(right.types, keys.types, time.type, run);
-  yield* side.load(right, keys.right, time.right);
-  const search = new TimeSearch(side.times.vector(), side.order);
-  run.budget.reserve(search.bytes);
-  const hints = side.starts.slice();
-  const pairs = new Pairs(left.types, right.types, BLOCK_ROWS);
-  for (const item of left.open(run)) {
-    if (item instanceof Promise) {
-      yield item;
-      continue;
+/** One symbol after the other: of the right side, only one's rows are kept. */
+function* bySymbol(leftFlow: Flow, rightFlow: Flow, slots: SymbolSlots, join: AsofJoin): Flow {
+  const left = new SymbolBatches(leftFlow, slots.left);
+  const right = new SymbolBatches(rightFlow, slots.right);
+  try {
+    yield* left.begin();
+    while (left.symbol !== null) {
+      yield* right.skipTo(left.symbol);
+      const isMet = right.symbol === left.symbol;
+      yield* join.of(left.rows(0), isMet ? right.rows(0) : noRows());
     }
-    const ids = side.find(item, keys.left);
-    const instants = time.left.evaluate(item);
-    search.begin(instants);
+  } finally {
+    left.close();
+    right.close();
+  }
+}
+
+function* noRows(): Flow {}
+
+/** Left rows with right rows, for one pair of flows after the other. */
+class AsofJoin {
+  private readonly spec: AsofJoinSpec;
+  private readonly run: Run;
+  private readonly keys: CompiledKeys;
+  private readonly time: ReturnType<typeof commonPair>;
+  private readonly side: KeptSide;
+  private readonly pairs: Pairs;
+  private readonly places = new Int32Array(BLOCK_ROWS);
+
+  constructor(
+    leftTypes: readonly SqlType[],
+    rightTypes: readonly SqlType[],
+    spec: AsofJoinSpec,
+    bindings: { readonly left: Binding; readonly right: Binding },
+    run: Run,
+  ) {
+    this.spec = spec;
+    this.run = run;
+    this.keys = keysOf(spec.keys, bindings.left, bindings.right, run);
+    this.time = commonPair(spec.time.left, spec.time.right, bindings.left, bindings.right, run);
+    this.side = new KeptSide(rightTypes, this.keys.types, this.time.type, run);
+    this.pairs = new Pairs(leftTypes, rightTypes, BLOCK_ROWS);
+  }
+
+  *of(left: Flow, right: Flow): Flow {
+    const { side, run, keys, time, pairs } = this;
+    yield* side.load(right, keys.right, time.right);
+    const search = new TimeSearch(side.times.vector(), side.order);
+    run.budget.reserve(search.bytes);
+    const hints = side.starts.slice();
+    for (const item of left) {
+      if (item instanceof Promise) {
+        yield item;
+        continue;
+      }
+      const ids = side.find(item, keys.left);
+      const instants = time.left.evaluate(item);
+      leaveOutNulls(instants, item.rows, ids);
+      search.begin(instants);
+      this.place(ids, item.rows, search, hints);
+      const count = this.pair(ids, item.rows, search);
+      if (count > 0) yield pairs.set(count, item, side.vectors, count === item.rows);
+    }
+    run.budget.release(search.bytes);
+    side.clear();
+  }
+
+  release(): void {
+    this.side.release();
+  }
+
+  /** places[row] = index behind the right rows of its group that are not later. */
+  private place(ids: Int32Array, rows: number, search: TimeSearch, hints: Int32Array): void {
+    const { places } = this;
+    const { starts } = this.side;
+    const { strict } = this.spec;
+    if (this.keys.left.length === 0) {
+      if (starts.length === 1) return;
+      search.afterEach(rows, starts[0]!, starts[1]!, hints[0]!, strict, places);
+      hints[0] = places[rows - 1]!;
+      return;
+    }
+    for (let row = 0; row < rows; row++) {
+      const id = ids[row]!;
+      if (id < 0) continue;
+      hints[id] = search.after(row, starts[id]!, starts[id + 1]!, hints[id]!, strict);
+      places[row] = hints[id];
+    }
+  }
+
+  /** Fills in the pairs; returns how many. */
+  private pair(ids: Int32Array, rows: number, search: TimeSearch): number {
+    const { places } = this;
+    const { starts, order } = this.side;
+    const { left, right } = this.pairs;
+    const { keepsLeft, toleranceNs } = this.spec;
     let count = 0;
-    for (let row = 0; row < item.rows; row++) {
+    for (let row = 0; row < rows; row++) {
       const id = ids[row]!;
       let match = -1;
-      if (id >= 0 && !isNullAt(instants, row)) {
-        const start = side.starts[id]!;
-        const end = side.starts[id + 1]!;
-        const after = search.after(row, start, end, hints[id]!, spec.strict);
-        hints[id] = after;
+      if (id >= 0) {
+        const last = places[row]! - 1;
         const isClose =
-          after > start &&
-          (spec.toleranceNs === null || !search.isOlderThan(after - 1, row, spec.toleranceNs));
-        if (isClose) match = side.order[after - 1]!;
+          last >= starts[id]! && (toleranceNs === null || !search.isOlderThan(last, row, toleranceNs));
+        if (isClose) match = order[last]!;
       }
-      if (match < 0 && !spec.keepsLeft) continue;
-      pairs.left[count] = row;
-      pairs.right[count++] = match;
+      if (match < 0 && !keepsLeft) continue;
+      left[count] = row;
+      right[count++] = match;
     }
-    if (count > 0) yield pairs.set(count, item, side.vectors);
+    return count;
   }
-  run.budget.release(search.bytes);
-  side.release();
 }

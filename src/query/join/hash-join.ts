@@ -49,7 +49,7 @@ function* join(
 ): Flow {
   const keys = keysOf(spec.keys, bindings.left, bindings.right, run);
   const side = new KeptSide(right.types, keys.types, null, run);
-  yield* side.load(right, keys.right, null);
+  yield* side.load(right.open(run), keys.right, null);
   const keepsLeft = spec.kind === 'LEFT' || spec.kind === 'FULL' || spec.kind === 'PLUS';
   const keepsRight = spec.kind === 'RIGHT' || spec.kind === 'FULL';
   const isPlus = spec.kind === 'PLUS';

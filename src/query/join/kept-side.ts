@@ -3,15 +3,15 @@
 // Invariant: a row with a NULL among its keys is in no group, and a key with a NULL finds none.
 
 import type { SqlType } from '../../sql/types.ts';
-import { type Block, each, type Flow, type Operator } from '../block.ts';
+import { type Block, each, type Flow } from '../block.ts';
 import type { Compiled } from '../expression/compiled.ts';
+import { groupOrder } from '../group-order.ts';
 import { KeptColumn, KeptRows } from '../kept-column.ts';
-import { encodeTuples, KeyTable, tupleWords } from '../keys.ts';
+import { KeyTable, tupleWords } from '../keys.ts';
 import { vectorsOf } from '../rows.ts';
 import type { Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
-import { orderOf } from '../sort.ts';
-import { intVector, isNullAt, kindOf, type Vector } from '../vector.ts';
+import { type IntVector, intVector, isNullAt, kindOf, type Vector } from '../vector.ts';
 
 export class KeptSide {
   /** All rows, in the order in which they came. */
@@ -24,8 +24,10 @@ export class KeptSide {
   /** Times of all rows, when there is a time. */
   readonly times: KeptColumn;
   private readonly run: Run;
-  private readonly table: KeyTable;
+  private table: KeyTable;
   private readonly groups: KeptColumn;
+  /** Bytes of the order. */
+  private arranged = 0;
   private readonly words = new Scratch();
   private readonly ids = new Scratch();
 
@@ -38,23 +40,32 @@ export class KeptSide {
     this.times = new KeptColumn(timeType === null ? 'int' : kindOf(timeType), run.budget);
   }
 
-  /** Reads the whole input. `time`: within a group, rows are ordered by it; rows without one are in no group. */
-  *load(input: Operator, keys: readonly Compiled[], time: Compiled | null): Flow {
-    const width = input.types.length;
+  /** Reads all rows. `time`: within a group, rows are ordered by it; rows without one are in no group. */
+  *load(input: Flow, keys: readonly Compiled[], time: Compiled | null): Flow {
+    const width = this.rows.columns.length;
     const groupOf = new Scratch();
-    yield* each(input.open(this.run), (block) => {
+    yield* each(input, (block) => {
       const ids = this.numbers(block, keys, true);
       const instants = time?.evaluate(block) ?? null;
+      if (instants !== null) leaveOutNulls(instants, block.rows, ids);
       const groups = groupOf.floats(block.rows);
-      for (let i = 0; i < block.rows; i++) {
-        const isOut = ids[i]! < 0 || (instants !== null && isNullAt(instants, i));
-        groups[i] = isOut ? -1 : ids[i]!;
-      }
+      for (let i = 0; i < block.rows; i++) groups[i] = ids[i]!;
       this.groups.append(intVector(groups), 0, block.rows);
       if (instants !== null) this.times.append(instants, 0, block.rows);
       this.rows.append(vectorsOf(block, width), 0, block.rows);
     });
     this.arrange(time === null ? null : this.times);
+  }
+
+  /** For other rows. */
+  clear(): void {
+    this.run.budget.release(this.arranged);
+    this.arranged = 0;
+    this.table.release();
+    this.table = new KeyTable(this.table.width, this.run.budget);
+    this.rows.clear();
+    this.groups.clear();
+    this.times.clear();
   }
 
   /** Group of each row's key, −1 none. */
@@ -63,6 +74,7 @@ export class KeptSide {
   }
 
   release(): void {
+    this.run.budget.release(this.arranged);
     this.rows.release();
     this.groups.release();
     this.times.release();
@@ -72,29 +84,25 @@ export class KeptSide {
   private numbers(block: Block, keys: readonly Compiled[], add: boolean): Int32Array {
     const { rows } = block;
     const ids = this.ids.integers(rows);
-    const words = this.words.integers(rows * this.table.width);
     const vectors = keys.map((key) => key.evaluate(block));
-    encodeTuples(vectors, rows, words);
-    if (add) this.table.numbersOf(words, rows, ids);
-    else this.table.findAll(words, rows, ids);
-    for (const vector of vectors) for (let i = 0; i < rows; i++) if (isNullAt(vector, i)) ids[i] = -1;
+    this.table.numberRows(vectors, rows, ids, this.words, add);
+    for (const vector of vectors) leaveOutNulls(vector, rows, ids);
     return ids;
   }
 
   private arrange(times: KeptColumn | null): void {
     const { rows } = this.rows;
     this.vectors = this.rows.vectors();
-    const groups = this.groups.vector();
-    const keys = [{ slot: 0, descending: false, nullsFirst: false }];
-    const vectors = [groups];
-    if (times !== null) {
-      keys.push({ slot: 1, descending: false, nullsFirst: false });
-      vectors.push(times.vector());
-    }
-    this.run.budget.reserve(rows * 4 + this.table.count * 4);
-    this.order = orderOf(vectors, keys, rows, this.run);
+    const groups = this.groups.vector() as IntVector;
+    const byTime = { slot: 0, descending: false, nullsFirst: false };
+    this.arranged = rows * 4 + this.table.count * 4;
+    this.run.budget.reserve(this.arranged);
+    this.order =
+      times === null
+        ? groupOrder(groups, [], [], rows, this.run)
+        : groupOrder(groups, [times.vector()], [byTime], rows, this.run);
     const starts = new Int32Array(this.table.count + 1);
-    const values = groups.values as Float64Array;
+    const { values } = groups;
     let at = 0;
     while (at < rows && values[this.order[at]!]! < 0) at++;
     for (let group = 0; group < this.table.count; group++) {
@@ -103,5 +111,20 @@ export class KeptSide {
     }
     starts[this.table.count] = at;
     this.starts = starts;
+  }
+}
+
+/** ids[row] = −1 where the value is NULL. */
+export function leaveOutNulls(vector: Vector, rows: number, ids: Int32Array): void {
+  switch (vector.kind) {
+    case 'int':
+    case 'float': {
+      const { values } = vector;
+      for (let i = 0; i < rows; i++) if (Number.isNaN(values[i]!)) ids[i] = -1;
+      return;
+    }
+    default:
+      if (vector.kind === 'text' && vector.isConstant && !isNullAt(vector, 0)) return;
+      for (let i = 0; i < rows; i++) if (isNullAt(vector, i)) ids[i] = -1;
   }
 }

@@ -30,6 +30,7 @@ export class Pairs implements Block {
   private readonly scratch: readonly Scratch[];
   private leftBlock: Block | null = null;
   private rightVectors: readonly Vector[] | null = null;
+  private isLeftWhole = false;
 
   constructor(leftTypes: readonly SqlType[], rightTypes: readonly SqlType[], capacity: number) {
     this.left = new Int32Array(capacity);
@@ -40,9 +41,10 @@ export class Pairs implements Block {
     this.scratch = this.cached.map(() => new Scratch());
   }
 
-  /** The first `rows` pairs, of these rows; null: that side has none. */
-  set(rows: number, left: Block | null, right: readonly Vector[] | null): this {
+  /** The first `rows` pairs, of these rows; null: that side has none. `isLeftWhole`: the left rows are those of the block, each once. */
+  set(rows: number, left: Block | null, right: readonly Vector[] | null, isLeftWhole = false): this {
     this.rows = rows;
+    this.isLeftWhole = isLeftWhole;
     this.leftBlock = left;
     this.rightVectors = right;
     this.cached.fill(null);
@@ -57,6 +59,7 @@ export class Pairs implements Block {
   private read(slot: number): Vector {
     const scratch = this.scratch[slot]!;
     const width = this.leftTypes.length;
+    if (slot < width && this.isLeftWhole) return this.leftBlock!.column(slot);
     if (slot < width)
       return this.leftBlock === null
         ? constantVector(kindOf(this.leftTypes[slot]!), null, this.rows)

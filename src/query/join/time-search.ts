@@ -2,7 +2,10 @@
 // Why: left rows mostly come in time order too, so the next place is near the last one: a merge, without being one.
 // Invariant: exact for int64 times however far apart; never more steps than a binary search takes.
 
-import { bigintAt, type IntegerVector, NARROW_MAX, type Vector } from '../vector.ts';
+import { bigintAt, type IntegerVector, isNullAt, NARROW_MAX, type Vector } from '../vector.ts';
+
+/** Steps that are taken one by one before others are doubled. */
+const NEAR_STEPS = 16;
 
 export class TimeSearch {
   /** Times in the order of the groups. */
@@ -76,6 +79,30 @@ export class TimeSearch {
       else low = at + 1;
     }
     return low;
+  }
+
+  /** out[row] = `after` of each row; each search begins where the one before ended. */
+  afterEach(rows: number, start: number, end: number, hint: number, orEqual: boolean, out: Int32Array): void {
+    const { shift, narrow } = this;
+    let at = Math.min(end, Math.max(start, hint));
+    if (shift === null || narrow === null) {
+      for (let row = 0; row < rows; row++) {
+        if (!isNullAt(this.source, row)) at = this.after(row, start, end, at, orEqual);
+        out[row] = at;
+      }
+      return;
+    }
+    const times = this.source.values as Float64Array;
+    for (let row = 0; row < rows; row++) {
+      const limit = times[row]! + shift;
+      // Mostly the place is a few steps ahead.
+      const near = Math.min(end, at + NEAR_STEPS);
+      if (orEqual) while (at < near && narrow[at]! < limit) at++;
+      else while (at < near && narrow[at]! <= limit) at++;
+      const isEarlier = at > start && (orEqual ? narrow[at - 1]! >= limit : narrow[at - 1]! > limit);
+      if (isEarlier || (at === near && near < end)) at = this.after(row, start, end, at, orEqual);
+      out[row] = at;
+    }
   }
 
   /** Time at an index minus the row's, as a bigint or, of floats, a number. */

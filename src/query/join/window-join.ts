@@ -62,7 +62,7 @@ function* join(
   const type = storable(bounds.reduce((common, e) => comparisonType(common, e.type), instant.type));
   const [low, high] = bounds.map((e) => comparable(e, type, e === bounds[0] ? spec.low.at : spec.high.at));
   const side = new KeptSide(right.types, keys.types, type, run);
-  yield* side.load(right, keys.right, comparable(instant, type, spec.time.at));
+  yield* side.load(right.open(run), keys.right, comparable(instant, type, spec.time.at));
   const search = new TimeSearch(side.times.vector(), side.order);
   run.budget.reserve(search.bytes);
   const scope = scopeOf(run, bindings.both);
