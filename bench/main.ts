@@ -35,7 +35,7 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
   bin: { file: 'micro/bin', what: '.bin segments written and read; beside plain files and LZ4' },
   parquet: { file: 'micro/parquet', what: 'Parquet files by size' },
   put: { file: 'micro/put', what: 'small objects put to S3; beside the AWS SDK' },
-  query: { file: 'micro/query', what: 'queries over columns; beside DuckDB' },
+  query: { file: 'micro/query', what: 'queries over columns; beside DuckDB and Polars' },
   views: {
     file: 'micro/views',
     what: 'materialized views per tick, read, and made over rows that are there',

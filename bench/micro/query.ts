@@ -1,6 +1,6 @@
-// What: the questions asked most of ticks, over rows in memory and in `.bin` folders, beside DuckDB's own tables in the same run.
+// What: the questions asked most of ticks, over rows in memory and in `.bin` folders, beside DuckDB and Polars in the same run.
 // Why: the engine exists because these must be faster than a general database answers them.
-// Invariant: both sides hold the same rows, made by the same integer formulas; each answer is compared before it is timed; medians.
+// Invariant: all three hold the same rows, made by the same integer formulas; each answer is compared before it is timed; medians.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
@@ -34,6 +34,7 @@ import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import type { Statement } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import type { OutputColumn } from '../../src/sql/scope.ts';
+import { type Polars, startPolars } from './polars.ts';
 
 export interface QueryBenchOptions {
   readonly rows?: readonly number[];
@@ -116,10 +117,10 @@ interface Case {
   readonly ordered?: boolean;
 }
 
+/** Ten minutes. */
+const [from, to] = [71n, 81n].map((minute) => nsOfHour(HOUR) + minute * 60_000_000_000n);
+
 function casesFor(): readonly Case[] {
-  const start = nsOfHour(HOUR);
-  const minute = 60_000_000_000n;
-  const [from, to] = [start + 71n * minute, start + 81n * minute];
   const decimals = '/ 10000.0';
   const ohlcv = (where: string, key: string): string =>
     `SELECT ${key} timestamp - timestamp % 300000000000 AS bar, arg_min(price, timestamp) ${decimals}, max(price) ${decimals}, min(price) ${decimals}, arg_max(price, timestamp) ${decimals}, sum(volume) FROM trades ${where} GROUP BY ALL`;
@@ -205,15 +206,33 @@ async function runOn(
 ): Promise<void> {
   const snapshot = hotSnapshot(rows);
   const duckdb = await duckdbWith([trades, quotes], rows, stepOf(rows));
+  const polars = await startPolars(polarsWorld(rows));
   const cases = casesFor().filter(({ name }) => only.length === 0 || only.includes(name));
-  for (const one of cases) await measure(one, 'hot', rows, rounds, snapshot, duckdb);
+  const bases: Bases = { duckdb, polars };
+  for (const one of cases) await measure(one, 'hot', rows, rounds, snapshot, bases);
   if (rows <= 1_000_000) {
     const warm = await warmSnapshot(snapshot, directory);
     for (const one of cases.filter(({ name }) => !name.includes('join')))
-      await measure(one, 'warm', rows, rounds, warm, duckdb);
+      await measure(one, 'warm', rows, rounds, warm, bases);
   }
+  polars.close();
   duckdb.closeSync();
 }
+
+interface Bases {
+  readonly duckdb: DuckDBConnection;
+  readonly polars: Polars;
+}
+
+const polarsWorld = (rows: number): Readonly<Record<string, unknown>> => ({
+  rows,
+  stepNs: stepOf(rows),
+  startNs: Number(nsOfHour(HOUR)),
+  fromNs: Number(from),
+  toNs: Number(to),
+  symbols: names,
+  tables: [trades, quotes],
+});
 
 const stepOf = (rows: number): number => Math.floor((HOURS * 3.6e12) / rows) - 1;
 
@@ -240,7 +259,7 @@ async function measure(
   rows: number,
   rounds: number,
   snapshot: Snapshot,
-  duckdb: DuckDBConnection,
+  { duckdb, polars }: Bases,
 ): Promise<void> {
   const { statement } = parseStatement(sql);
   const cache = new PartCache();
@@ -252,6 +271,8 @@ async function measure(
   await answer(statement, snapshot, cache);
   const warm = await median(rounds, () => answer(statement, snapshot, cache));
   const base = await median(rounds, () => duckdb.runAndReadAll(theirSql));
+  const ofPolars = await polars.ask(name, rounds);
+  requireSame(name, ours, ofPolars.rows);
   print({
     case: name,
     tier,
@@ -260,6 +281,8 @@ async function measure(
     ms: round(warm),
     duckdbMs: round(base),
     timesFaster: round(base / warm),
+    polarsMs: round(ofPolars.ms),
+    timesFasterThanPolars: round(ofPolars.ms / warm),
   });
 }
 
