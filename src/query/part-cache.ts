@@ -17,6 +17,14 @@ export interface KnownAggregate {
   readonly state: Accumulator;
 }
 
+/** Event times of a run, as nanoseconds since its hour began. */
+export interface RunTimes {
+  readonly min: number;
+  readonly max: number;
+  /** Where stretches of ascending times begin, and the number of rows; null: too many to tell. */
+  readonly starts: Int32Array | null;
+}
+
 /** By run: what was found, and how many rows the run had then. */
 interface RunFacts<T> {
   readonly rows: number[];
@@ -28,8 +36,7 @@ const noFacts = <T>(): RunFacts<T> => ({ rows: [], found: [] });
 export class PartMemory {
   /** Rows of each run that something is known of. */
   private readonly runRows: number[] = [];
-  /** Where stretches of ascending times begin; null: too many to tell. */
-  private readonly ascents = noFacts<Int32Array | null>();
+  private readonly times = noFacts<RunTimes>();
   /** By stored column: smallest and largest value; null: not to be told. */
   private readonly extremes = new Map<number, RunFacts<Extremes | null>>();
   /** Over full runs, which only grow in number; and over all runs of the part when it was last read. */
@@ -43,8 +50,8 @@ export class PartMemory {
   }
 
   /** Of a run of this many rows; `find` looks when it is not known. */
-  ascentsOf(run: number, rows: number, find: () => Int32Array | null): Int32Array | null {
-    return this.known(this.ascents, run, rows, find);
+  timesOf(run: number, rows: number, find: () => RunTimes): RunTimes {
+    return this.known(this.times, run, rows, find);
   }
 
   extremesOf(column: number, run: number, rows: number, find: () => Extremes | null): Extremes | null {

@@ -87,10 +87,14 @@ function* candidates(
       yield piece;
       continue;
     }
+    const { rows } = piece;
+    const times = part.isSorted
+      ? null
+      : memory.timesOf(index, rows, () => new Stretch(piece, timeIndex, hourNs).times(rows));
+    index++;
+    if (times !== null && (times.max < min || times.min >= limit)) continue;
     const stretch = new Stretch(piece, timeIndex, hourNs);
-    const starts = part.isSorted
-      ? Int32Array.of(0, piece.rows)
-      : memory.ascentsOf(index, piece.rows, () => stretch.ascents(piece.rows));
+    const starts = times === null ? Int32Array.of(0, rows) : times.starts;
     run.stats.rowsScanned += piece.rows;
     const consider = (row: number): void => {
       const at = stretch.timeAt(row);
@@ -103,7 +107,6 @@ function* candidates(
         const last = limit === HOUR_NS ? starts[k + 1]! : stretch.seek(starts[k]!, starts[k + 1]!, limit);
         if (last > starts[k]!) consider(last - 1);
       }
-    index++;
   }
   if (best !== null) yield best;
 }

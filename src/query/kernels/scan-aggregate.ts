@@ -208,7 +208,7 @@ class ScanAggregate {
     const { rows } = stretch.piece;
     stretch.isAscending = true;
     if (part.isSorted || this.spec.time === null) return Int32Array.of(0, rows);
-    const starts = memory.ascentsOf(run, rows, () => stretch.ascents(rows));
+    const { starts } = memory.timesOf(run, rows, () => stretch.times(rows));
     stretch.isAscending = starts !== null;
     return starts ?? Int32Array.of(0, rows);
   }
@@ -252,13 +252,16 @@ class ScanAggregate {
       }
       this.run.check();
       const index = run++;
+      const { rows } = piece;
+      const times = part.isSorted
+        ? null
+        : memory.timesOf(index, rows, () => new Stretch(piece, this.timeIndex, hourNs).times(rows));
+      if (times !== null && (times.max < min || times.min >= end)) continue;
       const passing = this.chosen.filter?.begin(piece, index, memory) ?? 'all';
       if (passing === 'none') continue;
       this.passing = passing;
       const stretch = new Stretch(piece, this.timeIndex, hourNs);
-      const starts = part.isSorted
-        ? Int32Array.of(0, piece.rows)
-        : memory.ascentsOf(index, piece.rows, () => stretch.ascents(piece.rows));
+      const starts = times === null ? Int32Array.of(0, rows) : times.starts;
       if (starts === null) this.takeUnordered(part, stretch, min, end);
       else
         for (let k = 0; k + 1 < starts.length; k++)

@@ -3,6 +3,7 @@
 // Invariant: rows [from, to) of `piece`; event times ascend in them when `isAscending`.
 
 import { ColumnType, NANOS_PER_HOUR } from '../../columns/types.ts';
+import type { RunTimes } from '../part-cache.ts';
 import type { Piece } from '../parts.ts';
 import { halvesOf } from './int64.ts';
 
@@ -70,26 +71,25 @@ export class Stretch {
     return low;
   }
 
-  /**
-   * Where stretches of ascending times begin, and the number of rows: [0, rows] when all ascend. Null when there are so
-   * many that the rows had better be taken one by one.
-   */
-  ascents(rows: number): Int32Array | null {
+  /** `starts` is null when there are so many stretches that the rows had better be taken one by one. */
+  times(rows: number): RunTimes {
     const halves = this.halvesOf(this.timeIndex)!;
     const { hourLow, hourHigh } = this;
     const starts = [0];
     const most = 2 + rows / ROWS_PER_STRETCH_LEAST;
     let last = Number.NEGATIVE_INFINITY;
+    let min = Number.POSITIVE_INFINITY;
+    let max = Number.NEGATIVE_INFINITY;
     for (let row = 0; row < rows; row++) {
       const next = (halves[2 * row + 1]! - hourHigh) * TWO_32 + ((halves[2 * row]! >>> 0) - hourLow);
-      if (next < last) {
-        if (starts.length > most) return null;
-        starts.push(row);
-      }
+      if (next < min) min = next;
+      if (next > max) max = next;
+      if (next < last && starts.length <= most) starts.push(row);
       last = next;
     }
+    if (starts.length > most) return { min, max, starts: null };
     starts.push(rows);
-    return Int32Array.from(starts);
+    return { min, max, starts: Int32Array.from(starts) };
   }
 }
 
