@@ -9,7 +9,7 @@ import { typeOfColumn } from '../sql/types.ts';
 import type { ValueCondition } from './conditions.ts';
 import { compile } from './expression/compile.ts';
 import { asFloat, constantValue, type Scope } from './expression/compiled.ts';
-import { kindOf, scaleOf } from './vector.ts';
+import { kindOf, NARROW_MAX, scaleOf } from './vector.ts';
 
 /** Both inclusive; nothing when min > max. */
 export interface ValueRange<V extends number | bigint = number | bigint> {
@@ -23,6 +23,8 @@ export interface ColumnRange {
   readonly type: ColumnType;
   /** Of bigints where the column stores int64. */
   readonly range: ValueRange;
+  /** The same for numbers of at most NARROW_MAX. */
+  readonly narrow: ValueRange<number>;
 }
 
 export function valueRanges(
@@ -31,7 +33,7 @@ export function valueRanges(
   scope: Scope,
 ): ColumnRange[] {
   const stored = storedColumns(schema);
-  const ranges = new Map<number, ColumnRange>();
+  const ranges = new Map<number, Omit<ColumnRange, 'narrow'>>();
   for (const condition of conditions) {
     const column = schema.columns[condition.column]!;
     const range = rangeOf(condition, column.type, scaleOf(typeOfColumn(column)), scope);
@@ -39,7 +41,14 @@ export function valueRanges(
     const known = ranges.get(index)?.range;
     ranges.set(index, { index, type: column.type, range: known === undefined ? range : both(known, range) });
   }
-  return [...ranges.values()];
+  return Array.from(ranges.values(), (of) => ({ ...of, narrow: narrowed(of.range) }));
+}
+
+/** Ends that lie beyond all narrow numbers are moved to the next one, which is as far. */
+function narrowed({ min, max }: ValueRange): ValueRange<number> {
+  const near = (end: number | bigint): number =>
+    Math.max(-NARROW_MAX - 1, Math.min(NARROW_MAX + 1, Number(end)));
+  return { min: near(min), max: near(max) };
 }
 
 function both(a: ValueRange, b: ValueRange): ValueRange {

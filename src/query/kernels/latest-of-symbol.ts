@@ -16,7 +16,7 @@ import type { AnyPart } from '../snapshot.ts';
 import { inOrder } from '../sort.ts';
 import { choose, type TableScanSpec } from '../table-scan.ts';
 import { constantText, constantVector, kindOf, type Vector } from '../vector.ts';
-import { HOUR_NS, Stretch } from './stretch.ts';
+import { HOUR_NS, hourOf, Stretch } from './stretch.ts';
 
 export function latestOfSymbol(scan: TableScanSpec, input: Operator): Operator {
   return {
@@ -77,6 +77,7 @@ function* candidates(
   for (const column of scan.columns)
     if (column !== schema.symbolColumn) needed.add(stored.indexOf(schema.columns[column]!));
   const hourNs = hourStart(part);
+  const hour = hourOf(hourNs);
   const min = time.min <= hourNs ? 0 : Number(time.min - hourNs);
   const limit = time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
   const memory = cache.of(part);
@@ -90,10 +91,10 @@ function* candidates(
     const { rows } = piece;
     const times = part.isSorted
       ? null
-      : memory.timesOf(index, rows, () => new Stretch(piece, timeIndex, hourNs).times(rows));
+      : memory.timesOf(index, rows, () => new Stretch(piece, timeIndex, hour).times(rows));
     index++;
     if (times !== null && (times.max < min || times.min >= limit)) continue;
-    const stretch = new Stretch(piece, timeIndex, hourNs);
+    const stretch = new Stretch(piece, timeIndex, hour);
     const starts = times === null ? Int32Array.of(0, rows) : times.starts;
     run.stats.rowsScanned += piece.rows;
     const consider = (row: number): void => {

@@ -27,7 +27,7 @@ import {
   type RangeCall,
   rangeAggregate,
 } from './range-aggregate.ts';
-import { HOUR_NS, Stretch } from './stretch.ts';
+import { HOUR_NS, hourOf, Stretch } from './stretch.ts';
 
 /** A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. */
 export type RangeKey =
@@ -186,6 +186,7 @@ class ScanAggregate {
     }
     const open = missing.map((aggregate) => new PartAggregate(aggregate, memory));
     const from = Math.min(...open.map(({ runsKnown }) => runsKnown));
+    const hour = hourOf(hourStart(part));
     let run = 0;
     for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, this.run)) {
       if (piece instanceof Promise) {
@@ -193,7 +194,7 @@ class ScanAggregate {
         continue;
       }
       if (run >= from) {
-        const stretch = new Stretch(piece, this.timeIndex, hourStart(part));
+        const stretch = new Stretch(piece, this.timeIndex, hour);
         const starts = this.startsOf(part, stretch, memory, run);
         this.run.stats.rowsScanned += piece.rows;
         for (const aggregate of open) aggregate.take(run, stretch, starts, run < runs - 1);
@@ -217,6 +218,7 @@ class ScanAggregate {
   private *takePassing(part: AnyPart, filter: ValueFilter): Flow {
     const memory = this.cache.of(part);
     const { number } = this.bucketAt(hourStart(part));
+    const hour = hourOf(hourStart(part));
     let run = 0;
     for (const piece of piecesOf(part, this.spec.scan.schema, this.stored, this.run)) {
       if (piece instanceof Promise) {
@@ -228,7 +230,7 @@ class ScanAggregate {
       this.run.stats.rowsScanned += piece.rows;
       if (passing === 'none') continue;
       this.passing = passing;
-      const stretch = new Stretch(piece, this.timeIndex, hourStart(part));
+      const stretch = new Stretch(piece, this.timeIndex, hour);
       stretch.isAscending = false;
       this.take(part, number, stretch.set(0, piece.rows));
     }
@@ -240,6 +242,7 @@ class ScanAggregate {
   private *takeRanges(part: AnyPart, time: TimeBounds | null): Flow {
     const memory = this.cache.of(part);
     const hourNs = hourStart(part);
+    const hour = hourOf(hourNs);
     const columns = this.stored.includes(this.timeIndex) ? this.stored : [...this.stored, this.timeIndex];
     const min = time === null || time.min <= hourNs ? 0 : Number(time.min - hourNs);
     const end =
@@ -255,12 +258,12 @@ class ScanAggregate {
       const { rows } = piece;
       const times = part.isSorted
         ? null
-        : memory.timesOf(index, rows, () => new Stretch(piece, this.timeIndex, hourNs).times(rows));
+        : memory.timesOf(index, rows, () => new Stretch(piece, this.timeIndex, hour).times(rows));
       if (times !== null && (times.max < min || times.min >= end)) continue;
       const passing = this.chosen.filter?.begin(piece, index, memory) ?? 'all';
       if (passing === 'none') continue;
       this.passing = passing;
-      const stretch = new Stretch(piece, this.timeIndex, hourNs);
+      const stretch = new Stretch(piece, this.timeIndex, hour);
       const starts = times === null ? Int32Array.of(0, rows) : times.starts;
       if (starts === null) this.takeUnordered(part, stretch, min, end);
       else

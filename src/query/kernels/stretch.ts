@@ -10,6 +10,19 @@ import { halvesOf } from './int64.ts';
 const TWO_32 = 2 ** 32;
 export const HOUR_NS = Number(NANOS_PER_HOUR);
 
+/** When a part's hour begins, and its halves: made once for all of the part's pieces. */
+export interface HourStart {
+  readonly ns: bigint;
+  readonly low: number;
+  readonly high: number;
+}
+
+export const hourOf = (ns: bigint): HourStart => ({
+  ns,
+  low: Number(BigInt.asUintN(32, ns)),
+  high: Number(ns >> 32n),
+});
+
 export class Stretch {
   readonly piece: Piece;
   /** When the part's hour begins. */
@@ -22,12 +35,12 @@ export class Stretch {
   private readonly hourLow: number;
   private readonly hourHigh: number;
 
-  constructor(piece: Piece, timeIndex: number, hourNs: bigint) {
+  constructor(piece: Piece, timeIndex: number, { ns, low, high }: HourStart) {
     this.piece = piece;
     this.timeIndex = timeIndex;
-    this.hourNs = hourNs;
-    this.hourLow = Number(BigInt.asUintN(32, hourNs));
-    this.hourHigh = Number(hourNs >> 32n);
+    this.hourNs = ns;
+    this.hourLow = low;
+    this.hourHigh = high;
   }
 
   set(from: number, to: number): this {

@@ -29,23 +29,22 @@ const NEAR_MAX = 2 ** 31 - 1;
  * null when there is a NULL or a number that doubles do not hold.
  */
 export function testOf(
-  { type, range }: ColumnRange,
+  { type, range, narrow }: ColumnRange,
   values: ColumnArray | undefined,
   extremesOf: () => Extremes | null,
 ): RowTest | 'none' | 'all' {
-  if (values === undefined || !(range.min <= range.max)) return 'none';
+  if (values === undefined || !(narrow.min <= narrow.max)) return 'none';
   if (type !== ColumnType.INT64 && type !== ColumnType.TIMESTAMP_NS)
     return numbersWithin(values as Float64Array, range as ValueRange<number>);
   const halves = halvesOf(values as BigInt64Array);
-  const bounds = range as ValueRange<bigint>;
   const extremes = extremesOf();
-  if (extremes === null) return int64Within(halves, bounds);
+  if (extremes === null) return int64Within(halves, range as ValueRange<bigint>);
   const { min, max } = extremes;
-  if (max < bounds.min || min > bounds.max) return 'none';
-  if (min >= bounds.min && max <= bounds.max) return 'all';
-  if (max - min >= NEAR_MAX) return int64Within(halves, bounds);
-  const low = min >= bounds.min ? min : Number(bounds.min);
-  const high = max <= bounds.max ? max : Number(bounds.max);
+  const low = Math.max(min, narrow.min);
+  const high = Math.min(max, narrow.max);
+  if (low > high) return 'none';
+  if (low === min && high === max) return 'all';
+  if (max - min >= NEAR_MAX) return int64Within(halves, range as ValueRange<bigint>);
   const near: NearRange = { halves, min: low | 0, max: high | 0 };
   return { near, choose: (from, input, count, out) => chooseNear(near, from, input, count, out) };
 }

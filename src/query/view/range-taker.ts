@@ -8,7 +8,7 @@ import { floorMultiple } from '../expression/arithmetic.ts';
 import { type Feed, feedFor, noExtremes } from '../kernels/feeds.ts';
 import { rangeShape } from '../kernels/match.ts';
 import type { RangeKey } from '../kernels/scan-aggregate.ts';
-import { Stretch } from '../kernels/stretch.ts';
+import { hourOf, Stretch } from '../kernels/stretch.ts';
 import { hourStart, type Piece } from '../parts.ts';
 import type { GroupedParts } from '../plan.ts';
 import type { AnyPart } from '../snapshot.ts';
@@ -65,7 +65,7 @@ export class RangeTaker {
     place: (keys: readonly Vector[]) => number,
   ): void {
     const hourNs = hourStart(part);
-    const stretch = new Stretch(piece, this.timeIndex, hourNs);
+    const stretch = new Stretch(piece, this.timeIndex, hourOf(hourNs));
     const { step } = this;
     const begun = this.stepNs === 0n ? 0n : floorMultiple(hourNs - this.originNs, this.stepNs);
     const number = this.stepNs === 0n ? 0 : Number(begun / this.stepNs);
