@@ -7,7 +7,7 @@ import { functionByName } from '../sql/functions.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import type { SqlType } from '../sql/types.ts';
 import { makeAggregate } from './aggregate/make.ts';
-import { type Block, Columns, each, type Flow, type Operator, Selection } from './block.ts';
+import { type Block, Columns, each, type Flow, gather, type Operator, Selection } from './block.ts';
 import { compile } from './expression/compile.ts';
 import type { Compiled } from './expression/compiled.ts';
 import { storable } from './hash-aggregate.ts';
@@ -59,6 +59,8 @@ interface WindowCall {
   readonly frames: FrameScratch;
   readonly sums: Scratch;
   readonly out: Scratch;
+  /** Arguments that are columns, in the window's order. */
+  readonly ordered: Scratch[];
 }
 
 /** Calls over one batch of rows after the other. */
@@ -89,6 +91,7 @@ class Windows {
       frames: { start: new Scratch(), end: new Scratch() },
       sums: new Scratch(),
       out: new Scratch(),
+      ordered: [],
     }));
   }
 
@@ -103,7 +106,7 @@ class Windows {
     const { rows } = kept;
     const vectors = kept.vectors();
     run.check();
-    for (const arrangement of arrangements) arrangement.arrange(rows);
+    for (const arrangement of arrangements) arrangement.arrange(rows, vectors);
     const results = this.calls.map((call) => {
       const values = this.valuesOf(call, vectors, rows);
       this.arguments.clear();
@@ -146,7 +149,13 @@ class Windows {
     const { binding, run, time } = this;
     const scope = scopeOf(run, binding);
     const blockAt = blocksOf(arrangement, vectors, rows);
+    let columns = 0;
     const keptValues = (e: Compiled): Vector => {
+      if (e.slot !== undefined) {
+        if (arrangement.isIdentity) return vectors[e.slot]!;
+        own.ordered[columns] ??= new Scratch();
+        return gather(vectors[e.slot]!, arrangement.order, rows, own.ordered[columns++]!);
+      }
       const column = this.arguments.take(kindOf(e.type));
       column.reserve(rows);
       for (let from = 0; from < rows; from += BLOCK_ROWS) {

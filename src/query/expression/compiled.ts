@@ -16,6 +16,8 @@ export interface Compiled {
   evaluate(block: Block): Vector;
   /** The same in every row of the query. */
   readonly isConstant: boolean;
+  /** Set when the values are those of this column of the block. */
+  readonly slot?: number;
 }
 
 export interface Scope {
@@ -29,7 +31,7 @@ export const typeOf = (e: Expression, scope: Scope): SqlType => scope.types.get(
 
 /** A column of the block. */
 export function slot(index: number, type: SqlType): Compiled {
-  return { type, isConstant: false, evaluate: (block) => block.column(index) };
+  return { type, isConstant: false, slot: index, evaluate: (block) => block.column(index) };
 }
 
 export function constant(type: SqlType, value: Scalar): Compiled {

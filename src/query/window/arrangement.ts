@@ -32,6 +32,7 @@ export class Arrangement {
   private readonly orderKeys: readonly Compiled[];
   private readonly table: KeyTable;
   private readonly numbers: KeptColumn;
+  /** Of keys that are not just columns. */
   private readonly keptOrder: readonly KeptColumn[];
   private readonly words = new Scratch();
   private readonly ids = new Scratch();
@@ -63,12 +64,15 @@ export class Arrangement {
       this.numbers.append(intVector(numbers), 0, rows);
     }
     this.orderKeys.forEach((key, i) => {
-      this.keptOrder[i]!.append(key.evaluate(block), 0, rows);
+      if (key.slot === undefined) this.keptOrder[i]!.append(key.evaluate(block), 0, rows);
     });
   }
 
-  arrange(rows: number): void {
-    this.orderVectors = this.keptOrder.map((column) => column.vector());
+  /** `vectors`: the columns of all rows that were taken. */
+  arrange(rows: number, vectors: readonly Vector[]): void {
+    this.orderVectors = this.orderKeys.map(({ slot }, i) =>
+      slot === undefined ? this.keptOrder[i]!.vector() : vectors[slot]!,
+    );
     const keys = this.spec.orderBy.map(
       ({ descending, nullsFirst }, slot): SortKey => ({ slot, descending, nullsFirst }),
     );

@@ -28,39 +28,35 @@ export function rolling(
     const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows, run);
     return isInteger ? intVector(out) : floatVector(out);
   }
-  const { counts, sums } = isInteger
-    ? wholeSums(numbers, frames, rows, scratch, run)
-    : { counts: countsOf(numbers, frames, rows), sums: floatSums(numbers, frames, rows, run) };
-  if (sums === null) return null;
-  if (name === 'sum') {
-    for (let i = 0; i < rows; i++) if (counts[i] === 0) sums[i] = Number.NaN;
-    return isInteger ? intVector(sums) : floatVector(sums);
+  const divisor = name === 'avg' ? POW10[scale]! : null;
+  if (isInteger) {
+    const out = ofWhole(numbers, divisor, frames, rows, scratch.floats(rows), run);
+    return out && (divisor === null ? intVector(out) : floatVector(out));
   }
-  const divisor = POW10[scale]!;
-  for (let i = 0; i < rows; i++) sums[i] = sums[i]! / counts[i]! / divisor;
+  const counts = countsOf(numbers, frames, rows);
+  const sums = floatSums(numbers, frames, rows, run);
+  // Without a value, a sum is NULL as well as a mean.
+  for (let i = 0; i < rows; i++)
+    sums[i] = divisor === null && counts[i]! > 0 ? sums[i]! : sums[i]! / counts[i]!;
   return floatVector(sums);
 }
 
-interface Sums {
-  readonly counts: Int32Array;
-  /** Null when a sum leaves the doubles. */
-  readonly sums: Float64Array | null;
-}
-
 /**
- * What enters a frame is added, what leaves it is taken away again: exact, since all of it are whole numbers. Frames never
- * move backwards but from partition to partition.
+ * Sums, or with a divisor means. What enters a frame is added, what leaves it is taken away again: exact, since all of it are
+ * whole numbers. Frames never move backwards but from partition to partition. Null when a sum might leave the doubles.
  */
-function wholeSums(
+function ofWhole(
   values: Float64Array,
+  divisor: number | null,
   { start, end }: Frames,
   rows: number,
-  scratch: Scratch,
+  out: Float64Array,
   run: Run,
-): Sums {
-  const sums = scratch.floats(rows);
-  const counts = scratch.integers(rows);
-  let [sum, count, size] = [0, 0, 0];
+): Float64Array | null {
+  let sum = 0;
+  let count = 0;
+  let largest = 0;
+  let widest = 0;
   // Rows [left, reached) are in the sum.
   let left = 0;
   let reached = 0;
@@ -77,22 +73,23 @@ function wholeSums(
     for (; reached < to; reached++) {
       const value = values[reached]!;
       if (Number.isNaN(value)) continue;
+      const size = value < 0 ? -value : value;
+      if (size > largest) largest = size;
       sum += value;
       count++;
-      size = Math.max(size, Math.abs(sum));
     }
+    if (reached - left > widest) widest = reached - left;
     for (; left < from; left++) {
       const value = values[left]!;
       if (Number.isNaN(value)) continue;
       sum -= value;
       count--;
-      size = Math.max(size, Math.abs(sum));
     }
-    const isEmpty = to <= from;
-    sums[i] = isEmpty ? 0 : sum;
-    counts[i] = isEmpty ? 0 : count;
+    if (to <= from || count === 0) out[i] = Number.NaN;
+    else out[i] = divisor === null ? sum : sum / (count * divisor);
   }
-  return { counts, sums: size <= NARROW_MAX ? sums : null };
+  // No sum was larger.
+  return largest * widest <= NARROW_MAX ? out : null;
 }
 
 function countsOf(values: Float64Array, { start, end }: Frames, rows: number): Int32Array {
