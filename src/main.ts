@@ -82,6 +82,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
           readers: ofShard,
           policies: catalogue.current.policies,
           versions: catalogue.current.versions,
+          views: [...catalogue.current.views.values()],
         },
         listening,
         (error) => {
@@ -94,8 +95,8 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster), engine, clock });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
-    const { tables, versions, policies } = changed;
-    const told = { sources: [...tables.values()], versions, policies };
+    const { tables, versions, policies, views } = changed;
+    const told = { sources: [...tables.values()], versions, policies, views: [...views.values()] };
     await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(told))]);
   });
   const view: EngineView = {

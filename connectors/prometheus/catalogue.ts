@@ -72,6 +72,11 @@ export const reportedMetrics: readonly MetricDefinition[] = [
     'Attempts to write the files of a seal that failed; rows stay in memory.',
     ['code'],
   ),
+  counter(
+    'zepto_view_partials_failed_total',
+    'Times that partials of a view could not be made or written; rows are sealed all the same.',
+    ['code'],
+  ),
   histogram(
     'zepto_commit_seconds',
     'One offset commit: transaction begin to end.',

@@ -57,8 +57,14 @@ export interface TableSchema {
   readonly symbolColumn: number;
 }
 
+/** No table's name: `{prefix}-views` holds what views have of segments. */
+export const VIEWS_NAME = 'views';
+
+/** What files of segments hold: columns, one of which is the symbol that their path names. */
+export type StoredTable = Pick<TableSchema, 'name' | 'columns' | 'symbolColumn'>;
+
 /** Columns that a segment stores, in file order: all but the partitioning symbol. */
-export function storedColumns(table: TableSchema): readonly ColumnSchema[] {
+export function storedColumns(table: StoredTable): readonly ColumnSchema[] {
   return table.columns.filter((_, index) => index !== table.symbolColumn);
 }
 

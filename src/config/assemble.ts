@@ -118,6 +118,7 @@ function build(values: Values, tables: Config['tables']): Config {
     storage: {
       mode: values['storage-mode'],
       tieringIntervalMs: values['tiering-interval'],
+      viewPartials: values['view-partials'],
       hdbDirectory: absolute(values['hdb-dir']),
       compression: values['hdb-compression'],
       commitAfter: values['commit-after'] === 'auto' ? 'memory' : values['commit-after'],

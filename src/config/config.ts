@@ -107,6 +107,8 @@ export interface EngineConfig {
 export interface StorageConfig {
   readonly mode: 'pure' | 'tiered' | 'disk';
   readonly tieringIntervalMs: number;
+  /** Whether partials of views are written beside segments. */
+  readonly viewPartials: boolean;
   /** Base folder of `.bin` segments, absolute; null = no local files. */
   readonly hdbDirectory: string | null;
   readonly compression: 'none' | 'lz4';

@@ -3,7 +3,13 @@
 // Invariant: a table that comes out has one event-time column and one symbol column, and field names for existing columns only.
 
 import { z } from 'zod';
-import { type ColumnSchema, ColumnType, columnTypeNames, type TableSchema } from '../columns/types.ts';
+import {
+  type ColumnSchema,
+  ColumnType,
+  columnTypeNames,
+  type TableSchema,
+  VIEWS_NAME,
+} from '../columns/types.ts';
 import { suggestion } from '../kernel/nearest.ts';
 import type { FieldMap, RecordFormat, TableSource } from '../ports.ts';
 import { TABLE_NAME, TOPIC_NAME, type Values } from './settings.ts';
@@ -49,7 +55,12 @@ const tableDeclaration = z.strictObject({
   'scaled-numbers': z.enum(['value', 'scaled']).optional(),
 });
 
-export const tablesSchema = z.record(z.string().regex(TABLE_NAME), tableDeclaration);
+const tableName = z
+  .string()
+  .regex(TABLE_NAME)
+  .refine((name) => name !== VIEWS_NAME, `a table cannot be called ${VIEWS_NAME}: files of views lie there`);
+
+export const tablesSchema = z.record(tableName, tableDeclaration);
 
 export type TableDeclaration = z.infer<typeof tableDeclaration>;
 export type TableDeclarations = Readonly<Record<string, TableDeclaration>>;

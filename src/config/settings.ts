@@ -521,6 +521,11 @@ export const settings = {
     help: 'How often rows are moved from tier to tier by age.',
     default: 60_000,
   }),
+  'view-partials': toggle({
+    group: 'Storage',
+    help: 'Writes what views have of each sealed segment beside it, for readers of the files: one more file for each segment and view.',
+    default: true,
+  }),
   'view-memory': bytes({
     group: 'Queries',
     help: 'What materialized views hold in memory, all query threads together; beyond it, parts that were not read for longest are computed anew when they are.',

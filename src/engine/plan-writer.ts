@@ -2,16 +2,17 @@
 // Why: the commit needs one call that ends when everything the plan names is durable where it has to be.
 // Invariant: the manifest comes last; what it lists is there. Writing the same plan again changes nothing.
 
-import { join } from 'node:path';
 import { ColumnType, NULL_CODE, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { PlanWork, PlanWriter } from '../commit/execute.ts';
 import { offsetPlanned } from '../commit/staircase.ts';
-import { planManifestKey, symbolNamesKey, TEMPORARY_FOLDER } from '../format/layout.ts';
+import { planManifestKey, symbolNamesKey } from '../format/layout.ts';
 import { deadLetterRanges, encodeManifest } from '../format/manifest.ts';
 import type { EncodeJob, SegmentFile, SegmentOutputs, SegmentSource } from '../format/segment.ts';
 import { backoffMs, type Clock } from '../kernel/clock.ts';
 import { asZeptoError } from '../kernel/errors.ts';
 import type { Disk, Logger, Metrics, ObjectStore } from '../ports.ts';
+import { inJobs } from './jobs.ts';
+import { writeLocalManifest } from './local-manifest.ts';
 
 /** Runs one encode job on some thread. */
 export type RunJob = (job: EncodeJob, signal: AbortSignal) => Promise<SegmentFile[]>;
@@ -24,15 +25,13 @@ export interface PlanWriterParts {
   readonly store: ObjectStore | null;
   readonly disk: Disk;
   readonly run: RunJob;
+  /** Writes what views have of a plan's segments; null: nothing is wanted of them. */
+  readonly partials: ((work: PlanWork, signal: AbortSignal) => Promise<void>) | null;
   readonly names: readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
-
-/** A job is at most this large, so that several threads share a plan and an abort is heard soon. */
-const JOB_ROWS_MAX = 1_000_000;
-const JOB_SEGMENTS_MAX = 256;
 
 export function createPlanWriter(parts: PlanWriterParts): PlanWriter {
   let namesWritten = 0;
@@ -42,6 +41,8 @@ export function createPlanWriter(parts: PlanWriterParts): PlanWriter {
     const files = (
       await Promise.all(jobs.map((job) => patiently(() => parts.run(job, signal), signal)))
     ).flat();
+    const { partials } = parts;
+    if (partials !== null) await patiently(() => partials(work, signal), signal);
     await patiently(() => writeNames(work.identity.group, signal), signal);
     const manifest = encodeManifest(manifestOf(work, files));
     await patiently(() => writeManifest(work, manifest, signal), signal);
@@ -60,16 +61,7 @@ export function createPlanWriter(parts: PlanWriterParts): PlanWriter {
 
   async function writeManifest(work: PlanWork, bytes: Uint8Array, signal: AbortSignal): Promise<void> {
     const { bin } = parts.outputs;
-    if (bin !== null) {
-      const path = join(bin.baseDirectory, planManifestKey('', work.identity));
-      const folder = join(path, '..');
-      const temporary = join(bin.baseDirectory, TEMPORARY_FOLDER, path.slice(path.lastIndexOf('/') + 1));
-      await parts.disk.makeDirectory(folder);
-      await parts.disk.makeDirectory(join(bin.baseDirectory, TEMPORARY_FOLDER));
-      await parts.disk.writeFile(temporary, [bytes], bin.sync);
-      if ((await parts.disk.rename(temporary, path)) === 'exists') await parts.disk.remove(temporary);
-      if (bin.sync) await parts.disk.syncDirectory(folder);
-    }
+    if (bin !== null) await writeLocalManifest(planManifestKey('', work.identity), bytes, bin, parts.disk);
     if (parts.store === null) return;
     const key = planManifestKey(parts.prefix, work.identity);
     await parts.store.put(key, bytes, { contentType: 'application/json', signal });
@@ -122,19 +114,7 @@ function manifestOf(work: PlanWork, files: readonly SegmentFile[]): Parameters<t
 }
 
 function jobsOf(work: PlanWork, outputs: SegmentOutputs, names: readonly string[]): EncodeJob[] {
-  const groups: SegmentSource[][] = [];
-  let rows = 0;
-  for (const segment of work.segments) {
-    const last = groups.at(-1);
-    if (last === undefined || last.length >= JOB_SEGMENTS_MAX || rows + segment.rows > JOB_ROWS_MAX) {
-      groups.push([segment]);
-      rows = segment.rows;
-    } else {
-      last.push(segment);
-      rows += segment.rows;
-    }
-  }
-  return groups.map((segments) => ({
+  return inJobs(work.segments, ({ rows }) => rows).map((segments) => ({
     plan: work.identity,
     table: work.table,
     segments,

@@ -12,6 +12,7 @@ import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
 import { topicPartitionKey } from '../ports.ts';
 import { bytesOver, type MemoryBudget, type Pressure, pressureOf } from './budget.ts';
 import { type PartitionPorts, PartitionRun } from './partition.ts';
+import type { SettledPartition } from './view-partials.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -158,6 +159,13 @@ export class Shard implements SourceListener {
     objects: readonly SegmentFile[],
   ): Promise<void> {
     await this.runs.get(topicPartitionKey(partition))?.leaveFolders(folders, objects);
+  }
+
+  /** Partitions that have no plan under way, nor one to run again. */
+  settled(): readonly SettledPartition[] {
+    return [...this.runs.values()]
+      .filter((run) => !run.isSealing && !run.isReplaying)
+      .map((run) => ({ ...run.partition, table: run.source.table, record: run.record, run }));
   }
 
   stats(): ShardStats {

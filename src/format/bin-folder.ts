@@ -6,13 +6,13 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
-import { columnTypeNames, storedColumns, type TableSchema } from '../columns/types.ts';
+import { columnTypeNames, type StoredTable, storedColumns } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { Disk } from '../ports.ts';
 import { type BinColumnFile, encodeBinColumn } from './bin.ts';
 import { combineCrc32c, crc32cOf, crc32cText } from './crc32c.ts';
-import { binFolder, symbolFolder, TEMPORARY_FOLDER } from './layout.ts';
+import { TEMPORARY_FOLDER } from './layout.ts';
 import type { PlanRecord } from './plan-record.ts';
 import type { SegmentFile, SegmentOutputs } from './segment.ts';
 import type { SegmentColumns } from './segment-columns.ts';
@@ -25,12 +25,14 @@ import {
 
 export type BinOutput = NonNullable<SegmentOutputs['bin']>;
 
-/** Which segment of which plan: all that its folder's name depends on. */
+/** Which segment of which plan, and where its folder may lie. */
 export interface SegmentKey {
   readonly plan: PlanRecord;
-  readonly table: TableSchema;
+  readonly table: StoredTable;
   readonly symbol: number;
   readonly hour: number;
+  /** Below the base directory, side by side; the first that is free is taken. The last names the plan. */
+  readonly paths: readonly string[];
 }
 
 let attempts = 0;
@@ -60,12 +62,12 @@ export async function writeBinFolder(
 }
 
 /**
- * Makes the folders above the symbols' durable. They were, if the process that made them lived to see it; syncing them
- * once per job covers that it did not.
+ * Makes the folders from the symbols' up to the base directory durable. They were, if the process that made them lived to see
+ * it; syncing them once per job covers that it did not. `folder`: that of a symbol, below the base directory.
  */
-export async function syncRoots(table: TableSchema, base: string, disk: Disk): Promise<void> {
-  for (const folder of new Set([dirname(join(base, symbolFolder(table.name, 0))), base]))
-    await disk.syncDirectory(folder);
+export async function syncRoots(folder: string, base: string, disk: Disk): Promise<void> {
+  for (let path = folder; path !== '.'; path = dirname(path))
+    await disk.syncDirectory(dirname(join(base, path)));
 }
 
 /**
@@ -126,7 +128,7 @@ async function writeFiles(
   // When it is needed first: a column is encoded while the one before it is written.
   const fileOf = (i: number): BinColumnFile =>
     (files[i] ??= encodeBinColumn(stored[i]!.type, columns.columns[i]!, output.compression));
-  const symbol = join(output.baseDirectory, symbolFolder(key.table.name, key.symbol));
+  const symbol = dirname(join(output.baseDirectory, key.paths[0]!));
   const folders = Promise.all([disk.makeDirectory(folder, false), disk.makeDirectory(symbol, false)]);
   const waiting = stored.entries();
   const lane = async (): Promise<void> => {
@@ -194,7 +196,7 @@ async function settle(
   base: string,
   disk: Disk,
 ): Promise<SegmentFile> {
-  for (const path of pathsOf(key)) {
+  for (const path of key.paths) {
     if ((await disk.rename(temporary, join(base, path))) === 'moved') return segmentFile(path, record);
     // A twin of this very job may have been faster.
     const twin = await findOwn(key, base, disk);
@@ -202,9 +204,8 @@ async function settle(
     await disk.remove(temporary);
     return twin;
   }
-  throw new ZeptoError('DISK_ERROR', 'stop', `${join(base, pathsOf(key)[1])} is there and is no segment`, {
-    context: { path: join(base, pathsOf(key)[1]) },
-  });
+  const path = join(base, key.paths.at(-1)!);
+  throw new ZeptoError('DISK_ERROR', 'stop', `${path} is there and is no segment`, { context: { path } });
 }
 
 /**
@@ -212,9 +213,10 @@ async function settle(
  * and is not whole is removed: it was named, but not synced when the power failed.
  */
 async function findOwn(key: SegmentKey, base: string, disk: Disk): Promise<SegmentFile | null> {
-  const [plain, hashed] = pathsOf(key);
-  const [plainRecord, hashedRecord, hashedNames] = await Promise.all([
-    readRecord(join(base, plain), disk),
+  const plain = key.paths.slice(0, -1);
+  const hashed = key.paths.at(-1)!;
+  const [plainRecords, hashedRecord, hashedNames] = await Promise.all([
+    Promise.all(plain.map((path) => readRecord(join(base, path), disk))),
     readRecord(join(base, hashed), disk),
     disk.list(join(base, hashed)),
   ]);
@@ -223,9 +225,10 @@ async function findOwn(key: SegmentKey, base: string, disk: Disk): Promise<Segme
       return segmentFile(hashed, hashedRecord);
     await disk.remove(join(base, hashed));
   }
-  if (plainRecord !== null && isOf(plainRecord, key)) {
-    if (await isWhole(join(base, plain), plainRecord, disk)) return segmentFile(plain, plainRecord);
-    await disk.remove(join(base, plain));
+  for (const [i, record] of plainRecords.entries()) {
+    if (record === null || !isOf(record, key)) continue;
+    if (await isWhole(join(base, plain[i]!), record, disk)) return segmentFile(plain[i]!, record);
+    await disk.remove(join(base, plain[i]!));
   }
   return null;
 }
@@ -250,12 +253,6 @@ async function isWhole(folder: string, record: SegmentRecord, disk: Disk): Promi
     if (crc32cText(crc32cOf([bytes])) !== column.crc32c) return false;
   }
   return true;
-}
-
-/** Without the hash, and with it. */
-function pathsOf({ plan, table, symbol, hour }: SegmentKey): [plain: string, hashed: string] {
-  const name = { table: table.name, symbol, hour };
-  return [binFolder({ ...name, hash: null }), binFolder({ ...name, hash: plan.hash })];
 }
 
 const isOf = (record: SegmentRecord, key: SegmentKey): boolean =>

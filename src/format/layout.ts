@@ -3,12 +3,14 @@
 // Invariant: parse(name(x)) = x, and two plans never share a name that carries a hash.
 
 import { createHash } from 'node:crypto';
-import { NANOS_PER_HOUR } from '../columns/types.ts';
+import { NANOS_PER_HOUR, VIEWS_NAME } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
 import type { PlanIdentity } from './segment.ts';
 
 /** The table that lies at the prefix itself, and locally without a table folder. */
 export const ROOT_TABLE = 'trades';
+/** The folder, below a local base directory, of all views' partials. */
+export const LOCAL_VIEWS = '_views';
 /** Below a local base directory: what is being written and does not count. */
 export const TEMPORARY_FOLDER = '.tmp';
 
@@ -69,6 +71,15 @@ function dateOfHour(hour: number): { year: number; month: number; day: number } 
 export function tablePrefix(prefix: string, table: string): string {
   if (table === ROOT_TABLE) return prefix;
   return prefix === '' ? encodeName(table) : `${prefix}-${encodeName(table)}`;
+}
+
+/**
+ * The key prefix of a view's partials: `{prefix}-views/{view}/definition={definition}`, `_views/…` without a prefix and below
+ * a local base directory. What another definition of a view left is in another folder.
+ */
+export function viewPrefix(prefix: string, view: string, definition: string): string {
+  const views = prefix === '' ? LOCAL_VIEWS : `${prefix}-${VIEWS_NAME}`;
+  return `${views}/${encodeName(view)}/definition=${definition}`;
 }
 
 export interface ParquetName {
@@ -167,6 +178,14 @@ export function symbolFolder(table: string, symbol: number): string {
 /** `[{table}/]{symbol}/{hour in ns}[-{hash}]` below the base directory. */
 export function binFolder(name: BinFolderName): string {
   return `${symbolFolder(name.table, name.symbol)}/${nsOfHour(name.hour)}${suffix(name.hash)}`;
+}
+
+/** The folder of a view's partial of a segment, below the base directory. `within`: the view's `viewPrefix` there. */
+export function binPartialFolder(
+  within: string,
+  { symbol, hour, hash }: Omit<BinFolderName, 'table'>,
+): string {
+  return `${within}/${symbol}/${nsOfHour(hour)}${suffix(hash)}`;
 }
 
 /** What a folder's path below the base directory says, or null when it is no segment's. */

@@ -33,8 +33,8 @@ import {
   type ColumnSchema,
   ColumnType,
   columnTypeNames,
+  type StoredTable,
   storedColumns,
-  type TableSchema,
 } from '../columns/types.ts';
 import { arrowColumn, type TimestampType } from './arrow-column.ts';
 import { arrowStreamBytes, writeArrowStream } from './arrow-stream.ts';
@@ -61,11 +61,13 @@ const SEQUENCE_SAMPLE_ROWS = 1000;
 /** Encodes the segments of one job, one file each, in the memory of BATCH_ROWS rows and of the file's own bytes. */
 export type ParquetEncoder = (symbol: number, hour: number, columns: SegmentColumns) => Promise<Uint8Array>;
 
+/** `about`: what the metadata says besides. */
 export function parquetEncoder(
   plan: PlanIdentity,
-  table: TableSchema,
+  table: StoredTable,
   options: Pick<ParquetOptions, 'codec' | 'timestampType' | 'rowGroupRowsMax'>,
   strings: ReadonlyMap<number, string>,
+  about: Readonly<Record<string, unknown>> = {},
 ): ParquetEncoder {
   const stored = storedColumns(table);
   const schema = schemaMessage(stored, options.timestampType);
@@ -101,7 +103,7 @@ export function parquetEncoder(
 
   return async (symbol, hour, segment) => {
     const { rows, columns } = segment;
-    const metadata = parquetMetadata(record, table, symbol, hour);
+    const metadata = parquetMetadata(record, table, symbol, hour, about);
     const properties = writerProperties(stored, columns, rows, options, metadata);
     // Both ways consume their wasm objects, whether they succeed or throw.
     if (rows <= BATCH_ROWS) return writeParquet(wasmTable(columns, rows), properties);
@@ -129,13 +131,27 @@ async function joined(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
 }
 
 /** The value of `zepto.plan`: which plan and symbol-hour the file holds, and what its columns mean. */
-function parquetMetadata(plan: PlanRecord, table: TableSchema, symbol: number, hour: number): string {
+function parquetMetadata(
+  plan: PlanRecord,
+  table: StoredTable,
+  symbol: number,
+  hour: number,
+  about: Readonly<Record<string, unknown>>,
+): string {
   const columns = storedColumns(table).map(({ name, type, scale }) => ({
     name,
     type: columnTypeNames[type]!,
     ...(scale === undefined ? {} : { scale }),
   }));
-  return JSON.stringify({ encoder: ENCODER_VERSION, plan, table: table.name, symbol, hour, columns });
+  return JSON.stringify({
+    encoder: ENCODER_VERSION,
+    plan,
+    table: table.name,
+    symbol,
+    hour,
+    columns,
+    ...about,
+  });
 }
 
 function writerProperties(

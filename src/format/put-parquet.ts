@@ -8,7 +8,7 @@ import type { ObjectInfo, ObjectStore } from '../ports.ts';
 import { flatKey, hiveKey, tablePrefix } from './layout.ts';
 import type { ParquetOptions } from './segment.ts';
 
-const CONTENT_TYPE = 'application/vnd.apache.parquet';
+export const PARQUET_CONTENT_TYPE = 'application/vnd.apache.parquet';
 const ETAG_WITNESS = '_probe/etag';
 
 /** Resolves with the object's key. Errors are those of `ObjectStore.put`. */
@@ -21,7 +21,7 @@ export async function putParquet(
 ): Promise<string> {
   const prefix = tablePrefix(options.prefix, segment.table);
   const put = (key: string): Promise<'created' | 'exists'> =>
-    store.put(key, body, { contentType: CONTENT_TYPE, signal });
+    store.put(key, body, { contentType: PARQUET_CONTENT_TYPE, signal });
   if (options.layout === 'hive') {
     const key = hiveKey(prefix, segment);
     // 'exists' is this plan's: the hash is in the name.

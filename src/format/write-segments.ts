@@ -6,6 +6,7 @@ import { assert } from '../kernel/assert.ts';
 import type { Disk, ObjectStore } from '../ports.ts';
 import { syncRoots, writeBinFolder } from './bin-folder.ts';
 import { crc32cOf, crc32cText } from './crc32c.ts';
+import { binFolder, symbolFolder } from './layout.ts';
 import { compareSegmentFiles } from './manifest.ts';
 import { parquetEncoder } from './parquet.ts';
 import { planRecord } from './plan-record.ts';
@@ -43,7 +44,8 @@ export async function writeSegments(
   const lanes = Array.from({ length: uploadConcurrency }, () => lane().catch((error) => failed.abort(error)));
   await Promise.all(lanes);
   either.throwIfAborted();
-  if (bin?.sync && files.length > 0) await syncRoots(job.table, bin.baseDirectory, disk);
+  if (bin?.sync && files.length > 0)
+    await syncRoots(symbolFolder(job.table.name, 0), bin.baseDirectory, disk);
   return files.sort(compareSegmentFiles);
 }
 
@@ -65,7 +67,11 @@ function segmentWriter(
       return sorting;
     };
     const files: SegmentFile[] = [];
-    if (bin !== null) files.push(await writeBinFolder({ plan, table, symbol, hour }, sorted, bin, disk));
+    if (bin !== null) {
+      const name = { table: table.name, symbol, hour };
+      const paths = [binFolder({ ...name, hash: null }), binFolder({ ...name, hash: plan.hash })];
+      files.push(await writeBinFolder({ plan, table, symbol, hour, paths }, sorted, bin, disk));
+    }
     if (parquet !== null && encode !== null) {
       assert(store !== null, 'Parquet output has a store');
       signal.throwIfAborted();

@@ -113,7 +113,8 @@ function common(file: SegmentFile, topic: string, partition: number): Omit<WarmP
   };
 }
 
-function objectOf(
+/** The object of a part that is a folder too. */
+export function objectOf(
   files: readonly SegmentFile[],
   { symbol, hour }: SealedPart,
   { topic, partition }: TopicPartition,
@@ -122,8 +123,8 @@ function objectOf(
   return file === undefined ? null : coldPart(file, topic, partition);
 }
 
-/** The announced plan may have its files and its manifest already; its rows are in memory again. */
-function isCommitted(
+/** Whether a plan with a manifest is one. The announced plan may have its files and its manifest already; its rows are in memory again. */
+export function isCommitted(
   plan: PlanIdentity,
   { committed, staircase, pending, incarnation }: CommitRecord,
 ): boolean {
@@ -137,14 +138,15 @@ function isCommitted(
 const byPlan = (a: PlanIdentity, b: PlanIdentity): number =>
   a.incarnation - b.incarnation || a.offsetNext - b.offsetNext || a.hourLast - b.hourLast;
 
-interface Listed {
+/** A manifest in a listing. */
+export interface Listed {
   readonly offsetNext: number;
   /** In the folder of the partition's manifests. */
   readonly name: string;
   readonly isLocal: boolean;
 }
 
-async function listPlans(
+export async function listPlans(
   { group, topic, partition }: TopicPartition & { readonly group: string },
   { disk, baseDirectory, store, prefix }: SealedPlaces,
   signal: AbortSignal,
@@ -166,7 +168,8 @@ async function listPlans(
   }
 }
 
-async function readManifest(
+/** @throws ZeptoError STORE_DENIED, FORMAT_INVALID; the signal's reason */
+export async function readManifest(
   { name, isLocal }: Listed,
   { group, topic, partition }: TopicPartition & { readonly group: string },
   { disk, baseDirectory, store, prefix }: SealedPlaces,

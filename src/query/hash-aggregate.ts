@@ -5,6 +5,7 @@
 import type { Call, Expression } from '../sql/ast.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import type { SqlType } from '../sql/types.ts';
+import type { Accumulator } from './aggregate/accumulator.ts';
 import { type Aggregate, makeAggregate, type Runs } from './aggregate/make.ts';
 import { type Block, Columns, each, type Flow, type Operator } from './block.ts';
 import { compile } from './expression/compile.ts';
@@ -52,7 +53,8 @@ export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Bin
 /** A key that is an untyped NULL is kept as an integer. */
 export const storable = (type: SqlType): SqlType => (type.name === 'NULL' ? { name: 'INT64' } : type);
 
-class Groups {
+/** Rows in, groups out. */
+export class Groups {
   private readonly run: Run;
   private readonly keyTypes: readonly SqlType[];
   private readonly keys;
@@ -106,15 +108,30 @@ class Groups {
     return { count, starts };
   }
 
-  *rows(): Flow {
+  get count(): number {
+    return this.groups;
+  }
+
+  /** Of each aggregate. */
+  get states(): readonly Accumulator[] {
+    return this.aggregates.map(({ state }) => state);
+  }
+
+  /** Values of the keys of all groups. */
+  keyValues(): Vector[] {
     const { groups, table } = this;
     let at = 0;
-    const vectors: Vector[] = this.keyTypes.map((type) => {
+    return this.keyTypes.map((type) => {
       const kind = kindOf(type);
       const vector = decodeTuples(table.words, groups, at, table.width, kind);
       at += tupleWords([kind]);
       return vector;
     });
+  }
+
+  *rows(): Flow {
+    const { groups } = this;
+    const vectors = this.keyValues();
     for (const { state } of this.aggregates) vectors.push(state.finish(groups));
     for (let from = 0; from < groups; from += BLOCK_ROWS) {
       this.run.check();

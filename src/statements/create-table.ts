@@ -2,7 +2,7 @@
 // Why: what the catalogue takes in must be complete and able to work; everything wrong with it is told with its position.
 // Invariant: a table has one event time, one partitioning symbol, and options that are known.
 
-import { ColumnType, columnTypeNames, type TableSchema } from '../columns/types.ts';
+import { ColumnType, columnTypeNames, type TableSchema, VIEWS_NAME } from '../columns/types.ts';
 import { suggestion } from '../kernel/nearest.ts';
 import type { FieldMap, RecordFormat, TableSource } from '../ports.ts';
 import type { CreateTable, Option } from '../sql/ast.ts';
@@ -66,6 +66,8 @@ function requireNames({ table, columns }: CreateTable): void {
   if (table.schema !== null && table.schema !== 'default')
     throw nodeError('SQL_NAME', table.at, `there is no database ${table.schema}: tables lie in default`);
   requireName(table.name, table.at);
+  if (table.name === VIEWS_NAME)
+    throw nodeError('SQL_NAME', table.at, `a table cannot be called ${VIEWS_NAME}: files of views lie there`);
   for (const { at, name } of columns) requireName(name, at);
 }
 

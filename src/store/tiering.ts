@@ -3,7 +3,13 @@
 // Invariant: a folder goes only when its committed plan names a Parquet object for the same symbol-hour that the store lists whole, or its hour is dropped.
 
 import { join } from 'node:path';
-import { parsePlanManifestKey, planManifestsOf } from '../format/layout.ts';
+import {
+  binPartialFolder,
+  LOCAL_VIEWS,
+  parsePlanManifestKey,
+  planManifestKey,
+  planManifestsOf,
+} from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
 import type { SegmentFile } from '../format/segment.ts';
 import type { Disk, ObjectStore, TopicPartition } from '../ports.ts';
@@ -57,13 +63,29 @@ export async function expireLocal(
       expired.map((one) => one.path),
       manifest.files.filter((one) => one.kind === 'parquet' && leaving.has(segmentOf(one))),
     );
-    for (const { path: expiredPath } of expired) await disk.remove(join(baseDirectory, expiredPath));
+    const views = await viewFolders(tier);
+    for (const one of expired) {
+      await disk.remove(join(baseDirectory, one.path));
+      for (const view of views)
+        await disk.remove(join(baseDirectory, binPartialFolder(view, { ...one, hash: plan.hash })));
+    }
     removed += expired.length;
     // The object store has the manifest as well; without local files the local copy says nothing.
     const left = manifest.files.filter(({ kind }) => kind === 'bin').length - expired.length;
-    if (left === 0) await disk.remove(path);
+    if (left > 0) continue;
+    for (const view of views) await disk.remove(join(baseDirectory, planManifestKey(view, manifest.plan)));
+    await disk.remove(path);
   }
   return removed;
+}
+
+/** Below the base directory: of each definition of each view that has or had partials here. */
+async function viewFolders({ disk, baseDirectory }: LocalTier): Promise<string[]> {
+  const folders: string[] = [];
+  for (const view of await disk.list(join(baseDirectory, LOCAL_VIEWS)))
+    for (const definition of await disk.list(join(baseDirectory, LOCAL_VIEWS, view)))
+      folders.push(`${LOCAL_VIEWS}/${view}/${definition}`);
+  return folders;
 }
 
 const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
@@ -100,13 +122,15 @@ export interface DroppedObjects {
   readonly group: string;
   /** Manifests of which nothing is left to drop; kept from call to call. */
   readonly done: Set<string>;
+  /** Objects that views have of a segment of a plan. */
+  readonly partialsOf: (topic: string, object: SegmentFile, hash: string) => readonly string[];
   /** The credential may not delete. */
   readonly denied: () => void;
 }
 
 /** Deletes the objects of dropped hours of one Kafka partition. Resolves with their number. */
 export async function dropObjects(
-  { store, prefix, group, done, denied }: DroppedObjects,
+  { store, prefix, group, done, partialsOf, denied }: DroppedObjects,
   { topic, partition }: TopicPartition,
   offsetCommitted: number,
   hourLast: number,
@@ -118,10 +142,11 @@ export async function dropObjects(
     const objects = parseManifest(await store.get(key), key).files.filter(({ kind }) => kind === 'parquet');
     for (const object of objects) {
       if (!isUpTo(object, hourLast)) continue;
-      if (!(await store.delete(object.path))) {
-        denied();
-        return dropped;
-      }
+      for (const path of [...partialsOf(topic, object, plan.hash), object.path])
+        if (!(await store.delete(path))) {
+          denied();
+          return dropped;
+        }
       dropped++;
     }
     if (objects.every((object) => isUpTo(object, hourLast))) done.add(key);

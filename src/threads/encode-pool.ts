@@ -3,6 +3,7 @@
 // Invariant: at most `size` jobs run at a time, the rest wait in order; a thread that dies takes its job back to the queue's head.
 
 import type { Worker } from 'node:worker_threads';
+import type { PartialJob, ViewPartialFiles } from '../engine/write-partials.ts';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { Caller } from './calls.ts';
@@ -13,6 +14,8 @@ interface Encoder {
   readonly worker: Worker;
   readonly caller: Caller<EncoderCalls>;
   readonly exited: Promise<void>;
+  /** Of the dictionary. */
+  namesKnown: number;
 }
 
 export class EncodePool {
@@ -20,17 +23,35 @@ export class EncodePool {
   private readonly waiting: ((encoder: Encoder) => void)[] = [];
   private readonly encoders = new Set<Encoder>();
   private readonly data: EncoderData;
+  private readonly names: readonly string[];
   private readonly listening: Listening;
   private isClosed = false;
 
-  constructor(size: number, data: EncoderData, listening: Listening) {
+  /** `names`: of the dictionary, by code; it grows. */
+  constructor(size: number, data: EncoderData, names: readonly string[], listening: Listening) {
     this.data = data;
+    this.names = names;
     this.listening = listening;
     for (let i = 0; i < size; i++) this.free(this.startEncoder());
   }
 
-  /** Runs the job on the next free thread. Jobs are idempotent, so one whose thread died runs again. */
-  async run(job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> {
+  /** Files of segments, by the next free thread. */
+  segments(job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> {
+    return this.run(signal, ({ caller }) => caller.call('segments', job, signal));
+  }
+
+  /** Partials of views, by the next free thread, once it knows all names. */
+  partials(job: PartialJob, signal: AbortSignal): Promise<ViewPartialFiles[]> {
+    return this.run(signal, async (encoder) => {
+      const names = this.names.slice(encoder.namesKnown);
+      if (names.length > 0) await encoder.caller.call('learn', names);
+      encoder.namesKnown += names.length;
+      return encoder.caller.call('partials', job, signal);
+    });
+  }
+
+  /** Jobs are idempotent, so one whose thread died runs again. */
+  private async run<T>(signal: AbortSignal, work: (encoder: Encoder) => Promise<T>): Promise<T> {
     for (;;) {
       const encoder = await this.take();
       if (signal.aborted) {
@@ -38,7 +59,7 @@ export class EncodePool {
         signal.throwIfAborted();
       }
       try {
-        return await encoder.caller.call('write', job, signal);
+        return await work(encoder);
       } catch (error) {
         if (this.encoders.has(encoder)) throw error;
         this.listening.logger.error({ error: String(error) }, 'an encoder thread died, its job runs again');
@@ -72,7 +93,7 @@ export class EncodePool {
     worker.on('error', (error) =>
       this.listening.logger.error({ error: String(error) }, 'encoder thread failed'),
     );
-    const encoder: Encoder = { worker, caller: new Caller<EncoderCalls>(worker), exited };
+    const encoder: Encoder = { worker, caller: new Caller<EncoderCalls>(worker), exited, namesKnown: 0 };
     this.encoders.add(encoder);
     return encoder;
   }

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { localDisk } from '../../connectors/fs/disk.ts';
 import type { ColdTierConfig, LogConfig } from '../config/config.ts';
+import { type PartialJob, type ViewPartialFiles, writePartials } from '../engine/write-partials.ts';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { writeSegments } from '../format/write-segments.ts';
 import { systemClock } from '../kernel/clock.ts';
@@ -24,9 +25,22 @@ const { logger, metrics } = threadReports(log, { shard, thread: 'encoder' });
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, systemClock, metrics, logger);
 const concurrency = coldTier?.uploadConcurrency ?? 4;
 
+const names: string[] = [];
+const codes = new Map<string, number>();
+const partialPorts = {
+  ...{ disk: localDisk, store, concurrency, monotonicMs: systemClock.monotonicMs },
+  names: { nameOf: (code: number) => names[code], codeOf: (name: string) => codes.get(name) },
+};
+
 const calls = {
-  write: (job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> =>
+  segments: (job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> =>
     writeSegments(job, localDisk, store, concurrency, signal),
+  /** Names of the next codes. */
+  learn: (more: readonly string[]): void => {
+    for (const name of more) codes.set(name, names.push(name) - 1);
+  },
+  partials: (job: PartialJob, signal: AbortSignal): Promise<ViewPartialFiles[]> =>
+    writePartials(job, partialPorts, signal),
 };
 export type EncoderCalls = typeof calls;
 

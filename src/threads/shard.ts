@@ -19,12 +19,14 @@ import { createPlanWriter } from '../engine/plan-writer.ts';
 import { Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
 import { TopicTable } from '../engine/topic-table.ts';
+import { ViewPartials } from '../engine/view-partials.ts';
 import { planManifestsOf } from '../format/layout.ts';
 import type { SegmentFile, SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
 import type { OffsetStore, SymbolDirectory, TableSource, TableVersions, TopicPartition } from '../ports.ts';
+import type { ViewDeclaration } from '../query/view/view.ts';
 import { SlabPool } from '../store/arena.ts';
 import { type DroppedObjects, dropObjects, expireLocal, type LocalTier } from '../store/tiering.ts';
 import { offer, type PlainError, plainError } from './calls.ts';
@@ -40,6 +42,7 @@ export interface ShardData {
   readonly readers: ShardReaders;
   readonly policies: Tables['policies'];
   readonly versions: Tables['versions'];
+  readonly views: Tables['views'];
 }
 
 /** The threads that read this shard's rows. */
@@ -54,6 +57,7 @@ export interface Tables {
   /** By topic. */
   readonly versions: ReadonlyMap<string, TableVersions>;
   readonly policies: ReadonlyMap<string, StoragePolicy>;
+  readonly views: readonly ViewDeclaration[];
 }
 
 /** Sent once, when the shard cannot go on. */
@@ -82,12 +86,25 @@ const encoders = hasFiles
   ? new EncodePool(
       Math.max(1, Math.floor(config.engine.encodeThreads / config.engine.shards)),
       { log: config.log, coldTier, shard: index, abilities },
+      symbols.names,
       listening,
     )
   : null;
+const partials =
+  encoders === null || !config.storage.viewPartials
+    ? null
+    : new ViewPartials({
+        outputs,
+        ...{ prefix: coldTier?.s3.prefix ?? '', store, disk: localDisk, group: group.id, logger, metrics },
+        run: (job, signal) => encoders.partials(job, signal),
+        bytesMax: partialBytesMax(),
+      });
+partials?.setViews(given.views);
 let shard: Shard | null = null;
 let tiering: Timer | null = null;
 let isMoving = false;
+let catchingUp: Promise<void> | null = null;
+const closing = new AbortController();
 let isDenialSaid = false;
 /** Of every table that there is or was: a partition of a dropped one may still be given back. */
 const byTopic = new Map<string, TopicTable>();
@@ -117,7 +134,8 @@ async function start(): Promise<void> {
           prefix: coldTier?.s3.prefix ?? '',
           store,
           disk: localDisk,
-          run: (job, signal) => encoders.run(job, signal),
+          run: (job, signal) => encoders.segments(job, signal),
+          partials: partials === null ? null : (work, signal) => partials.write(work, signal),
           names: symbols.names,
           clock,
           logger,
@@ -172,7 +190,11 @@ async function start(): Promise<void> {
     },
   });
   await shard.start();
-  tiering = clock.every(config.storage.tieringIntervalMs, () => void moveByAge());
+  tiering = clock.every(config.storage.tieringIntervalMs, () => {
+    void moveByAge();
+    void catchUp();
+  });
+  void catchUp();
 }
 
 /** What age asks for, by the table's policy or the settings. Best effort: what could not be done is tried again next time. */
@@ -194,7 +216,7 @@ async function moveByAge(): Promise<void> {
         });
       if (store !== null && coldTier !== null && isDropped !== null)
         await dropObjects(
-          { store, prefix: coldTier.s3.prefix, group: group.id, ...dropping },
+          { store, prefix: coldTier.s3.prefix, group: group.id, partialsOf, ...dropping },
           partition,
           partition.committed,
           isDropped,
@@ -209,6 +231,33 @@ async function moveByAge(): Promise<void> {
   } finally {
     isMoving = false;
   }
+}
+
+/** Partials that views lack of what is committed: of views made later, or after a crash. */
+function catchUp(): Promise<void> {
+  catchingUp ??= catchUpWith(partials)
+    .catch((cause) => {
+      if (!closing.signal.aborted) logger.error({ error: String(cause) }, 'views were not caught up with');
+    })
+    .finally(() => {
+      catchingUp = null;
+    });
+  return catchingUp;
+}
+
+async function catchUpWith(views: ViewPartials | null): Promise<void> {
+  if (views === null || shard === null) return;
+  for (const partition of shard.settled()) {
+    const policy = policies.get(partition.table.name);
+    const dropped = policy === undefined ? null : policyHours(policy, clock.nowMs()).isDropped;
+    await views.catchUp(partition, dropped, closing.signal);
+  }
+}
+
+/** The encoder threads together hold no more for views than the query threads do. */
+function partialBytesMax(): number {
+  const segments = config.engine.encodeThreads * (coldTier?.uploadConcurrency ?? 4);
+  return Math.floor(config.query.viewBytesMax / segments);
 }
 
 function hourLeavingDisk(nowMs: number): number | null {
@@ -231,6 +280,9 @@ async function isListed({ path, bytes }: SegmentFile): Promise<boolean> {
     if (key === path) return size === bytes && etag !== '';
   return false;
 }
+
+const partialsOf: DroppedObjects['partialsOf'] = (topic, object, hash) =>
+  partials?.keysOf(byTopic.get(topic)!.source.table, object, hash) ?? [];
 
 const dropping: Pick<DroppedObjects, 'done' | 'denied'> = {
   done: new Set(),
@@ -280,6 +332,8 @@ async function hasPlans({ topic, partition }: TopicPartition): Promise<boolean> 
 async function stop(options: { readonly drain: boolean }): Promise<void> {
   tiering?.cancel();
   await shard?.stop(options);
+  closing.abort(new ZeptoError('CANCELLED', 'rejoin', 'the shard stops'));
+  await catchingUp;
   await encoders?.close();
   schemas?.close();
   for (const part of opened) await part.close();
@@ -299,8 +353,10 @@ const calls = {
       partitions: [],
     },
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
-  setTables: ({ sources, versions, policies: changed }: Tables): void => {
+  setTables: ({ sources, versions, policies: changed, views }: Tables): void => {
     policies = changed;
+    partials?.setViews(views);
+    void catchUp();
     takeTables({ sources, versions });
     shard?.subscribe(sources.map(({ topic }) => topic));
   },

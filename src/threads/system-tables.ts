@@ -3,11 +3,12 @@
 // Invariant: what the main thread answers is of the moment of the query.
 
 import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
-import type { Catalogue } from '../catalogue/catalogue.ts';
+import type { Catalogue, ViewEntry } from '../catalogue/catalogue.ts';
 import type { StoragePolicy } from '../columns/storage-policy.ts';
 import type { PartitionStats } from '../engine/shard.ts';
 import { type SystemColumn, type SystemTables, systemTable } from '../query/system/system-table.ts';
 import { snapshotTables } from '../query/system/tables.ts';
+import { PartialView } from '../query/view/partial.ts';
 import { INT64, STRING } from '../sql/types.ts';
 import { policyText } from '../statements/ddl.ts';
 import { type ListedSetting, listedSettings, type RequestSettings } from '../statements/request-settings.ts';
@@ -41,15 +42,32 @@ interface ListedView extends ViewProgress {
   readonly view: string;
   readonly source: string;
   readonly query: string;
+  /** As paths of its partials name it; null: it has none. */
+  readonly definition: string | null;
 }
 
-function viewsOf({ views: declared }: Catalogue, progress: ReadonlyMap<string, ViewProgress>): ListedView[] {
-  return [...declared.values()].map(({ name, source, sql }) => ({
-    view: name,
-    source,
-    query: sql,
-    ...(progress.get(name) ?? { groups: 0, partsKept: 0, partsAll: 0, bytes: 0 }),
+function viewsOf(
+  { views: declared, tables }: Catalogue,
+  progress: ReadonlyMap<string, ViewProgress>,
+): ListedView[] {
+  return [...declared.values()].map((entry) => ({
+    view: entry.name,
+    source: entry.source,
+    query: entry.sql,
+    definition: definitionOf(entry, tables),
+    ...(progress.get(entry.name) ?? { groups: 0, partsKept: 0, partsAll: 0, bytes: 0 }),
   }));
+}
+
+function definitionOf(entry: ViewEntry, tables: Catalogue['tables']): string | null {
+  const source = tables.get(entry.source);
+  if (source === undefined) return null;
+  try {
+    return new PartialView(entry, source.table).definition;
+  } catch {
+    // Its table has changed: it is listed, and a query of it says what is wrong.
+    return null;
+  }
 }
 
 const viewColumns: readonly SystemColumn<ListedView>[] = [
@@ -60,6 +78,7 @@ const viewColumns: readonly SystemColumn<ListedView>[] = [
   { name: 'parts_kept', type: INT64, of: ({ partsKept }) => BigInt(partsKept) },
   { name: 'parts', type: INT64, of: ({ partsAll }) => BigInt(partsAll) },
   { name: 'bytes', type: INT64, of: ({ bytes }) => BigInt(bytes) },
+  { name: 'definition', type: STRING, of: ({ definition }) => definition },
 ];
 
 interface ListedPolicy {

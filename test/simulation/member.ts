@@ -208,6 +208,7 @@ export class Member {
       store: store as ObjectStore,
       disk: {} as Disk,
       names: [],
+      partials: null,
       clock: this.clock,
       logger: tracing(world, this.name),
       metrics: unmeasured,

@@ -20,6 +20,15 @@ export interface Accumulator {
   reset(group: number): void;
   /** Values of groups [0, groups). */
   finish(groups: number): Vector;
+  /** Of groups [0, groups): what merges with the same parts of other states by plain sums, extremes and orders. Absent: nothing does. */
+  parts?(groups: number): readonly StatePart[];
+}
+
+/** One number, text or boolean of each group's state. */
+export interface StatePart {
+  /** '': the aggregate's value itself. */
+  readonly name: string;
+  readonly vector: Vector;
 }
 
 /** A larger copy when it is too small for `length`; what is new is 0. */

@@ -2,8 +2,13 @@
 // Why: a double adds integers exactly up to 2^53; only what lies beyond is carried in a BigInt.
 // Invariant: sums[group] + carry = the sum; |sums[group]| ≤ 2^52 between additions, so that a narrow value can be added exactly.
 
-import { bigintAt, type IntegerVector, NARROW_MAX } from '../vector.ts';
-import { roomFor } from './accumulator.ts';
+import { NULL_INT64 } from '../../columns/types.ts';
+import { ZeptoError } from '../../kernel/errors.ts';
+import { bigintAt, type IntegerVector, NARROW_MAX, wideVector } from '../vector.ts';
+import { roomFor, type StatePart } from './accumulator.ts';
+
+/** What a carry counts: values below it, of either sign, fit an int64 and are never its NULL. */
+const CARRY = 2n ** 63n;
 
 export class ExactSums {
   private sums = new Float64Array(0);
@@ -111,6 +116,32 @@ export class ExactSums {
   approximate(group: number): number {
     const carry = this.carries.get(group);
     return carry === undefined ? this.sums[group]! : Number(carry + BigInt(this.sums[group]!));
+  }
+
+  /**
+   * Sums of groups [0, groups) as two int64: carry × 2^63 + value, both of the sum's sign; the carry is 0 for sums that fit.
+   * `isEmpty`: groups whose sum is NULL. @throws ZeptoError LIMIT_EXCEEDED: a sum of 2^126 or more.
+   */
+  parts(
+    groups: number,
+    name: string,
+    isEmpty: (group: number) => boolean = () => false,
+  ): readonly StatePart[] {
+    const values = new BigInt64Array(groups).fill(NULL_INT64);
+    const carries = new BigInt64Array(groups).fill(NULL_INT64);
+    for (let group = 0; group < groups; group++) {
+      if (isEmpty(group)) continue;
+      const total = this.total(group);
+      const carry = total / CARRY;
+      if (carry >= CARRY || carry <= -CARRY)
+        throw new ZeptoError('LIMIT_EXCEEDED', 'stop', 'a sum has more than 126 bits');
+      values[group] = total % CARRY;
+      carries[group] = carry;
+    }
+    return [
+      { name, vector: wideVector(values) },
+      { name: name === '' ? 'carry' : `${name}_carry`, vector: wideVector(carries) },
+    ];
   }
 
   private carry(group: number): void {

@@ -2,6 +2,7 @@
 // Why: the same rows come in another order once they are sealed; the answer should not change by it.
 // Invariant: sum + error is what Neumaier's compensated summation gives (Z. Angew. Math. Mech. 54, 1974).
 
+import { floatVector, type Vector } from '../vector.ts';
 import { roomFor } from './accumulator.ts';
 
 export class FloatSums {
@@ -53,5 +54,9 @@ export class FloatSums {
     const total = this.sums[group]! + this.errors[group]!;
     // With an infinity among the values the error is no number.
     return Number.isNaN(total) ? this.sums[group]! : total;
+  }
+
+  totals(groups: number): Vector {
+    return floatVector(Float64Array.from({ length: groups }, (_, group) => this.total(group)));
   }
 }

@@ -21,7 +21,7 @@ import { encodeTuples, KeyTable, tupleWords } from '../keys.ts';
 import { Scratch } from '../scratch.ts';
 import { type BoolVector, intVector, isNullAt, kindOf, scaleOf, type Vector } from '../vector.ts';
 import type { Accumulator } from './accumulator.ts';
-import { Extreme, Pick } from './picks.ts';
+import { Extreme, Pick, type PickOrder } from './picks.ts';
 import { Quantile } from './quantiles.ts';
 import {
   Count,
@@ -94,18 +94,19 @@ function build(call: Call, scope: Scope, time: Compiled | null): Built {
   const name = spec.windowJoinOnly ? spec.name.slice('wj_'.length) : spec.name;
   const kind = first === undefined ? 'int' : kindOf(first.type);
   const floats = (): Compiled[] => args.map((arg) => asFloat(arg, call.at));
-  const pick = (orders: readonly Compiled[], signs: readonly (1 | -1)[], late: boolean): Built => ({
-    args: [first!, ...orders],
-    make: () =>
-      new Pick(
-        kind,
-        orders.map(({ type }) => kindOf(type)),
-        signs,
-        late,
-        texts,
-      ),
-  });
-  const byTime = time === null ? [] : [time];
+  const order = (name: PickOrder['name'], arg: Compiled, sign: 1 | -1): [Compiled, PickOrder] => [
+    arg,
+    { name, kind: kindOf(arg.type), sign },
+  ];
+  const byTime = (sign: 1 | -1): [Compiled, PickOrder][] =>
+    time === null ? [] : [order('time', time, sign)];
+  const pick = (orders: readonly [Compiled, PickOrder][], late: boolean): Built => {
+    const by = orders.map(([, one]) => one);
+    return {
+      args: [first!, ...orders.map(([arg]) => arg)],
+      make: () => new Pick(kind, by, late, texts),
+    };
+  };
   switch (name) {
     case 'count':
       return { args, make: () => new Count() };
@@ -135,15 +136,15 @@ function build(call: Call, scope: Scope, time: Compiled | null): Built {
     case 'bool_or':
       return { args, make: () => new Extreme(kind, 1, texts) };
     case 'first':
-      return pick(byTime, [-1], false);
+      return pick(byTime(-1), false);
     case 'last':
-      return pick(byTime, [1], true);
+      return pick(byTime(1), true);
     case 'any_value':
-      return pick([], [], false);
+      return pick([], false);
     case 'arg_min':
-      return pick([args[1]!, ...byTime], [-1, -1], false);
+      return pick([order('by', args[1]!, -1), ...byTime(-1)], false);
     case 'arg_max':
-      return pick([args[1]!, ...byTime], [1, -1], false);
+      return pick([order('by', args[1]!, 1), ...byTime(-1)], false);
     case 'median':
       return { args: floats(), make: () => new Quantile('float', 50, false, budget) };
     case 'percentile':

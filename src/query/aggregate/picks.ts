@@ -4,7 +4,7 @@
 
 import type { Texts } from '../texts.ts';
 import type { Kind, Vector } from '../vector.ts';
-import { type Accumulator, addRowByRow } from './accumulator.ts';
+import { type Accumulator, addRowByRow, type StatePart } from './accumulator.ts';
 import { Ordered } from './ordered.ts';
 
 /** min and max; of booleans also bool_and and bool_or. NULLs are skipped. */
@@ -63,6 +63,17 @@ export class Extreme implements Accumulator {
   finish(): Vector {
     return this.best.vector();
   }
+
+  parts(): readonly StatePart[] {
+    return [{ name: '', vector: this.best.vector() }];
+  }
+}
+
+/** What rows are picked by. `sign`: 1 when the greatest wins, −1 when the least does. */
+export interface PickOrder {
+  readonly name: 'by' | 'time';
+  readonly kind: Kind;
+  readonly sign: 1 | -1;
 }
 
 /**
@@ -72,20 +83,13 @@ export class Extreme implements Accumulator {
 export class Pick implements Accumulator {
   private readonly value: Ordered;
   private readonly orders: readonly Ordered[];
-  private readonly signs: readonly (1 | -1)[];
+  private readonly by: readonly PickOrder[];
   private readonly lateWinsTie: boolean;
 
-  /** `signs[k]`: 1 when the greatest order k wins, −1 when the least does. */
-  constructor(
-    kind: Kind,
-    orders: readonly Kind[],
-    signs: readonly (1 | -1)[],
-    lateWinsTie: boolean,
-    texts: Texts,
-  ) {
+  constructor(kind: Kind, by: readonly PickOrder[], lateWinsTie: boolean, texts: Texts) {
     this.value = new Ordered(kind, texts);
-    this.orders = orders.map((order) => new Ordered(order, texts));
-    this.signs = signs;
+    this.orders = by.map((order) => new Ordered(order.kind, texts));
+    this.by = by;
     this.lateWinsTie = lateWinsTie;
   }
 
@@ -131,7 +135,7 @@ export class Pick implements Accumulator {
     const order = orders[0]!;
     value.begin(args[0]!);
     order.begin(args[1]!);
-    const row = order.extremeRow(from, to, this.signs[0]!, this.lateWinsTie, args[0]!);
+    const row = order.extremeRow(from, to, this.by[0]!.sign, this.lateWinsTie, args[0]!);
     if (row < 0 || (!value.isEmpty(group) && !this.wins(group, row))) return;
     value.take(group, row);
     order.take(group, row);
@@ -155,9 +159,16 @@ export class Pick implements Accumulator {
     return this.value.vector();
   }
 
+  parts(): readonly StatePart[] {
+    return [
+      { name: '', vector: this.value.vector() },
+      ...this.orders.map((order, k) => ({ name: this.by[k]!.name, vector: order.vector() })),
+    ];
+  }
+
   private wins(group: number, row: number): boolean {
     for (let k = 0; k < this.orders.length; k++) {
-      const difference = this.orders[k]!.compare(group, row) * this.signs[k]!;
+      const difference = this.orders[k]!.compare(group, row) * this.by[k]!.sign;
       if (difference !== 0) return difference > 0;
     }
     return this.lateWinsTie;

@@ -16,7 +16,7 @@ import {
   type Vector,
   wideVector,
 } from '../vector.ts';
-import { type Accumulator, addRowByRow, roomFor } from './accumulator.ts';
+import { type Accumulator, addRowByRow, roomFor, type StatePart } from './accumulator.ts';
 import { ExactSums } from './exact-sums.ts';
 import { FloatSums } from './float-sums.ts';
 
@@ -57,10 +57,18 @@ export class Count implements Accumulator {
   finish(groups: number): Vector {
     return intVector(this.counts.slice(0, groups));
   }
+
+  parts(groups: number): readonly StatePart[] {
+    return [{ name: '', vector: this.finish(groups) }];
+  }
 }
 
 abstract class Counted {
   protected counts = new Float64Array(0);
+
+  protected countPart(groups: number): StatePart {
+    return { name: 'count', vector: intVector(this.counts.slice(0, groups)) };
+  }
 
   grow(groups: number): void {
     this.counts = roomFor(this.counts, groups);
@@ -125,6 +133,10 @@ export class IntegerSum extends Counted implements Accumulator {
       values[group] = this.counts[group] === 0 ? NULL_INT64 : withinInt64(this.sums.total(group), this.at);
     return narrowed(wideVector(values) as never, groups);
   }
+
+  parts(groups: number): readonly StatePart[] {
+    return this.sums.parts(groups, '', (group) => this.counts[group] === 0);
+  }
 }
 
 export class IntegerMean extends IntegerSum {
@@ -141,6 +153,10 @@ export class IntegerMean extends IntegerSum {
       // 0 / 0 is NaN: NULL.
       values[group] = this.sums.approximate(group) / this.counts[group]! / this.divisor;
     return floatVector(values);
+  }
+
+  override parts(groups: number): readonly StatePart[] {
+    return [...this.sums.parts(groups, 'sum'), this.countPart(groups)];
   }
 }
 
@@ -184,6 +200,10 @@ export class FloatSum extends Counted implements Accumulator {
       values[group] = this.counts[group] === 0 ? Number.NaN : this.sums.total(group);
     return floatVector(values);
   }
+
+  parts(groups: number): readonly StatePart[] {
+    return [{ name: '', vector: this.finish(groups) }];
+  }
 }
 
 export class FloatMean extends FloatSum {
@@ -191,6 +211,10 @@ export class FloatMean extends FloatSum {
     const values = new Float64Array(groups);
     for (let group = 0; group < groups; group++) values[group] = this.sums.total(group) / this.counts[group]!;
     return floatVector(values);
+  }
+
+  override parts(groups: number): readonly StatePart[] {
+    return [{ name: 'sum', vector: this.sums.totals(groups) }, this.countPart(groups)];
   }
 }
 
@@ -281,6 +305,10 @@ export class IntegerVwap implements Accumulator {
     }
     return floatVector(values);
   }
+
+  parts(groups: number): readonly StatePart[] {
+    return [...this.products.parts(groups, 'products'), ...this.volumes.parts(groups, 'weights')];
+  }
 }
 
 export class FloatVwap implements Accumulator {
@@ -325,6 +353,13 @@ export class FloatVwap implements Accumulator {
       values[group] = volume === 0 ? Number.NaN : this.products.total(group) / volume;
     }
     return floatVector(values);
+  }
+
+  parts(groups: number): readonly StatePart[] {
+    return [
+      { name: 'products', vector: this.products.totals(groups) },
+      { name: 'weights', vector: this.volumes.totals(groups) },
+    ];
   }
 }
 
@@ -390,5 +425,13 @@ export class Variance extends Counted implements Accumulator {
       values[group] = this.root ? Math.sqrt(variance) : variance;
     }
     return floatVector(values);
+  }
+
+  parts(groups: number): readonly StatePart[] {
+    return [
+      this.countPart(groups),
+      { name: 'mean', vector: floatVector(this.means.slice(0, groups)) },
+      { name: 'm2', vector: floatVector(this.squares.slice(0, groups)) },
+    ];
   }
 }
