@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, expect, inject, it } from 'vitest';
 import type { S3Connection } from '../../services/s3.ts';
 import { type Services, startServices } from '../../services/up.ts';
@@ -60,6 +60,10 @@ it('a credential that may only upload is enough for exactly once, through kills 
   const start = (): ReturnType<typeof scene.start> => scene.start('--seal-interval', '500ms');
   const first = start();
   await first.ready();
+  await first.query(
+    'CREATE MATERIALIZED VIEW counts AS SELECT symbol, count(*) AS n FROM trades GROUP BY symbol',
+  );
+  const [[definition]] = (await first.query('SELECT definition FROM system.views')) as [[string]];
   void scene.ledger.start({ perSecond: 3_000 });
   await first.logged(/"message":"plan committed"/);
   const second = start();
@@ -78,6 +82,18 @@ it('a credential that may only upload is enough for exactly once, through kills 
   await second.kill();
   await scene.ledger.stop();
   await settle(scene);
+
+  // Partials of a view that is there before its rows need no more than that either.
+  const root = s3Client(versity.s3.connection);
+  const plansBelow = async (prefix: string): Promise<string[]> => {
+    const Prefix = `${prefix}/_plans/`;
+    const { Contents = [] } = await root.send(new ListObjectsV2Command({ Bucket: uploader.bucket, Prefix }));
+    return Contents.map(({ Key }) => Key!.slice(Prefix.length));
+  };
+  expect(await plansBelow(`${scene.topic}-views/counts/definition=${definition}`)).toEqual(
+    await plansBelow(scene.topic),
+  );
+  root.destroy();
 
   expect(proxy.answers.length).toBeGreaterThan(10);
   expect(proxy.answers.filter((status) => status !== 200 && status !== 204 && status !== 412)).toEqual([]);

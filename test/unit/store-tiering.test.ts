@@ -2,8 +2,9 @@
 // Why: a folder removed too early is a row that nobody can read until the next seal of nothing.
 // Invariant: only folders of committed plans, old enough, with a Parquet twin, are removed.
 
+import { dirname } from 'node:path';
 import { expect, it } from 'vitest';
-import { planManifestKey } from '../../src/format/layout.ts';
+import { binPartialFolder, planHash, planManifestKey } from '../../src/format/layout.ts';
 import { encodeManifest } from '../../src/format/manifest.ts';
 import type { SegmentFile } from '../../src/format/segment.ts';
 import { expireLocal } from '../../src/store/tiering.ts';
@@ -58,7 +59,7 @@ async function volume(files: readonly SegmentFile[], unlisted: ReadonlySet<strin
     leavesDisk: number | null,
     isDropped: number | null = null,
   ): Promise<number> => expireLocal(tier, { topic: 't', partition: 0 }, committed, { leavesDisk, isDropped });
-  return { expire, paths: () => [...disk.files().keys()].sort() };
+  return { expire, disk: mounted, paths: () => [...disk.files().keys()].sort() };
 }
 
 const both = [file('bin', 100), file('bin', 120), file('parquet', 100), file('parquet', 120)];
@@ -77,6 +78,33 @@ it('removes the local manifest when nothing is left of its plan', async () => {
   const { expire, paths } = await volume(both);
   expect(await expire(10, 1000)).toBe(2);
   expect(paths()).toEqual([]);
+});
+
+it('removes what views have of a segment with it, of any definition, and their records with the plan', async () => {
+  const hash = planHash(plan);
+  const views = ['_views/bars/definition=0000000000000001', '_views/old/definition=0000000000000002'];
+  const left = async (hourLast: number): Promise<string[]> => {
+    const { expire, disk, paths } = await volume(both);
+    const put = async (path: string): Promise<void> => {
+      await disk.makeDirectory(dirname(path));
+      await disk.writeFile(path, [Buffer.of(1)], false);
+    };
+    for (const view of views) {
+      for (const hour of [100, 120])
+        await put(`/hdb/${binPartialFolder(view, { symbol: 1, hour, hash })}/open.bin`);
+      await put(`/hdb/${planManifestKey(view, plan)}`);
+    }
+    await expire(10, hourLast);
+    return paths();
+  };
+  const ofViews = (await left(100)).filter((path) => path.startsWith('/hdb/_views/'));
+  expect(ofViews).toEqual(
+    views.flatMap((view) => [
+      `/hdb/${binPartialFolder(view, { symbol: 1, hour: 120, hash })}/open.bin`,
+      `/hdb/${planManifestKey(view, plan)}`,
+    ]),
+  );
+  expect(await left(120)).toEqual([]);
 });
 
 it('leaves plans above the committed offset alone', async () => {
