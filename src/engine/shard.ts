@@ -165,7 +165,7 @@ export class Shard implements SourceListener {
   settled(): readonly SettledPartition[] {
     return [...this.runs.values()]
       .filter((run) => !run.isSealing && !run.isReplaying)
-      .map((run) => ({ ...run.partition, table: run.source.table, record: run.record, run }));
+      .map((run) => ({ ...run.partition, table: run.table.source.table, record: run.record, run }));
   }
 
   stats(): ShardStats {

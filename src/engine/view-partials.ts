@@ -57,7 +57,7 @@ export class ViewPartials {
   private declarations: readonly ViewDeclaration[] = [];
   private opened = new WeakMap<TableSchema, readonly PartialView[]>();
   /** Prefixes of views that have partials of all plans so far, or that can have no more. */
-  private readonly complete = new WeakMap<object, Set<string>>();
+  private complete = new WeakMap<object, Set<string>>();
   private readonly said = new Set<string>();
   private mayRead = true;
 
@@ -74,7 +74,7 @@ export class ViewPartials {
   /** Of a plan's segments, before it is committed. @throws ZeptoError STORE_*, DISK_*; the signal's reason */
   async write({ identity, table, segments }: PlanWork, signal: AbortSignal): Promise<void> {
     const sources = segments.map((segment): PartialSource => ({ kind: 'rows', segment }));
-    await this.writePlan(identity, table, this.viewsOf(table), sources, signal);
+    await this.writePlan(identity, table, this.viewsOf(table), sources, atOnce, signal);
   }
 
   /**
@@ -117,6 +117,8 @@ export class ViewPartials {
       } catch (cause) {
         const { code, message } = asZeptoError(cause);
         this.failed(declaration.name, { code, message });
+        // A plan of the table as it was before a column that the view reads: made up for when it is committed.
+        this.complete = new WeakMap();
         return [];
       }
     });
@@ -129,15 +131,18 @@ export class ViewPartials {
     table: TableSchema,
     views: readonly PartialView[],
     sources: readonly PartialSource[],
+    settle: (jobs: readonly Job[]) => Promise<Done[]>,
     signal: AbortSignal,
   ): Promise<void> {
     if (views.length === 0) return;
     const { outputs, bytesMax, run } = this.parts;
     const declarations = views.map(({ declaration }) => declaration);
-    const jobs = inJobs(sources, rowsOf).map((some) =>
-      run({ plan, table, views: declarations, sources: some, outputs, bytesMax }, signal),
+    const jobs = inJobs(sources, rowsOf).map(
+      (some): Job =>
+        () =>
+          run({ plan, table, views: declarations, sources: some, outputs, bytesMax }, signal),
     );
-    const done = await Promise.all(jobs);
+    const done = await settle(jobs);
     for (const [i, view] of views.entries()) {
       const failure = done.map((job) => job[i]!.failure).find((found) => found !== null) ?? null;
       const files = done.flatMap((job) => job[i]!.files);
@@ -194,7 +199,7 @@ export class ViewPartials {
         const { manifest, isLocal } = await readManifest(plan, named, places, signal);
         if (!isCommitted(manifest.plan, of.record)) continue;
         const sources = await this.sourcesOf(manifest, of, isLocal, dropped);
-        await this.writePlan(manifest.plan, of.table, lacking, sources, signal);
+        await this.writePlan(manifest.plan, of.table, lacking, sources, inTurn, signal);
       } catch (cause) {
         signal.throwIfAborted();
         if (asZeptoError(cause).code === 'STORE_DENIED') this.denied();
@@ -296,6 +301,19 @@ export class ViewPartials {
       'missing partials of views could not be made, trying again later',
     );
   }
+}
+
+/** What became of the views of a job. */
+type Done = readonly ViewPartialFiles[];
+type Job = () => Promise<Done>;
+
+const atOnce = (jobs: readonly Job[]): Promise<Done[]> => Promise.all(jobs.map((job) => job()));
+
+/** A plan that is sealed meanwhile waits for one of them at most. */
+async function inTurn(jobs: readonly Job[]): Promise<Done[]> {
+  const done: Done[] = [];
+  for (const job of jobs) done.push(await job());
+  return done;
 }
 
 /** Names of manifests that a view has records of, in the store and in the local folder. */

@@ -2,7 +2,7 @@
 // Why: it runs in an encoder thread, for segments on their way to their files, or over such files later.
 // Invariant: running the same job again leaves the same files; what one view cannot have keeps no other from having its own.
 
-import type { TableSchema } from '../columns/types.ts';
+import { storedColumns, type TableSchema } from '../columns/types.ts';
 import { type BinOutput, syncRoots, writeBinFolder } from '../format/bin-folder.ts';
 import { crc32cOf, crc32cText } from '../format/crc32c.ts';
 import { binPartialFolder, flatKey, hiveKey, planHash, viewPrefix } from '../format/layout.ts';
@@ -102,6 +102,7 @@ function openSource(source: PartialSource, { plan, table }: PartialJob): OpenSou
   const part: HotPart = {
     ...{ tier: 'hot', id: '', topic: plan.topic, partition: plan.partition, symbol, hour, rows },
     ...{ timestampMin, timestampMax, isSorted: true },
+    stored: storedColumns(table),
     runs: columns[0]!.map((first, k) => ({
       rows: first.length,
       columns: columns.map((parts) => parts[k]!),

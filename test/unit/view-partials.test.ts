@@ -132,7 +132,7 @@ const segment = segmentOf(trades, rows, { symbol: 0, hour: HOUR });
 const ALL = 'SELECT symbol, max(price) AS high FROM trades GROUP BY symbol';
 
 /** A shard's partials over a bucket and a disk in memory. */
-function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true) {
+function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true, to = outputs, prefix = 'p') {
   const volume = memoryVolume();
   const bucket = memoryBucket({ conditionalWrites: true });
   const store = memoryStore(bucket, { clock: systemClock, hooks, mayRead });
@@ -145,7 +145,7 @@ function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true) {
   };
   const make = (): ViewPartials =>
     new ViewPartials({
-      ...{ outputs, prefix: 'p', store, disk, group: 'g', bytesMax },
+      ...{ outputs: to, prefix, store, disk, group: 'g', bytesMax },
       run: (job, signal) => writePartials(job, ports, signal),
       logger: { debug() {}, info() {}, warn: (_, message) => warnings.push(message), error() {} },
       metrics: { gauge() {}, observe() {}, count: (name, { code }) => failures.push(`${name} ${code}`) },
@@ -173,7 +173,7 @@ function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true) {
     bucket.write(planManifestKey('p', planAt(offsetNext)), manifest);
   };
   const record = (committed: number): CommitRecord => ({
-    ...{ committed, incarnation: 0, watermarkHour: HOUR, staircase: [], pending: null },
+    ...{ committed, incarnation: 0, watermarkHour: HOUR, staircase: [], pending: null, tableVersion: 0 },
   });
   const settled = (committed: number, run: object = {}) => ({
     ...{ topic: 'trades', partition: 3, table: trades, record: record(committed), run },
@@ -196,7 +196,8 @@ const recordOf = (offsetNext: number, view = v): string =>
 
 describe('partials of a shard', () => {
   it('stand with their plan in the bucket and on the disk, and its record after them', async () => {
-    const { make, work, objects, folders } = scene();
+    const puts: string[] = [];
+    const { make, work, objects, folders } = scene({ after: ({ key }) => void puts.push(key) });
     const partials = make();
     partials.setViews([
       v,
@@ -204,7 +205,8 @@ describe('partials of a shard', () => {
       { ...v, name: 'elsewhere', source: 'quotes' },
     ]);
     await partials.write(work(3), forever);
-    expect(objects()).toEqual([recordOf(3), objectOf(3)].sort());
+    expect(puts).toEqual([objectOf(3), recordOf(3)]);
+    expect(objects()).toEqual([...puts].sort());
     const hash = planHash(planAt(3));
     expect(folders()).toEqual(
       [
@@ -213,6 +215,26 @@ describe('partials of a shard', () => {
       ].sort(),
     );
     expect(partials.keysOf(trades, { symbol: 0, hour: HOUR } as never, hash)).toEqual([objectOf(3)]);
+  });
+
+  it('lie as the segments do: flat names with the hash of their plan, and below _views without a prefix', async () => {
+    const flat = {
+      ...outputs,
+      bin: null,
+      parquet: { ...outputs.parquet!, layout: 'flat' as const, prefix: '' },
+    };
+    const { make, work, bucket } = scene({}, 2 ** 24, true, flat, '');
+    const partials = make();
+    partials.setViews([v]);
+    await partials.write(work(3), forever);
+    const hash = planHash(planAt(3));
+    expect([...bucket.objects.keys()].sort()).toEqual([
+      `_views/${within()}/0/${HOUR * 3600}-${hash}.parquet`,
+      planManifestKey(`_views/${within()}`, planAt(3)),
+    ]);
+    expect(partials.keysOf(trades, { symbol: 0, hour: HOUR } as never, hash)).toEqual([
+      `_views/${within()}/0/${HOUR * 3600}-${hash}.parquet`,
+    ]);
   });
 
   it('are given up, without a record, where the credential may not write them', async () => {
