@@ -35,9 +35,10 @@ export interface ViewProgress {
 
 /** After so long with what was there before, intake and other queries come first. */
 const TURN_MS = 20;
-/** How many times as long as a turn it rests: in the background, and while CREATE waits. */
+/** How many times as long as a turn it rests in the background. */
 const REST = 5;
-const ADMISSION_REST = 2;
+/** While CREATE waits it rests for as long as this, however long files were waited for. */
+const ADMISSION_REST_MS = 2 * TURN_MS;
 /** How long CREATE looks at what there is before it answers. */
 const ADMISSION_MS = 5_000;
 
@@ -90,7 +91,6 @@ export class ViewKeeper {
     const view = this.open(declaration, schemasIn(catalogue), this.views);
     const endMs = clock.monotonicMs() + ADMISSION_MS;
     for (;;) {
-      const startMs = clock.monotonicMs();
       const isDone = await this.turn(view, true, ({ bytes }) => {
         if (bytes <= bytesMax) return;
         throw new ZeptoError(
@@ -99,9 +99,8 @@ export class ViewKeeper {
           `the view would hold more than ${bytesMax} bytes (--view-memory, shared by the query threads): use wider buckets or fewer keys, or raise it`,
         );
       });
-      const nowMs = clock.monotonicMs();
-      if (isDone || nowMs > endMs) break;
-      await clock.sleep((nowMs - startMs) * ADMISSION_REST);
+      if (isDone || clock.monotonicMs() > endMs) break;
+      await clock.sleep(ADMISSION_REST_MS);
     }
     this.admitted = view;
   }
