@@ -195,6 +195,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'this.countedFrom = record.committed;',
   },
   {
+    name: 'partition altered before readers hear of it',
+    file: PARTITION,
+    find: 'return !this.isTold || this.position < this.coveredBelow',
+    replace: 'return this.position < this.coveredBelow',
+  },
+  {
     name: 'readers hear of the end of a partition that never began',
     file: PARTITION,
     find: '    if (this.isTold) feed.section(',
