@@ -168,7 +168,7 @@ export class ViewPartials {
     const { bin } = outputs;
     if (bin !== null) {
       const path = planManifestKey(viewPrefix('', name, view.definition), plan);
-      await writeLocalManifest(path, recordOf('bin'), bin, disk);
+      await writeLocalManifest(path, recordOf('bin'), { ...bin, sync: false }, disk);
     }
     if (store === null || outputs.parquet === null) return;
     try {

@@ -3,7 +3,7 @@
 // Invariant: running the same job again leaves the same files; what one view cannot have keeps no other from having its own.
 
 import { storedColumns, type TableSchema } from '../columns/types.ts';
-import { type BinOutput, syncRoots, writeBinFolder } from '../format/bin-folder.ts';
+import { type BinOutput, writeBinFolder } from '../format/bin-folder.ts';
 import { crc32cOf, crc32cText } from '../format/crc32c.ts';
 import { binPartialFolder, flatKey, hiveKey, planHash, viewPrefix } from '../format/layout.ts';
 import { parquetEncoder } from '../format/parquet.ts';
@@ -82,7 +82,6 @@ export async function writePartials(
   const lanes = Array.from({ length: ports.concurrency }, () => lane().catch((error) => failed.abort(error)));
   await Promise.all(lanes);
   either.throwIfAborted();
-  for (const writer of writers) await writer.syncRoots();
   return writers.map(({ files, failure }) => ({ files, failure }));
 }
 
@@ -136,13 +135,6 @@ class ViewWriter {
       this.files.push(await this.writeBin(view, source, partial, bin));
     if (parquet !== null && body !== null)
       await this.writeParquet(view, source, partial, body, parquet, signal);
-  }
-
-  async syncRoots(): Promise<void> {
-    const { bin } = this.job.outputs;
-    if (this.view === null || bin === null || !bin.sync || !this.files.some(({ kind }) => kind === 'bin'))
-      return;
-    await syncRoots(`${prefixOf(this.view, '')}/0`, bin.baseDirectory, this.ports.disk);
   }
 
   /** A partial, and its object. Null: no row of the segment is in the view, the segment is gone, or the view has failed. */
@@ -200,7 +192,9 @@ class ViewWriter {
     const { symbol, hour } = part;
     const path = binPartialFolder(prefixOf(view, ''), { symbol, hour, hash: plan.hash });
     const key = { plan, table: view.table, symbol, hour, paths: [path] };
-    return writeBinFolder(key, async () => columnsOf(partial, part), output, this.ports.disk);
+    // What a loss of power takes of it can be made again, and its checksums tell.
+    const unsynced = { ...output, sync: false };
+    return writeBinFolder(key, async () => columnsOf(partial, part), unsynced, this.ports.disk);
   }
 
   private async writeParquet(
