@@ -25,6 +25,8 @@ export interface ColumnRange {
   readonly range: ValueRange;
   /** The same for numbers of at most NARROW_MAX. */
   readonly narrow: ValueRange<number>;
+  /** Whether no value is in it. */
+  readonly isEmpty: boolean;
 }
 
 export function valueRanges(
@@ -33,7 +35,7 @@ export function valueRanges(
   scope: Scope,
 ): ColumnRange[] {
   const stored = storedColumns(schema);
-  const ranges = new Map<number, Omit<ColumnRange, 'narrow'>>();
+  const ranges = new Map<number, Pick<ColumnRange, 'index' | 'type' | 'range'>>();
   for (const condition of conditions) {
     const column = schema.columns[condition.column]!;
     const range = rangeOf(condition, column.type, scaleOf(typeOfColumn(column)), scope);
@@ -41,7 +43,11 @@ export function valueRanges(
     const known = ranges.get(index)?.range;
     ranges.set(index, { index, type: column.type, range: known === undefined ? range : both(known, range) });
   }
-  return Array.from(ranges.values(), (of) => ({ ...of, narrow: narrowed(of.range) }));
+  return Array.from(ranges.values(), (of) => ({
+    ...of,
+    narrow: narrowed(of.range),
+    isEmpty: !(of.range.min <= of.range.max),
+  }));
 }
 
 /** Ends that lie beyond all narrow numbers are moved to the next one, which is as far. */
@@ -99,17 +105,23 @@ function integerRange(operator: Operator, value: bigint, digits: number): ValueR
   const above = isWhole ? below : below + 1n;
   switch (operator) {
     case '=':
-      return isWhole ? { min: below, max: above } : NO_INT64;
+      return isWhole ? withinInt64(below, above) : NO_INT64;
     case '<':
-      return { min: -INT64_MAX, max: above - 1n };
+      return withinInt64(-INT64_MAX, above - 1n);
     case '<=':
-      return { min: -INT64_MAX, max: below };
+      return withinInt64(-INT64_MAX, below);
     case '>':
-      return { min: below + 1n, max: INT64_MAX };
+      return withinInt64(below + 1n, INT64_MAX);
     case '>=':
-      return { min: above, max: INT64_MAX };
+      return withinInt64(above, INT64_MAX);
   }
 }
+
+/** What of it a column can hold, −2^63 apart, which is NULL. An end that would wrap is never left in a range that is not empty. */
+const withinInt64 = (min: bigint, max: bigint): ValueRange<bigint> => ({
+  min: min < -INT64_MAX ? -INT64_MAX : min,
+  max: max > INT64_MAX ? INT64_MAX : max,
+});
 
 function clamped({ min, max }: ValueRange<bigint>): ValueRange<number> {
   return { min: Math.max(-INT32_MAX, Number(min)), max: Math.min(INT32_MAX, Number(max)) };

@@ -29,11 +29,11 @@ const NEAR_MAX = 2 ** 31 - 1;
  * null when there is a NULL or a number that doubles do not hold.
  */
 export function testOf(
-  { type, range, narrow }: ColumnRange,
+  { type, range, narrow, isEmpty }: ColumnRange,
   values: ColumnArray | undefined,
   extremesOf: () => Extremes | null,
 ): RowTest | 'none' | 'all' {
-  if (values === undefined || !(narrow.min <= narrow.max)) return 'none';
+  if (values === undefined || isEmpty) return 'none';
   if (type !== ColumnType.INT64 && type !== ColumnType.TIMESTAMP_NS)
     return numbersWithin(values as Float64Array, range as ValueRange<number>);
   const halves = halvesOf(values as BigInt64Array);
