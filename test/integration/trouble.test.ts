@@ -164,7 +164,7 @@ describe('a disk', () => {
     expect(said).toMatch(/the disk is full \(ENOSPC\). Free space there/);
     await more;
     await member.until(
-      async () => ((await member.partitions())[0]!.rows_hot > 4_000 ? true : undefined),
+      async () => ((await member.partitions())[0]!.position === 10_000 ? true : undefined),
       'consumption to go on',
       10_000,
     );
