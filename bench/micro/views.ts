@@ -5,6 +5,7 @@
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, NANOS_PER_HOUR, type TableSchema } from '../../src/columns/types.ts';
+import { freshRecord } from '../../src/commit/metadata.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { Changes } from '../../src/live/change.ts';
@@ -57,14 +58,6 @@ function world() {
   const hot = new HotPartition(table, new SlabPool(), (hour, part, chunk) =>
     feed.tellChunk(0, hour, part, chunk),
   );
-  const record = {
-    committed: 0,
-    incarnation: 0,
-    watermarkHour: null,
-    staircase: [],
-    pending: null,
-    tableVersion: 0,
-  };
   feed.section(() =>
     feed.tell({
       kind: 'run-begun',
@@ -74,7 +67,7 @@ function world() {
       partition: 0,
       table: table.name,
       schema: table,
-      record,
+      record: freshRecord(),
       sinceMs: 0,
     }),
   );

@@ -37,6 +37,11 @@ export interface CommitRecord {
   readonly tableVersion: number;
 }
 
+/** Of a partition of which nothing is sealed from `committed` on. */
+export function freshRecord(committed = 0, incarnation = 0): CommitRecord {
+  return { committed, incarnation, watermarkHour: null, staircase: [], pending: null, tableVersion: 0 };
+}
+
 /** Kafka's default offset.metadata.max.bytes, in characters. */
 export const METADATA_CHARS_MAX = 4096;
 /** From here on the next plan seals every hour, which empties the staircase. */

@@ -4,7 +4,7 @@
 
 import { ZeptoError } from '../kernel/errors.ts';
 import type { CommittedOffset, PartitionBounds, TopicPartition } from '../ports.ts';
-import { type CommitRecord, decodeMetadata } from './metadata.ts';
+import { type CommitRecord, decodeMetadata, freshRecord } from './metadata.ts';
 
 export interface RecoverOptions {
   readonly autoOffsetReset: 'earliest' | 'latest';
@@ -52,10 +52,6 @@ export function recover(
     return { record, isNew: false, recordsLost: missing, expectNoPlans: false };
   }
   return { record, isNew: false, recordsLost: 0, expectNoPlans: false };
-}
-
-function freshRecord(committed: number, incarnation: number): CommitRecord {
-  return { committed, incarnation, watermarkHour: null, staircase: [], pending: null, tableVersion: 0 };
 }
 
 function lost(problem: string, partition: TopicPartition, offset: number): ZeptoError {

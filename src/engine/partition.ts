@@ -13,7 +13,7 @@ import {
   recordsAround,
   sameCommitted,
 } from '../commit/execute.ts';
-import { type CommitRecord, encodeMetadata } from '../commit/metadata.ts';
+import { type CommitRecord, encodeMetadata, freshRecord } from '../commit/metadata.ts';
 import {
   type Choice,
   choosePlan,
@@ -81,10 +81,7 @@ export class PartitionRun {
   /** Unique in the shard. */
   readonly id: number;
   /** What Kafka is known to hold. */
-  record: CommitRecord = {
-    ...{ committed: 0, incarnation: 0, watermarkHour: null },
-    ...{ staircase: [], pending: null, tableVersion: 0 },
-  };
+  record: CommitRecord = freshRecord();
   /** Next offset to take in. */
   position = 0;
   /** Last known end of the partition; −1 unknown. */

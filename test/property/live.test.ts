@@ -8,6 +8,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, NANOS_PER_HOUR, type TableSchema } from '../../src/columns/types.ts';
+import { freshRecord } from '../../src/commit/metadata.ts';
 import type { SegmentFile } from '../../src/format/segment.ts';
 import type { Changes } from '../../src/live/change.ts';
 import { Feed } from '../../src/live/feed.ts';
@@ -40,14 +41,6 @@ function owner(feed: Feed, run: number, partition: number) {
   const pool = new SlabPool();
   const hot = new HotPartition(table, pool, (hour, part, chunk) => feed.tellChunk(run, hour, part, chunk));
   let buffer = new RowBuffer(table);
-  const record = {
-    committed: 0,
-    incarnation: 0,
-    watermarkHour: null,
-    staircase: [],
-    pending: null,
-    tableVersion: 0,
-  };
   let offset = 0;
   const flushing: HourRows[][] = [];
   feed.section(() =>
@@ -59,7 +52,7 @@ function owner(feed: Feed, run: number, partition: number) {
       partition,
       table: table.name,
       schema: table,
-      record,
+      record: freshRecord(),
       sinceMs: run,
     }),
   );

@@ -5,6 +5,7 @@
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, NANOS_PER_HOUR, type TableSchema } from '../../src/columns/types.ts';
+import { freshRecord } from '../../src/commit/metadata.ts';
 import { Feed } from '../../src/live/feed.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { bytesIn, freeRows, HotPartition } from '../../src/store/hot.ts';
@@ -24,14 +25,6 @@ const feed = new Feed([port], words);
 const hot = new HotPartition(table, new SlabPool(), (hour, part, chunk) =>
   feed.tellChunk(0, hour, part, chunk),
 );
-const record = {
-  committed: 0,
-  incarnation: 0,
-  watermarkHour: null,
-  staircase: [],
-  pending: null,
-  tableVersion: 0,
-};
 feed.section(() =>
   feed.tell({
     kind: 'run-begun',
@@ -41,7 +34,7 @@ feed.section(() =>
     partition: 0,
     table: table.name,
     schema: table,
-    record,
+    record: freshRecord(),
     sinceMs: 0,
   }),
 );

@@ -5,7 +5,7 @@
 import { describe, expect, it } from 'vitest';
 import { ColumnType, columnTypeNames, type TableSchema } from '../../src/columns/types.ts';
 import type { PlanWork } from '../../src/commit/execute.ts';
-import type { CommitRecord } from '../../src/commit/metadata.ts';
+import { type CommitRecord, freshRecord } from '../../src/commit/metadata.ts';
 import { ViewPartials } from '../../src/engine/view-partials.ts';
 import { writePartials } from '../../src/engine/write-partials.ts';
 import { planHash, planManifestKey } from '../../src/format/layout.ts';
@@ -173,7 +173,8 @@ function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true, to = 
     bucket.write(planManifestKey('p', planAt(offsetNext)), manifest);
   };
   const record = (committed: number): CommitRecord => ({
-    ...{ committed, incarnation: 0, watermarkHour: HOUR, staircase: [], pending: null, tableVersion: 0 },
+    ...freshRecord(committed),
+    watermarkHour: HOUR,
   });
   const settled = (committed: number, run: object = {}) => ({
     ...{ topic: 'trades', partition: 3, table: trades, record: record(committed), run },
