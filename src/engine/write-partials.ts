@@ -18,6 +18,7 @@ import type {
 } from '../format/segment.ts';
 import { type SegmentColumns, sortedColumns } from '../format/segment-columns.ts';
 import { asZeptoError } from '../kernel/errors.ts';
+import { inLanes } from '../kernel/lanes.ts';
 import type { Disk, ObjectStore } from '../ports.ts';
 import type { ColdPart, HotPart, Names, Part, WarmPart } from '../query/snapshot.ts';
 import { type Partial, PartialView } from '../query/view/partial.ts';
@@ -69,19 +70,10 @@ export async function writePartials(
   signal: AbortSignal,
 ): Promise<ViewPartialFiles[]> {
   const writers = job.views.map((declaration) => new ViewWriter(declaration, job, ports));
-  const failed = new AbortController();
-  const either = AbortSignal.any([signal, failed.signal]);
-  const waiting = job.sources.values();
-  const lane = async (): Promise<void> => {
-    for (const source of waiting) {
-      either.throwIfAborted();
-      const opened = openSource(source, job);
-      for (const writer of writers) await writer.write(opened, either);
-    }
-  };
-  const lanes = Array.from({ length: ports.concurrency }, () => lane().catch((error) => failed.abort(error)));
-  await Promise.all(lanes);
-  either.throwIfAborted();
+  await inLanes(job.sources, ports.concurrency, signal, async (source, either) => {
+    const opened = openSource(source, job);
+    for (const writer of writers) await writer.write(opened, either);
+  });
   return writers.map(({ files, failure }) => ({ files, failure }));
 }
 

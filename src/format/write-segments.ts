@@ -3,6 +3,7 @@
 // Invariant: running the same job again, wherever the first run died, leaves the same files with the same bytes.
 
 import { assert } from '../kernel/assert.ts';
+import { inLanes } from '../kernel/lanes.ts';
 import type { Disk, ObjectStore } from '../ports.ts';
 import { syncRoots, writeBinFolder } from './bin-folder.ts';
 import { crc32cOf, crc32cText } from './crc32c.ts';
@@ -26,24 +27,13 @@ export async function writeSegments(
   uploadConcurrency: number,
   signal: AbortSignal,
 ): Promise<SegmentFile[]> {
-  assert(uploadConcurrency >= 1, 'at least one segment may be under way');
-  const failed = new AbortController();
-  const either = AbortSignal.any([signal, failed.signal]);
-  const write = segmentWriter(job, disk, store, either);
+  const write = segmentWriter(job, disk, store);
   const { bin } = job.outputs;
   if (bin !== null) await disk.makeDirectory(bin.baseDirectory, bin.sync);
   const files: SegmentFile[] = [];
-  const waiting = job.segments.values();
-  const lane = async (): Promise<void> => {
-    for (const segment of waiting) {
-      either.throwIfAborted();
-      files.push(...(await write(segment)));
-    }
-  };
-  // The first error stops the other lanes, and is the one to tell.
-  const lanes = Array.from({ length: uploadConcurrency }, () => lane().catch((error) => failed.abort(error)));
-  await Promise.all(lanes);
-  either.throwIfAborted();
+  await inLanes(job.segments, uploadConcurrency, signal, async (segment, either) => {
+    files.push(...(await write(segment, either)));
+  });
   if (bin?.sync && files.length > 0)
     await syncRoots(symbolFolder(job.table.name, 0), bin.baseDirectory, disk);
   return files.sort(compareSegmentFiles);
@@ -53,17 +43,16 @@ function segmentWriter(
   job: EncodeJob,
   disk: Disk,
   store: ObjectStore | null,
-  signal: AbortSignal,
-): (segment: SegmentSource) => Promise<SegmentFile[]> {
+): (segment: SegmentSource, signal: AbortSignal) => Promise<SegmentFile[]> {
   const { plan: identity, table, strings, outputs } = job;
   const { bin, parquet } = outputs;
   const plan = planRecord(identity);
   const encode = parquet === null ? null : parquetEncoder(identity, table, parquet, strings);
-  return async (segment) => {
+  return async (segment, signal) => {
     const { symbol, hour } = segment;
     let sorting: Promise<SegmentColumns> | null = null;
     const sorted = (): Promise<SegmentColumns> => {
-      sorting ??= Promise.resolve(segment).then((source) => sortedColumns(source, table));
+      sorting ??= (async () => sortedColumns(segment, table))();
       return sorting;
     };
     const files: SegmentFile[] = [];
