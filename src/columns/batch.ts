@@ -2,7 +2,15 @@
 // Why: no object per record on the hot path; a decoder reads positions and writes typed arrays.
 // Invariant: offsets strictly increase in a RecordBatch (gaps are legal) and never decrease in a RowBuffer (one record may hold many rows).
 
-import { type ColumnSchema, type ColumnType, columnView, elementBytes, type TableSchema } from './types.ts';
+import {
+  type BitsArray,
+  bitsView,
+  type ColumnSchema,
+  type ColumnType,
+  columnView,
+  elementBytes,
+  type TableSchema,
+} from './types.ts';
 
 /**
  * Records of one Kafka partition, as one fetch response delivered them: compressed batches are already
@@ -37,8 +45,8 @@ export interface ColumnBuffer {
   values: Int32Array | BigInt64Array | Float32Array | Float64Array | Uint32Array | Uint8Array;
   /** The same memory as 32-bit words: for an int64 at row r, [2r] is the low and [2r + 1] the high half. */
   i32: Int32Array;
-  /** The same memory as 64-bit words: a value of 8 bytes by its bits. */
-  i64: BigInt64Array;
+  /** The same memory, for moving values by their bits. */
+  bits: BitsArray;
 }
 
 export interface UndecodableRecord {
@@ -71,7 +79,7 @@ export class RowBuffer {
         schema,
         values: columnView(schema.type, buffer, 0, capacity),
         i32: new Int32Array(buffer),
-        i64: new BigInt64Array(buffer),
+        bits: bitsView(schema.type, buffer, 0, capacity),
       };
     });
   }
@@ -94,7 +102,7 @@ export class RowBuffer {
       new Uint8Array(buffer).set(new Uint8Array(column.values.buffer));
       column.values = columnView(column.type, buffer, 0, capacity);
       column.i32 = new Int32Array(buffer);
-      column.i64 = new BigInt64Array(buffer);
+      column.bits = bitsView(column.type, buffer, 0, capacity);
     }
     this.capacity = capacity;
   }

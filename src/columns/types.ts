@@ -31,6 +31,9 @@ export const elementBytes: readonly number[] = [4, 8, 4, 8, 8, 4, 1, 4];
 
 export type ColumnArray = Int32Array | BigInt64Array | Float32Array | Float64Array | Uint32Array | Uint8Array;
 
+/** A column's values as whole numbers of the same width: as floats, some bit patterns would change when they are moved. */
+export type BitsArray = BigInt64Array | Int32Array | Uint8Array;
+
 /** NULL in a column, kdb style: one reserved value per type, no bitmap. A float column's NULL is any NaN. Time and symbol columns hold no NULL. */
 export const NULL_INT32 = -2147483648;
 export const NULL_INT64 = -9223372036854775808n;
@@ -93,6 +96,23 @@ export function columnView(
     case ColumnType.STRING:
       return new Uint32Array(buffer, byteOffset, length);
     case ColumnType.BOOL:
+      return new Uint8Array(buffer, byteOffset, length);
+  }
+}
+
+/** The same values by their bits. */
+export function bitsView(
+  type: ColumnType,
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+): BitsArray {
+  switch (elementBytes[type]) {
+    case 8:
+      return new BigInt64Array(buffer, byteOffset, length);
+    case 4:
+      return new Int32Array(buffer, byteOffset, length);
+    default:
       return new Uint8Array(buffer, byteOffset, length);
   }
 }

@@ -2,7 +2,14 @@
 // Why: one writer appends and publishes a row count; readers on other threads take a snapshot without a lock.
 // Invariant: rows below the published count never change; the count never shrinks.
 
-import { type ColumnArray, type ColumnSchema, columnView, elementBytes } from '../columns/types.ts';
+import {
+  type BitsArray,
+  bitsView,
+  type ColumnArray,
+  type ColumnSchema,
+  columnView,
+  elementBytes,
+} from '../columns/types.ts';
 import type { SegmentChunk } from '../format/segment.ts';
 import { type Arena, SLAB_BYTES } from './arena.ts';
 
@@ -11,9 +18,8 @@ const HEADER_BYTES = 8;
 
 export interface ChunkColumn {
   readonly values: ColumnArray;
-  /** The same memory for moving values by their bits: of 8 bytes, of 4; null for another width. */
-  readonly longs: BigInt64Array | null;
-  readonly words: Int32Array | null;
+  /** The same memory, for moving values by their bits. */
+  readonly bits: BitsArray;
 }
 
 export interface Chunk {
@@ -53,10 +59,9 @@ export function chunkAt(
   const views = columns.map(({ type }) => {
     const values = columnView(type, buffer, at, capacity);
     const width = elementBytes[type]!;
-    const longs = width === 8 ? new BigInt64Array(buffer, at, capacity) : null;
-    const words = width === 4 ? new Int32Array(buffer, at, capacity) : null;
+    const bits = bitsView(type, buffer, at, capacity);
     at += padded(capacity * width);
-    return { values, longs, words };
+    return { values, bits };
   });
   return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0 };
 }

@@ -3,7 +3,13 @@
 // Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until it leaves.
 
 import type { RowBuffer } from '../columns/batch.ts';
-import { type ColumnSchema, SYMBOL_ID_LIMIT, storedColumns, type TableSchema } from '../columns/types.ts';
+import {
+  type BitsArray,
+  type ColumnSchema,
+  SYMBOL_ID_LIMIT,
+  storedColumns,
+  type TableSchema,
+} from '../columns/types.ts';
 import type { SegmentFile, SegmentSource } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
@@ -283,15 +289,8 @@ export class HotPartition {
       }
       const count = Math.min(end - from, chunk.capacity - chunk.rows);
       for (let i = 0; i < this.storedIndex.length; i++) {
-        const source = rows.columns[this.storedIndex[i]!]!;
-        const column = chunk.columns[i]!;
-        if (column.longs !== null) gatherLongs(source.i64, column.longs, this.order, from, count, chunk.rows);
-        else if (column.words !== null)
-          gatherWords(source.i32, column.words, this.order, from, count, chunk.rows);
-        else {
-          const [bytes, target] = [source.values as Uint8Array, column.values as Uint8Array];
-          gatherBytes(bytes, target, this.order, from, count, chunk.rows);
-        }
+        const { bits } = rows.columns[this.storedIndex[i]!]!;
+        gather(bits, chunk.columns[i]!.bits, this.order, from, count, chunk.rows);
       }
       chunk.rows += count;
       target.rows += count;
@@ -300,33 +299,9 @@ export class HotPartition {
     }
   }
 }
-// One function for each kind of array: the processor's code for one that has met several is three times as slow.
-
-function gatherLongs(
-  source: BigInt64Array,
-  target: BigInt64Array,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  for (let i = 0; i < count; i++) target[at + i] = source[order[from + i]!]!;
-}
-
-function gatherWords(
-  source: Int32Array,
-  target: Int32Array,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  for (let i = 0; i < count; i++) target[at + i] = source[order[from + i]!]!;
-}
-
-function gatherBytes(
-  source: Uint8Array,
-  target: Uint8Array,
+function gather(
+  source: BitsArray,
+  target: BitsArray,
   order: Int32Array,
   from: number,
   count: number,
