@@ -1,5 +1,5 @@
 // What: the bytes of a connection to a broker, cut into answers: each in memory of its own, written once.
-// Why: a socket's stream allocates a buffer for every 64 KiB and kafkajs joins them afterwards: a quarter of what a fetch cost.
+// Why: a socket's stream allocates a buffer for every 64 KiB and kafkajs joins them afterwards.
 // Invariant: what is handed out is the bytes received, in order, whole answers but for the first bytes of a nonsensical one.
 //
 //   an answer     offset size field

@@ -26,7 +26,10 @@ export interface PlanCounts {
 /** All that a plan's files and manifest are made of; the same after every replay. */
 export interface PlanWork {
   readonly identity: PlanIdentity;
+  /** Of the rows. */
   readonly table: TableSchema;
+  /** It may have other columns by now, which views read. */
+  readonly tableNow: TableSchema;
   readonly segments: readonly SegmentSource[];
   readonly deadLetters: readonly DeadLetter[];
   readonly counts: PlanCounts;

@@ -503,6 +503,7 @@ export class PartitionRun {
         offsetNext: step.offsetNext,
       },
       table: this.reading.source.table,
+      tableNow: this.ports.table.source.table,
       segments: segmentsOf(frozen),
       deadLetters,
       counts: { ...taken, rowsUnsealed: this.hot.rows },

@@ -57,7 +57,7 @@ export class ViewPartials {
   private declarations: readonly ViewDeclaration[] = [];
   private opened = new WeakMap<TableSchema, readonly PartialView[]>();
   /** Prefixes of views that have partials of all plans so far, or that can have no more. */
-  private complete = new WeakMap<object, Set<string>>();
+  private readonly complete = new WeakMap<object, Set<string>>();
   private readonly said = new Set<string>();
   private mayRead = true;
 
@@ -72,9 +72,9 @@ export class ViewPartials {
   }
 
   /** Of a plan's segments, before it is committed. @throws ZeptoError STORE_*, DISK_*; the signal's reason */
-  async write({ identity, table, segments }: PlanWork, signal: AbortSignal): Promise<void> {
-    const sources = segments.map((segment): PartialSource => ({ kind: 'rows', segment }));
-    await this.writePlan(identity, table, this.viewsOf(table), sources, atOnce, signal);
+  async write({ identity, table, tableNow, segments }: PlanWork, signal: AbortSignal): Promise<void> {
+    const sources = segments.map((segment): PartialSource => ({ kind: 'rows', segment, table }));
+    await this.writePlan(identity, tableNow, this.viewsOf(tableNow), sources, atOnce, signal);
   }
 
   /**
@@ -117,8 +117,6 @@ export class ViewPartials {
       } catch (cause) {
         const { code, message } = asZeptoError(cause);
         this.failed(declaration.name, { code, message });
-        // A plan of the table as it was before a column that the view reads: made up for when it is committed.
-        this.complete = new WeakMap();
         return [];
       }
     });

@@ -26,6 +26,7 @@ import type { ViewDeclaration } from '../query/view/view.ts';
 
 export interface PartialJob {
   readonly plan: PlanIdentity;
+  /** As the views read it. */
   readonly table: TableSchema;
   readonly views: readonly ViewDeclaration[];
   readonly sources: readonly PartialSource[];
@@ -36,7 +37,11 @@ export interface PartialJob {
 
 /** A segment in memory, or a file of one with the kinds of partials that are wanted of it. */
 export type PartialSource =
-  | { readonly kind: 'rows'; readonly segment: SegmentSource }
+  | {
+      readonly kind: 'rows';
+      readonly segment: SegmentSource /** Of the rows. */;
+      readonly table: TableSchema;
+    }
   | {
       readonly kind: 'file';
       readonly part: WarmPart | ColdPart;
@@ -71,7 +76,7 @@ export async function writePartials(
 ): Promise<ViewPartialFiles[]> {
   const writers = job.views.map((declaration) => new ViewWriter(declaration, job, ports));
   await inLanes(job.sources, ports.concurrency, signal, async (source, either) => {
-    const opened = openSource(source, job);
+    const opened = openSource(source, job.plan);
     for (const writer of writers) await writer.write(opened, either);
   });
   return writers.map(({ files, failure }) => ({ files, failure }));
@@ -86,12 +91,13 @@ interface OpenSource {
   bytes: Promise<Uint8Array> | null;
 }
 
-function openSource(source: PartialSource, { plan, table }: PartialJob): OpenSource {
+function openSource(source: PartialSource, { topic, partition }: PlanIdentity): OpenSource {
   if (source.kind === 'file') return { ...source, bytes: null };
-  const { symbol, hour } = source.segment;
-  const { rows, columns, timestampMin, timestampMax } = sortedColumns(source.segment, table);
+  const { segment, table } = source;
+  const { symbol, hour } = segment;
+  const { rows, columns, timestampMin, timestampMax } = sortedColumns(segment, table);
   const part: HotPart = {
-    ...{ tier: 'hot', id: '', topic: plan.topic, partition: plan.partition, symbol, hour, rows },
+    ...{ tier: 'hot', id: '', topic, partition, symbol, hour, rows },
     ...{ timestampMin, timestampMax, isSorted: true },
     stored: storedColumns(table),
     runs: columns[0]!.map((first, k) => ({

@@ -355,9 +355,9 @@ const calls = {
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
   setTables: ({ sources, versions, policies: changed, views }: Tables): void => {
     policies = changed;
+    takeTables({ sources, versions });
     partials?.setViews(views);
     void catchUp();
-    takeTables({ sources, versions });
     shard?.subscribe(sources.map(({ topic }) => topic));
   },
   stop: async (options: { readonly drain: boolean }): Promise<void> => {

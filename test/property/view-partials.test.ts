@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TableSchema } from '../../src/columns/types.ts';
 import { type PartialSource, writePartials } from '../../src/engine/write-partials.ts';
 import type { PlanIdentity, SegmentFile, SegmentOutputs, SegmentSource } from '../../src/format/segment.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
@@ -163,7 +164,9 @@ async function partialsFrom(
   const foldersBefore = new Set(volume.files().keys());
   for (const { plan, segments, files } of plans) {
     const sources =
-      origin === 'memory' ? segments.map(inMemory) : files.flatMap((file) => inFile(file, origin));
+      origin === 'memory'
+        ? segments.map((segment) => inMemory(segment, table))
+        : files.flatMap((file) => inFile(file, origin));
     const [done] = await writePartials(
       { plan, table, views: [{ name: 'v', source: 'ticks', sql }], sources, outputs, bytesMax: 2 ** 28 },
       {
@@ -189,7 +192,11 @@ async function partialsFrom(
   return { objects, folders };
 }
 
-const inMemory = (segment: SegmentSource): PartialSource => ({ kind: 'rows', segment });
+const inMemory = (segment: SegmentSource, table: TableSchema): PartialSource => ({
+  kind: 'rows',
+  segment,
+  table,
+});
 
 function inFile(file: SegmentFile, origin: Origin): PartialSource[] {
   const cold = coldPart(file, 'ticks', 0);

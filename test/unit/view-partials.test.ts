@@ -150,8 +150,8 @@ function scene(hooks: StoreHooks = {}, bytesMax = 2 ** 24, mayRead = true, to = 
       logger: { debug() {}, info() {}, warn: (_, message) => warnings.push(message), error() {} },
       metrics: { gauge() {}, observe() {}, count: (name, { code }) => failures.push(`${name} ${code}`) },
     });
-  const work = (offsetNext: number): PlanWork =>
-    ({ identity: planAt(offsetNext), table: trades, segments: [segment] }) as unknown as PlanWork;
+  const work = (offsetNext: number, tableNow = trades): PlanWork =>
+    ({ identity: planAt(offsetNext), table: trades, tableNow, segments: [segment] }) as unknown as PlanWork;
   /** A committed plan with all its files. */
   const seal = async (offsetNext: number): Promise<void> => {
     const strings = new Map(names.map((name, code) => [code, name]));
@@ -250,6 +250,25 @@ describe('partials of a shard', () => {
     expect(objects()).toEqual([]);
     expect(failures).toEqual(Array(2).fill('zepto_view_partials_failed_total STORE_DENIED'));
     expect(warnings.length).toBeGreaterThan(0);
+  });
+
+  it('have nothing of a column that was added after the rows, whether made of memory or of their files', async () => {
+    const altered = { ...trades, columns: [...trades.columns, { name: 'fee', type: ColumnType.INT64 }] };
+    const fees = { ...v, sql: 'SELECT symbol, count(*) AS n, sum(fee) AS fee FROM trades GROUP BY symbol' };
+    const atSeal = scene();
+    const first = atSeal.make();
+    first.setViews([fees]);
+    await first.write(atSeal.work(3, altered), forever);
+    const later = scene();
+    await later.seal(3);
+    const second = later.make();
+    second.setViews([fees]);
+    await second.catchUp({ ...later.settled(3), table: altered }, null, forever);
+    expect([...atSeal.failures, ...later.failures]).toEqual([]);
+    expect(atSeal.objects()).toHaveLength(2);
+    expect(atSeal.objects()).toEqual(later.objects());
+    for (const key of atSeal.objects())
+      expect(atSeal.bucket.objects.get(key)!.bytes).toEqual(later.bucket.objects.get(key)!.bytes);
   });
 
   it('of other views stand when one cannot be made: too many bits, too many groups, a missing column', async () => {
