@@ -73,7 +73,10 @@ export async function run(options: BenchOptions): Promise<void> {
   }
 }
 
-/** Medians. Each writer finds its folder empty, and the first turn, which is not counted, the code compiled. */
+/** Turns that are not counted: code is compiled, and the system settles threads and memory. */
+const TURNS_BEFORE = 8;
+
+/** Medians. Each writer finds its folder empty. */
 async function inTurns(
   cases: readonly Case[],
   runs: number,
@@ -81,7 +84,7 @@ async function inTurns(
 ): Promise<Map<string, { ms: number; bytesOut: number }>> {
   const tookMs = cases.map(() => [] as number[]);
   const bytesOut: number[] = [];
-  for (let round = -1; round < runs; round++)
+  for (let round = -TURNS_BEFORE; round < runs; round++)
     for (const [index, { work, check }] of cases.entries()) {
       const startMs = systemClock.monotonicMs();
       bytesOut[index] = await work();

@@ -38,8 +38,6 @@ export interface SegmentKey {
 let attempts = 0;
 /** A tenth of a millisecond. */
 const CRC_BYTES_PER_TURN = 2 ** 18;
-/** Enough that one is written while another is opened or closed. */
-const COLUMNS_AT_ONCE = 2;
 /** No host name has it. */
 const ATTEMPT_SEPARATOR = '~';
 
@@ -54,11 +52,32 @@ export async function writeBinFolder(
   output: BinOutput,
   disk: Disk,
 ): Promise<SegmentFile> {
-  // The disk looks while the columns are sorted.
-  const [own, columns] = await Promise.all([findOwn(key, output.baseDirectory, disk), sorted()]);
-  const file = own ?? (await writeNew(key, columns, output, disk));
-  if (output.sync) await disk.syncDirectory(dirname(join(output.baseDirectory, file.path)));
-  return file;
+  // A name of its own for each attempt: a twin of this job in another thread or process never meets these files.
+  const { plan, symbol, hour, paths } = key;
+  const attempt = [hostname(), process.pid, threadId, attempts++, plan.hash, symbol, hour].join(
+    ATTEMPT_SEPARATOR,
+  );
+  const base = output.baseDirectory;
+  const temporary = join(base, TEMPORARY_FOLDER, attempt);
+  try {
+    // The disk is at work while the columns are sorted.
+    const [own, , , columns] = await allOf([
+      findOwn(key, base, disk),
+      disk.makeDirectory(temporary, false),
+      disk.makeDirectory(dirname(join(base, paths[0]!)), false),
+      sorted(),
+    ]);
+    if (own !== null) await disk.remove(temporary);
+    const file =
+      own ??
+      (await settle(temporary, key, await writeFiles(temporary, key, columns, output, disk), base, disk));
+    if (output.sync) await disk.syncDirectory(dirname(join(base, file.path)));
+    return file;
+  } catch (error) {
+    // Best effort: `removeUnfinished` takes at the next start what stays.
+    await disk.remove(temporary).catch(() => {});
+    throw error;
+  }
 }
 
 /**
@@ -94,28 +113,7 @@ function isGone(pid: number): boolean {
   }
 }
 
-async function writeNew(
-  key: SegmentKey,
-  columns: SegmentColumns,
-  output: BinOutput,
-  disk: Disk,
-): Promise<SegmentFile> {
-  const { plan, symbol, hour } = key;
-  // A name of its own for each attempt: a twin of this job in another thread or process never meets these files.
-  const attempt = [hostname(), process.pid, threadId, attempts++, plan.hash, symbol, hour].join(
-    ATTEMPT_SEPARATOR,
-  );
-  const temporary = join(output.baseDirectory, TEMPORARY_FOLDER, attempt);
-  try {
-    const record = await writeFiles(temporary, key, columns, output, disk);
-    return await settle(temporary, key, record, output.baseDirectory, disk);
-  } catch (error) {
-    // Best effort: `removeUnfinished` takes at the next start what stays.
-    await disk.remove(temporary).catch(() => {});
-    throw error;
-  }
-}
-
+/** The columns' files and the record that makes them a segment, in a folder that is there. */
 async function writeFiles(
   folder: string,
   key: SegmentKey,
@@ -124,22 +122,34 @@ async function writeFiles(
   disk: Disk,
 ): Promise<SegmentRecord> {
   const stored = storedColumns(key.table);
-  const files: BinColumnFile[] = [];
-  // When it is needed first: a column is encoded while the one before it is written.
-  const fileOf = (i: number): BinColumnFile =>
+  const files: Promise<BinColumnFile>[] = [];
+  const begin = (i: number): Promise<BinColumnFile> =>
     (files[i] ??= encodeBinColumn(stored[i]!.type, columns.columns[i]!, output.compression));
-  const symbol = dirname(join(output.baseDirectory, key.paths[0]!));
-  const folders = Promise.all([disk.makeDirectory(folder, false), disk.makeDirectory(symbol, false)]);
-  const waiting = stored.entries();
-  const lane = async (): Promise<void> => {
-    await folders;
-    for (const [i, { name }] of waiting)
-      await disk.writeFile(columnPath(folder, name), fileOf(i).parts, output.sync);
+  // When it is needed first, with the next one: two are compressed at once.
+  const fileOf = (i: number): Promise<BinColumnFile> => {
+    if (i + 1 < stored.length) begin(i + 1).catch(() => {}); // told to who asks for it
+    return begin(i);
   };
-  const writing = Array.from({ length: COLUMNS_AT_ONCE }, () => failureOf(lane()));
-  // While the disk writes.
-  const checksums: string[] = [];
-  for (const i of stored.keys()) checksums.push(crc32cText(await crc32cInTurns(fileOf(i).parts)));
+  // One after the other: two at once beside the checksums would be three threads, and wait for each other on two cores.
+  const write = async (): Promise<void> => {
+    for (const [i, { name }] of stored.entries())
+      await disk.writeFile(columnPath(folder, name), (await fileOf(i)).parts, output.sync);
+  };
+  const described: SegmentRecord['columns'][number][] = [];
+  const describe = async (): Promise<void> => {
+    for (const [i, { name, type, scale }] of stored.entries()) {
+      const { bytes, parts } = await fileOf(i);
+      const crc32c = crc32cText(await crc32cInTurns(parts));
+      described.push({
+        name,
+        type: columnTypeNames[type]!,
+        ...(scale !== undefined && { scale }),
+        bytes,
+        crc32c,
+      });
+    }
+  };
+  await allOf([write(), describe()]);
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -148,29 +158,18 @@ async function writeFiles(
     rows: columns.rows,
     timestampMin: String(columns.timestampMin),
     timestampMax: String(columns.timestampMax),
-    columns: stored.map(({ name, type, scale }, i) => ({
-      name,
-      type: columnTypeNames[type]!,
-      ...(scale === undefined ? {} : { scale }),
-      bytes: fileOf(i).bytes,
-      crc32c: checksums[i]!,
-    })),
+    columns: described,
   };
-  await folders;
-  writing.push(
-    failureOf(disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync)),
-  );
-  for (const error of await Promise.all(writing)) if (error !== null) throw error;
+  await disk.writeFile(join(folder, SEGMENT_RECORD_FILE), [encodeSegmentRecord(record)], output.sync);
   if (output.sync) await disk.syncDirectory(folder);
   return record;
 }
 
-/** Its error, or null: an error is told when all have ended, so that nothing is written to a folder that is removed. */
-const failureOf = (work: Promise<void>): Promise<unknown> =>
-  work.then(
-    () => null,
-    (error: unknown) => error,
-  );
+/** An error is told when all have ended, so that nothing is written to a folder that is removed. */
+async function allOf<T extends readonly unknown[]>(work: { [K in keyof T]: Promise<T[K]> }): Promise<T> {
+  await Promise.allSettled(work);
+  return (await Promise.all(work)) as unknown as T;
+}
 
 /** The event loop turns in between, or a write that goes on meanwhile would stand still after its first step. */
 async function crc32cInTurns(parts: readonly Uint8Array[]): Promise<number> {

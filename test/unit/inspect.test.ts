@@ -69,7 +69,7 @@ characters: ${text.length}
   });
 
   it('shows the header of a column', async () => {
-    const column = encodeBinColumn(ColumnType.INT64, [BigInt64Array.of(1n, 2n)], 'none');
+    const column = await encodeBinColumn(ColumnType.INT64, [BigInt64Array.of(1n, 2n)], 'none');
     expect(await describeFile(Buffer.concat(column.parts), 'volume.bin')).toMatchObject({
       type: 'INT64',
       compression: 'none',
