@@ -66,6 +66,14 @@ export interface DeadLetter {
   readonly value: Uint8Array | null;
 }
 
+/** A bucket of a view as it is published. */
+export interface ViewRecord {
+  readonly topic: string;
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
 /** The commit record of one Kafka partition, written only by its owner. */
 export interface CommitLog {
   /**
@@ -75,11 +83,16 @@ export interface CommitLog {
    */
   fence(): Promise<CommittedOffset | null>;
   /**
-   * Commits atomically: offset, metadata and the dead letters. Resolved = committed.
+   * Commits atomically: offset, metadata, the dead letters and what views publish. Resolved = committed.
    * @throws ZeptoError FENCED (rejoin): not committed, another owner exists. COMMIT_UNKNOWN (retry): may or may
    *   not be committed; fence again and look. METADATA_TOO_LARGE (stop): not committed.
    */
-  commit(offset: number, metadata: string, deadLetters: readonly DeadLetter[]): Promise<void>;
+  commit(
+    offset: number,
+    metadata: string,
+    deadLetters: readonly DeadLetter[],
+    published?: readonly ViewRecord[],
+  ): Promise<void>;
   close(): Promise<void>;
 }
 

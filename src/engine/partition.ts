@@ -4,14 +4,13 @@
 
 import { pieceEnd, type RecordBatch, type RowBuffer } from '../columns/batch.ts';
 import {
-  asCommitted,
   commitRecord,
   executePlan,
   fenceWithRetry,
+  type KafkaPorts,
   type PlanWork,
   type PlanWriter,
   recordsAround,
-  sameCommitted,
 } from '../commit/execute.ts';
 import { type CommitRecord, encodeMetadata, freshRecord } from '../commit/metadata.ts';
 import {
@@ -28,18 +27,11 @@ import { assert } from '../kernel/assert.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { Feed } from '../live/feed.ts';
-import type {
-  CommitLog,
-  CommittedOffset,
-  DeadLetter,
-  Logger,
-  Metrics,
-  OffsetStore,
-  TopicPartition,
-} from '../ports.ts';
+import type { DeadLetter, Logger, Metrics, OffsetStore, TopicPartition } from '../ports.ts';
 import type { SlabPool } from '../store/arena.ts';
 import { bytesIn, freeRows, HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
 import { hoursOf } from '../store/hours.ts';
+import { GuardedLog } from './guarded-log.ts';
 import type { SymbolAssigner } from './symbols.ts';
 import type { Reading, TopicTable } from './topic-table.ts';
 
@@ -90,13 +82,8 @@ export class PartitionRun {
   private readonly ports: PartitionPorts;
   /** How records are read: under one version of the table, from one plan of all hours to another. */
   private reading: Reading;
-  private readonly log: CommitLog;
   private readonly labels: { topic: string; partition: string };
-  /** The commit log as plans use it: in turn, and never after this run has ended. */
-  private readonly guardedLog: CommitLog;
-  /** What Kafka held when last heard of. */
-  private committed: CommittedOffset | null = null;
-  private turn: Promise<unknown> = Promise.resolve();
+  private readonly log: GuardedLog;
   private readonly abort = new AbortController();
   private deadLetters: DeadLetter[] = [];
   private deadLetterBytesHeld = 0;
@@ -127,25 +114,11 @@ export class PartitionRun {
     this.hot = new HotPartition(this.reading.source.table, ports.pool, (hour, part, chunk) =>
       ports.feed.tellChunk(id, hour, part, chunk),
     );
-    const log = ports.offsets.open(partition);
-    this.log = log;
-    this.guardedLog = {
-      fence: () => this.inTurn(() => this.fence()),
-      commit: (offset, metadata, deadLetters) =>
-        this.inTurn(async () => {
-          // An owner in between may have run this very plan: committing it again would publish its dead letters twice.
-          if (sameCommitted(this.committed, { offset, metadata })) return;
-          const startMs = ports.clock.monotonicMs();
-          await log.commit(offset, metadata, deadLetters);
-          ports.metrics.observe(
-            'zepto_commit_seconds',
-            this.labels,
-            (ports.clock.monotonicMs() - startMs) / 1000,
-          );
-          this.committed = { offset, metadata };
-        }),
-      close: () => log.close(),
-    };
+    this.log = new GuardedLog({
+      log: ports.offsets.open(partition),
+      ...{ run: this.abort, clock: ports.clock, logger: ports.logger },
+      committed: (seconds) => ports.metrics.observe('zepto_commit_seconds', this.labels, seconds),
+    });
   }
 
   /** What it fills. */
@@ -179,7 +152,7 @@ export class PartitionRun {
   /** Fences, reads the commit record and prepares the replay from it. Returns the offset to consume from. */
   async recover(): Promise<number> {
     const { ports, partition } = this;
-    const kafka = { ...this.guardedLog, clock: ports.clock, logger: ports.logger };
+    const kafka = this.kafka();
     const found = await fenceWithRetry(kafka, this.abort.signal);
     const bounds = await ports.offsets.bounds(partition);
     const recovery = recover(found, bounds, partition, ports.recovery);
@@ -243,23 +216,8 @@ export class PartitionRun {
    * After a rebalance that left the partition here: fences again; true when Kafka still holds the very record that
    * this member left, so memory and position stand. False: this run is over, recover a new one.
    */
-  async revalidate(): Promise<boolean> {
-    const isOurs = this.inTurn(async () => {
-      const { clock, logger } = this.ports;
-      const held = await fenceWithRetry({ fence: () => this.fence(), clock, logger }, this.abort.signal);
-      const holds = [this.record, ...this.inTransit].some((record) =>
-        sameCommitted(held, asCommitted(record)),
-      );
-      // Fencing has renewed this run's authority: a plan of a record that is history must not use it.
-      if (!holds)
-        this.abort.abort(new ZeptoError('FENCED', 'rejoin', 'another owner has committed this partition'));
-      return holds;
-    });
-    return isOurs.catch((error) => {
-      // FENCED: another owner took over before this side could even ask.
-      if (this.abort.signal.aborted || asZeptoError(error).action === 'rejoin') return false;
-      throw error;
-    });
+  revalidate(): Promise<boolean> {
+    return this.log.revalidate(() => [this.record, ...this.inTransit]);
   }
 
   /** Takes records in: decodes, appends, moves the position. Runs the announced plan when its offset is reached. */
@@ -393,19 +351,13 @@ export class PartitionRun {
     feed.section(() => feed.tell({ kind: 'schema-changed', run: this.id, schema }));
   }
 
-  private async fence(): Promise<CommittedOffset | null> {
-    this.committed = await this.log.fence();
-    return this.committed;
-  }
-
-  /** Kafka calls of this run one after the other, none after its end. */
-  private inTurn<T>(call: () => Promise<T>): Promise<T> {
-    const answer = this.turn.then(() => {
-      this.abort.signal.throwIfAborted();
-      return call();
-    });
-    this.turn = answer.catch(() => {});
-    return answer;
+  private kafka(): KafkaPorts {
+    const { clock, logger } = this.ports;
+    return {
+      fence: () => this.log.fence(),
+      commit: (...args) => this.log.commit(...args),
+      ...{ clock, logger },
+    };
   }
 
   /** Rows and position change in one go, with no await between: a plan cut there would hold rows above its offset. */
@@ -535,7 +487,7 @@ export class PartitionRun {
       const files = await executePlan(
         work,
         announced,
-        { ...this.guardedLog, writer: ports.writer, clock: ports.clock, logger: ports.logger },
+        { ...this.kafka(), writer: ports.writer },
         (record) => {
           if (record.committed > this.record.committed) {
             this.committedMovedAtMs = ports.clock.nowMs();

@@ -11,6 +11,7 @@ export interface Mutant {
 
 const EXECUTE = 'src/commit/execute.ts';
 const PARTITION = 'src/engine/partition.ts';
+const GUARDED_LOG = 'src/engine/guarded-log.ts';
 
 export const mutants: readonly Mutant[] = [
   {
@@ -78,21 +79,21 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: 'a run that has ended commits',
-    file: PARTITION,
-    find: `      this.abort.signal.throwIfAborted();
+    file: GUARDED_LOG,
+    find: `      this.parts.run.signal.throwIfAborted();
       return call();`,
     replace: '      return call();',
   },
   {
     name: 'superseded run goes on after a rebalance',
-    file: PARTITION,
-    find: '      if (!holds)\n',
-    replace: '      if (isOurs === undefined)\n',
+    file: GUARDED_LOG,
+    find: 'if (!holds) run.abort(',
+    replace: 'if (isOurs === undefined) run.abort(',
   },
   {
     name: 'plan of another owner committed again',
-    file: PARTITION,
-    find: 'if (sameCommitted(this.committed, { offset, metadata })) return;',
+    file: GUARDED_LOG,
+    find: 'if (sameCommitted(this.held, { offset, metadata })) return;',
     replace: '',
   },
   {
