@@ -7,8 +7,8 @@ import type { PlanIdentity, SegmentFile, SegmentSource } from '../format/segment
 import { assert } from '../kernel/assert.ts';
 import { backoffMs, type Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
-import type { CommitLog, CommittedOffset, DeadLetter, Logger } from '../ports.ts';
-import { type CommitRecord, encodeMetadata } from './metadata.ts';
+import type { CommitLog, CommittedOffset, DeadLetter, Logger, ViewRecord } from '../ports.ts';
+import { type CommitRecord, encodeMetadata, type Published } from './metadata.ts';
 import { climb, prune, type Step } from './staircase.ts';
 
 /** What a plan took in since the plan before it, in rows and records. */
@@ -51,7 +51,23 @@ export interface KafkaPorts extends Pick<CommitLog, 'fence' | 'commit'> {
 
 export interface ExecutePorts extends KafkaPorts {
   readonly writer: PlanWriter | null;
+  /** What views publish with a plan's commit: over all rows of the plan, later ones may be in it. */
+  readonly publication: () => Promise<Publication>;
 }
+
+/** What views publish, and how far they have come with it. */
+export interface Publication {
+  readonly published: Published | null;
+  readonly records: readonly ViewRecord[];
+}
+
+/** Records that become visible with a commit. */
+export interface Outgoing {
+  readonly deadLetters: readonly DeadLetter[];
+  readonly published: readonly ViewRecord[];
+}
+
+export const nothingOutgoing: Outgoing = { deadLetters: [], published: [] };
 
 /**
  * The record while a plan is under way, and after it. `committedNext` is the first offset that stays unsealed. The version of
@@ -77,6 +93,7 @@ export function recordsAround(
       staircase: prune(climb(before.staircase, step), committedNext),
       pending: null,
       tableVersion,
+      published: before.published,
     },
   };
 }
@@ -95,24 +112,27 @@ export async function executePlan(
 ): Promise<readonly SegmentFile[]> {
   const isAnnounced = work.before.pending !== null;
   if (ports.writer !== null && !isAnnounced) {
-    await commitRecord(asCommitted(work.before), announced, [], ports, signal);
+    await commitRecord(asCommitted(work.before), announced, nothingOutgoing, ports, signal);
     held(announced);
   }
   const standing = ports.writer === null ? work.before : announced;
   const files = ports.writer === null ? [] : await ports.writer.write(work, signal);
-  await commitRecord(asCommitted(standing), work.after, work.deadLetters, ports, signal); // THE COMMIT POINT
-  held(work.after);
+  const { published, records } = await ports.publication();
+  const after = { ...work.after, published };
+  const outgoing = { deadLetters: work.deadLetters, published: records };
+  await commitRecord(asCommitted(standing), after, outgoing, ports, signal); // THE COMMIT POINT
+  held(after);
   return files;
 }
 
 /**
  * Replaces what Kafka holds, `from`, by `to`, whatever happens to single calls: an unknown outcome is settled by
- * fencing and looking, so the dead letters of `to` are published once.
+ * fencing and looking, so what goes out with `to` goes out once.
  */
 export async function commitRecord(
   from: CommittedOffset | null,
   to: CommitRecord,
-  deadLetters: readonly DeadLetter[],
+  { deadLetters, published }: Outgoing,
   ports: KafkaPorts,
   signal: AbortSignal,
 ): Promise<void> {
@@ -120,7 +140,7 @@ export async function commitRecord(
   for (let attempt = 0; ; attempt++) {
     signal.throwIfAborted();
     try {
-      await ports.commit(to.committed, metadata, deadLetters);
+      await ports.commit(to.committed, metadata, deadLetters, published);
       return;
     } catch (cause) {
       const error = asZeptoError(cause);

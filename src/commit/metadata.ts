@@ -8,11 +8,12 @@ import type { Staircase, Step } from './staircase.ts';
 
 /**
  * Text: `zepto1 {incarnation} {watermark} {pending} {steps} {check}`, fields split by one space; of a table that was
- * altered `zepto2 {version} {incarnation} …`.
+ * altered `zepto2 {version} {incarnation} …`; of one with published views `zepto3 {version} {published} {incarnation} …`.
  *
  * | field       | form                                                                                        |
  * | ----------- | ------------------------------------------------------------------------------------------- |
- * | version     | base 36, above 0                                                                            |
+ * | version     | base 36; above 0 in `zepto2`                                                                |
+ * | published   | `{closed}:{next}:{seen}`: closed base 36, ms; offsets base 36 above the committed offset    |
  * | incarnation | base 36                                                                                     |
  * | watermark   | last hour seen, base 36, `-` unknown                                                        |
  * | pending     | a step, `-` none                                                                            |
@@ -35,11 +36,31 @@ export interface CommitRecord {
    * declared. Without either it binds nobody.
    */
   readonly tableVersion: number;
+  /** Null: no view is published. */
+  readonly published: Published | null;
+}
+
+/** How far the views of a table that are published have come with this partition. */
+export interface Published {
+  /** Event time, ms since 1970 UTC: buckets that were over by then stand in their topics. */
+  readonly closedMs: number;
+  /** Rows from this offset on may have changed them. */
+  readonly offsetNext: number;
+  /** Their values may hold rows up to this offset: nothing is published again before these are taken in. */
+  readonly offsetSeen: number;
 }
 
 /** Of a partition of which nothing is sealed from `committed` on. */
 export function freshRecord(committed = 0, incarnation = 0): CommitRecord {
-  return { committed, incarnation, watermarkHour: null, staircase: [], pending: null, tableVersion: 0 };
+  return {
+    committed,
+    incarnation,
+    watermarkHour: null,
+    staircase: [],
+    pending: null,
+    tableVersion: 0,
+    published: null,
+  };
 }
 
 /** Kafka's default offset.metadata.max.bytes, in characters. */
@@ -52,10 +73,12 @@ const METADATA_CHARS_REFUSED = 3584;
 const TAG = 'zepto1';
 /** Of a record that names a version of its table. Older builds, which would read its rows otherwise, refuse it. */
 const TAG_VERSIONED = 'zepto2';
+/** Of a record that says what was published. Older builds, which would publish it again, refuse it. */
+const TAG_PUBLISHED = 'zepto3';
 
 export function encodeMetadata(record: CommitRecord): string {
   const body = [
-    ...(record.tableVersion === 0 ? [TAG] : [TAG_VERSIONED, record.tableVersion.toString(36)]),
+    ...headOf(record),
     record.incarnation.toString(36),
     record.watermarkHour === null ? '-' : record.watermarkHour.toString(36),
     record.pending === null ? '-' : stepText(record.pending, record.committed),
@@ -73,21 +96,33 @@ export function encodeMetadata(record: CommitRecord): string {
   return text;
 }
 
+function headOf({ committed, tableVersion, published }: CommitRecord): string[] {
+  const version = tableVersion.toString(36);
+  if (published === null) return tableVersion === 0 ? [TAG] : [TAG_VERSIONED, version];
+  const { closedMs, offsetNext, offsetSeen } = published;
+  return [
+    TAG_PUBLISHED,
+    version,
+    [closedMs, offsetNext - committed, offsetSeen - committed].map((value) => value.toString(36)).join(':'),
+  ];
+}
+
 /**
  * @throws ZeptoError METADATA_UNREADABLE (stop) for a text of a newer version or of another program, and for a damaged one.
  */
 export function decodeMetadata(committed: number, text: string): CommitRecord {
   const [tag = '', ...fields] = text.split(' ');
-  if (tag !== TAG && tag !== TAG_VERSIONED) {
+  if (tag !== TAG && tag !== TAG_VERSIONED && tag !== TAG_PUBLISHED) {
     const newer = /^zepto(\d+)$/.exec(tag);
     throw unreadable(
       newer
-        ? `it was written by a newer version (format ${newer[1]}, this build reads formats 1 and 2): upgrade this member, or roll the others back`
+        ? `it was written by a newer version (format ${newer[1]}, this build reads formats 1 to 3): upgrade this member, or roll the others back`
         : 'it was not written by this system: give the group a name of its own with --group',
       text,
     );
   }
   const version = tag === TAG ? null : fields.shift();
+  const published = tag === TAG_PUBLISHED ? fields.shift() : null;
   const [incarnation, watermark, pending, steps, checked, ...more] = fields;
   if (checked === undefined || more.length > 0 || text !== checkedText(committed, text))
     throw unreadable('it is damaged, or its offset was changed by another program', text);
@@ -98,11 +133,24 @@ export function decodeMetadata(committed: number, text: string): CommitRecord {
     pending: pending === '-' ? null : step(pending!, committed, text),
     staircase: steps === '-' ? [] : steps!.split(',').map((item) => step(item, committed, text)),
     tableVersion: version === null ? 0 : integer(version!, text),
+    published: published === null ? null : publishedIn(published!, committed, text),
   };
-  if (version !== null && record.tableVersion < 1) throw unreadable('its table has no such version', text);
+  if (tag === TAG_VERSIONED && record.tableVersion < 1)
+    throw unreadable('its table has no such version', text);
   const problem = contradiction(record);
   if (problem !== null) throw unreadable(problem, text);
   return record;
+}
+
+function publishedIn(field: string, committed: number, text: string): Published {
+  const [closed, next, seen, ...more] = field.split(':');
+  if (seen === undefined || more.length > 0)
+    throw unreadable(`what is published has the form closed:next:seen, found "${field}"`, text);
+  return {
+    closedMs: integer(closed!, text),
+    offsetNext: committed + integer(next!, text),
+    offsetSeen: committed + integer(seen, text),
+  };
 }
 
 /** What in the record cannot be, or null: the check is no proof against a program that computes it too. */
@@ -112,8 +160,16 @@ function contradiction({
   watermarkHour,
   staircase,
   pending,
+  tableVersion,
+  published,
 }: CommitRecord): string | null {
   if (incarnation < 0) return 'its incarnation is negative';
+  if (tableVersion < 0) return 'its table has no such version';
+  if (
+    published !== null &&
+    !(committed <= published.offsetNext && published.offsetNext <= published.offsetSeen)
+  )
+    return 'what was published does not fit what was taken in';
   const hours = [
     watermarkHour ?? 0,
     ...[...staircase, ...(pending === null ? [] : [pending])].map(finiteHour),

@@ -4,12 +4,15 @@
 
 import { pieceEnd, type RecordBatch, type RowBuffer } from '../columns/batch.ts';
 import {
+  asCommitted,
   commitRecord,
   executePlan,
   fenceWithRetry,
   type KafkaPorts,
+  nothingOutgoing,
   type PlanWork,
   type PlanWriter,
+  type Publication,
   recordsAround,
 } from '../commit/execute.ts';
 import { type CommitRecord, encodeMetadata, freshRecord } from '../commit/metadata.ts';
@@ -32,6 +35,7 @@ import type { SlabPool } from '../store/arena.ts';
 import { bytesIn, freeRows, HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
 import { hoursOf } from '../store/hours.ts';
 import { GuardedLog } from './guarded-log.ts';
+import { Publishing, type PublishingPorts } from './publishing.ts';
 import type { SymbolAssigner } from './symbols.ts';
 import type { Reading, TopicTable } from './topic-table.ts';
 
@@ -50,6 +54,8 @@ export interface PartitionPorts {
   readonly metrics: Metrics;
   readonly policy: SealPolicy;
   readonly recovery: RecoverOptions;
+  /** Views whose buckets go to topics. */
+  readonly publishing: PublishingPorts;
   /** Whether any plan of this group and partition stands in the store; asked when the group has no record. */
   readonly hasPlans: (partition: TopicPartition) => Promise<boolean>;
   /** A plan was committed: its files are the truth, its rows leave memory. */
@@ -61,6 +67,8 @@ export interface PartitionPorts {
 /** The catalogue topic is read as it grows. */
 const VERSION_WAIT_MS = 30_000;
 const VERSION_POLL_MS = 100;
+/** A partition that has been silent for so long has come to the time of the wall clock. */
+const SILENT_MS = 10_000;
 
 interface Taken {
   records: number;
@@ -79,6 +87,7 @@ export class PartitionRun {
   /** Last known end of the partition; −1 unknown. */
   endOffset = -1;
   readonly hot: HotPartition;
+  private readonly publishing: Publishing;
   private readonly ports: PartitionPorts;
   /** How records are read: under one version of the table, from one plan of all hours to another. */
   private reading: Reading;
@@ -111,6 +120,7 @@ export class PartitionRun {
     this.ports = ports;
     this.labels = { topic: partition.topic, partition: String(partition.partition) };
     this.reading = ports.table.at(ports.table.newest);
+    this.publishing = new Publishing(ports.publishing, ports);
     this.hot = new HotPartition(this.reading.source.table, ports.pool, (hour, part, chunk) =>
       ports.feed.tellChunk(id, hour, part, chunk),
     );
@@ -137,7 +147,8 @@ export class PartitionRun {
 
   /** Not recovered, or still catching up with what an earlier run had planned: no new plan may be cut before that. */
   get isReplaying(): boolean {
-    return !this.isTold || this.position < this.coveredBelow || this.pendingStep !== null;
+    const from = Math.max(this.coveredBelow, this.publishing.offsetSeen);
+    return !this.isTold || this.position < from || this.pendingStep !== null;
   }
 
   /** The announced plan that waits for its offset. */
@@ -163,14 +174,17 @@ export class PartitionRun {
         `${partition.topic}-${partition.partition}: group ${ports.group} has no offsets of its own, but its plans stand in the store: the offsets expired or were reset, and going on would double rows. Restore the group's offsets, or use a new --group with a new prefix`,
         { context: { ...partition } },
       );
-    if (recovery.isNew) await commitRecord(found, recovery.record, [], kafka, this.abort.signal);
+    const record: CommitRecord = recovery.isNew
+      ? { ...recovery.record, published: this.publishing.fresh(recovery.record.committed) }
+      : recovery.record;
+    if (recovery.isNew) await commitRecord(found, record, nothingOutgoing, kafka, this.abort.signal);
     if (recovery.recordsLost > 0) {
       ports.metrics.count('zepto_records_lost_total', this.labels, recovery.recordsLost);
       ports.logger.error({ ...partition, records: recovery.recordsLost }, 'records were lost to retention');
     }
-    const { record } = recovery;
     await this.knowVersion(record.tableVersion);
     this.record = record;
+    this.publishing.begin(record.published, bounds.latest);
     // What is sealed above the committed offset, and what is announced, was read under the version of the record.
     const isBound = ports.writer !== null && (record.staircase.length > 0 || record.pending !== null);
     this.read(isBound ? record.tableVersion : ports.table.newest);
@@ -246,6 +260,16 @@ export class PartitionRun {
     if (this.isOutdated && this.isFree) this.readNewest();
     const choice = choosePlan(this.view(), this.ports.policy, request, this.ports.clock.nowMs());
     return choice === null ? null : this.startPlan(choice);
+  }
+
+  /** Publishes what has closed or was corrected, in a commit of its own, if that is due and nothing else is under way. */
+  publish(): void {
+    if (this.plan !== null || this.isReplaying || this.abort.signal.aborted) return;
+    if (!this.publishing.isDue(this.reachedMs)) return;
+    this.plan = this.runPublication().finally(() => {
+      this.inTransit = [];
+      this.plan = null;
+    });
   }
 
   view(): PartitionView {
@@ -383,6 +407,7 @@ export class PartitionRun {
     const appended = ports.feed.section(() => this.hot.append(rows, this.hours, covered));
     this.position = next;
     this.countTaken(batch, from, to, rows);
+    this.publishing.note(times.i32, rows.offset, rows.rows);
     this.keepDeadLetters(rows);
     this.advanceWatermark(newestNs);
     if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
@@ -418,6 +443,32 @@ export class PartitionRun {
   private advanceWatermark(timeNs: number): void {
     const ms = timeNs / 1e6;
     if (ms > (this.watermarkMs ?? Number.NEGATIVE_INFINITY)) this.watermarkMs = ms;
+  }
+
+  /** Event time that buckets close by, ms. Ticks dated in the future do not close what the wall clock has not reached. */
+  private get reachedMs(): number {
+    const { clock } = this.ports;
+    const nowMs = clock.nowMs();
+    const isSilent = this.position >= this.endOffset && nowMs - this.lastRowAtMs >= SILENT_MS;
+    return Math.max(0, isSilent ? nowMs : Math.min(nowMs, this.watermarkMs ?? 0));
+  }
+
+  private publication(): Promise<Publication> {
+    return this.publishing.publication(this.reachedMs, () => this.position, this.abort.signal);
+  }
+
+  private async runPublication(): Promise<void> {
+    const before = this.record;
+    try {
+      const { published, records } = await this.publication();
+      const after = { ...before, published };
+      this.inTransit = [after];
+      const outgoing = { deadLetters: [], published: records };
+      await commitRecord(asCommitted(before), after, outgoing, this.kafka(), this.abort.signal);
+      this.record = after;
+    } catch (cause) {
+      if (!this.abort.signal.aborted) this.ports.failed(this, asZeptoError(cause));
+    }
   }
 
   private runPendingIfReached(): void {
@@ -487,7 +538,15 @@ export class PartitionRun {
       const files = await executePlan(
         work,
         announced,
-        { ...this.kafka(), writer: ports.writer },
+        {
+          ...this.kafka(),
+          writer: ports.writer,
+          publication: async () => {
+            const publication = await this.publication();
+            this.inTransit = [announced, { ...work.after, published: publication.published }];
+            return publication;
+          },
+        },
         (record) => {
           if (record.committed > this.record.committed) {
             this.committedMovedAtMs = ports.clock.nowMs();

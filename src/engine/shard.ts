@@ -287,7 +287,10 @@ export class Shard implements SourceListener {
 
   private check(): void {
     if (this.state !== 'running') return;
-    for (const run of this.runs.values()) void run.seal(null);
+    for (const run of this.runs.values()) {
+      void run.seal(null);
+      run.publish();
+    }
     this.evictOld();
     this.applyPressure();
   }

@@ -4,7 +4,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeMetadata, encodeMetadata } from '../../src/commit/metadata.ts';
+import { decodeMetadata, encodeMetadata, freshRecord } from '../../src/commit/metadata.ts';
 import { climb, hourCovered, prune, type Staircase, type Step } from '../../src/commit/staircase.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 
@@ -73,9 +73,18 @@ describe('offset metadata', () => {
       /** Its offset: above the last step's. */
       pending: fc.option(fc.record({ hourLast: hour, offsetNext: fc.nat(10_000) })),
       tableVersion: fc.oneof(fc.constant(0), fc.nat(2000)),
+      /** Offsets: above the committed one, and above the first. */
+      published: fc.option(
+        fc.record({ closedMs: fc.nat(2 ** 42), offsetNext: fc.nat(10_000), offsetSeen: fc.nat(100) }),
+      ),
     })
     .map((value) => ({
       ...value,
+      published: value.published && {
+        closedMs: value.published.closedMs,
+        offsetNext: value.published.offsetNext + value.committed,
+        offsetSeen: value.published.offsetSeen + value.published.offsetNext + value.committed,
+      },
       staircase: value.staircase.map((s) => ({ ...s, offsetNext: s.offsetNext + value.committed })),
       pending: value.pending && {
         ...value.pending,
@@ -113,20 +122,20 @@ describe('offset metadata', () => {
     );
   });
 
-  it('is as it always was for a table that was never altered, and of a format of its own for one that was', () => {
+  it('is as it always was for a table that was never altered nor published, and of formats of their own for others', () => {
     fc.assert(
       fc.property(record, (value) => {
         const [tag, ...fields] = encodeMetadata(value).split(' ');
-        const expected = value.tableVersion === 0 ? ['zepto1', 5] : ['zepto2', 6];
+        const unpublished = value.tableVersion === 0 ? ['zepto1', 5] : ['zepto2', 6];
+        const expected = value.published === null ? unpublished : ['zepto3', 7];
         expect([tag, fields.length]).toEqual(expected);
       }),
     );
-    const declared = { committed: 100, incarnation: 0, watermarkHour: null, staircase: [], pending: null };
-    expect(encodeMetadata({ ...declared, tableVersion: 0 })).toBe('zepto1 0 - - - e58cfb82');
+    expect(encodeMetadata(freshRecord(100))).toBe('zepto1 0 - - - e58cfb82');
   });
 
   it('refuses a newer version and says so', () => {
-    expect(() => decodeMetadata(5, 'zepto3 whatever')).toThrow('newer version');
+    expect(() => decodeMetadata(5, 'zepto4 whatever')).toThrow('newer version');
     expect(() => decodeMetadata(5, 'spring-kafka')).toThrow('not written by this system');
   });
 
@@ -135,14 +144,6 @@ describe('offset metadata', () => {
       hourLast: 500_000 - i,
       offsetNext: 1e9 + i * 1e5,
     }));
-    const full = {
-      committed: 0,
-      incarnation: 0,
-      watermarkHour: null,
-      staircase,
-      pending: null,
-      tableVersion: 0,
-    };
-    expect(() => encodeMetadata(full)).toThrow(/characters, above 3584/);
+    expect(() => encodeMetadata({ ...freshRecord(), staircase })).toThrow(/characters, above 3584/);
   });
 });

@@ -274,6 +274,13 @@ describe('offset metadata', () => {
     staircase: fc.constantFrom([], [{ hourLast: 480_000, offsetNext: 2_000_000 }]),
     pending: fc.option(fc.constant({ hourLast: Infinity, offsetNext: 3_000_000 })),
     tableVersion: fc.nat(2),
+    published: fc.option(
+      fc.record({
+        closedMs: fc.nat(2 ** 41),
+        offsetNext: fc.constant(4_000_000),
+        offsetSeen: fc.constant(4_000_007),
+      }),
+    ),
   });
 
   /** The check as the program computes it: what is refused is refused for what it says. */

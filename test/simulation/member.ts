@@ -26,6 +26,7 @@ import type {
 } from '../../src/ports.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { isUnreadable, ownValue, versionsTo } from './altered.ts';
+import { publishingOf } from './published.ts';
 import { readFeed } from './reader.ts';
 import { ProcessClock } from './scheduler.ts';
 import { SimulatedSource } from './source.ts';
@@ -80,7 +81,7 @@ export class Member {
       stopped: (error) => {
         this.stoppedWith = error;
       },
-      partitionParts: () => ({
+      partitionParts: ({ partition }) => ({
         ...common,
         group: GROUP,
         table: this.table,
@@ -93,6 +94,7 @@ export class Member {
           [...world.manifests.keys()].some((key) =>
             key.startsWith(planManifestsOf('', GROUP, topic, partition)),
           ),
+        publishing: publishingOf(world, this.clock, partition, () => this.positionOf(partition)),
         sealed: () => {},
       }),
     });
@@ -111,6 +113,10 @@ export class Member {
   kill(): void {
     this.world.note(this.name, 'is killed');
     this.clock.kill();
+  }
+
+  private positionOf(partition: number): number {
+    return this.shard.stats().partitions.find((one) => one.partition === partition)?.position ?? 0;
   }
 
   private offsets(): OffsetStore {
@@ -166,13 +172,13 @@ export class Member {
           isUnsettled = false;
           return taken.committed;
         }),
-      commit: (offset, metadata, deadLetters) =>
+      commit: (offset, metadata, deadLetters, published = []) =>
         inTurn(async () => {
           const mine = epoch;
           try {
             await world.call(
               clock,
-              () => world.commit(partition, mine, { offset, metadata }, deadLetters),
+              () => world.commit(partition, mine, { offset, metadata }, deadLetters, published),
               () => new ZeptoError('COMMIT_UNKNOWN', 'retry', 'lost'),
             );
           } catch (error) {

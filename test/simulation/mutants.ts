@@ -11,6 +11,7 @@ export interface Mutant {
 
 const EXECUTE = 'src/commit/execute.ts';
 const PARTITION = 'src/engine/partition.ts';
+const PUBLISHING = 'src/engine/publishing.ts';
 const GUARDED_LOG = 'src/engine/guarded-log.ts';
 
 export const mutants: readonly Mutant[] = [
@@ -18,17 +19,23 @@ export const mutants: readonly Mutant[] = [
     name: 'commit before upload',
     file: EXECUTE,
     find: `  const files = ports.writer === null ? [] : await ports.writer.write(work, signal);
-  await commitRecord(asCommitted(standing), work.after, work.deadLetters, ports, signal); // THE COMMIT POINT
-  held(work.after);`,
-    replace: `  await commitRecord(asCommitted(standing), work.after, work.deadLetters, ports, signal);
-  held(work.after);
+  const { published, records } = await ports.publication();
+  const after = { ...work.after, published };
+  const outgoing = { deadLetters: work.deadLetters, published: records };
+  await commitRecord(asCommitted(standing), after, outgoing, ports, signal); // THE COMMIT POINT
+  held(after);`,
+    replace: `  const { published, records } = await ports.publication();
+  const after = { ...work.after, published };
+  const outgoing = { deadLetters: work.deadLetters, published: records };
+  await commitRecord(asCommitted(standing), after, outgoing, ports, signal);
+  held(after);
   const files = ports.writer === null ? [] : await ports.writer.write(work, signal);`,
   },
   {
     name: 'intent skipped',
     file: EXECUTE,
     find: `  if (ports.writer !== null && !isAnnounced) {
-    await commitRecord(asCommitted(work.before), announced, [], ports, signal);
+    await commitRecord(asCommitted(work.before), announced, nothingOutgoing, ports, signal);
     held(announced);
   }
   const standing = ports.writer === null ? work.before : announced;`,
@@ -198,13 +205,37 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'partition altered before readers hear of it',
     file: PARTITION,
-    find: 'return !this.isTold || this.position < this.coveredBelow',
-    replace: 'return this.position < this.coveredBelow',
+    find: 'return !this.isTold || this.position < from',
+    replace: 'return this.position < from',
   },
   {
     name: 'readers hear of the end of a partition that never began',
     file: PARTITION,
     find: '    if (this.isTold) feed.section(',
     replace: '    feed.section(',
+  },
+  {
+    name: 'bucket not published again for a late row',
+    file: PUBLISHING,
+    find: 'this.lateOf(view.name).add(bucket);',
+    replace: 'if (bucket === 0n) this.lateOf(view.name).add(bucket);',
+  },
+  {
+    name: 'late rows of a replay taken for published ones',
+    file: PUBLISHING,
+    find: 'this.published = { closedMs, offsetNext, offsetSeen: position() };',
+    replace: 'this.published = { closedMs, offsetNext: position() + 8, offsetSeen: position() + 8 };',
+  },
+  {
+    name: 'buckets published while their rows are taken in again',
+    file: PARTITION,
+    find: 'const from = Math.max(this.coveredBelow, this.publishing.offsetSeen);',
+    replace: 'const from = this.coveredBelow;',
+  },
+  {
+    name: 'what could not be published is taken for published',
+    file: PUBLISHING,
+    find: 'closedMs: this.notAfter(before?.closedMs ?? closedMs, [late, this.late]),',
+    replace: 'closedMs: before?.closedMs ?? closedMs,',
   },
 ];

@@ -4,8 +4,9 @@
 
 import { parseManifest } from '../../src/format/manifest.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
-import type { CommittedOffset, DeadLetter } from '../../src/ports.ts';
+import type { CommittedOffset, DeadLetter, ViewRecord } from '../../src/ports.ts';
 import { type Alterations, alterations, ownValue } from './altered.ts';
+import { isPublished, ViewTopic } from './published.ts';
 import { Chance, type ProcessClock, Scheduler } from './scheduler.ts';
 
 export interface LogRecord {
@@ -33,6 +34,7 @@ export interface WorldPartition {
   owner: object | null;
   committed: CommittedOffset | null;
   readonly deadLetters: DeadLetter[];
+  readonly viewTopic: ViewTopic;
 }
 
 export interface StoredFile {
@@ -67,6 +69,8 @@ export class World {
   tableVersion = 0;
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
+  /** Whether a view of the table is published. */
+  readonly isPublished: boolean;
   /** Whether fencing after an unknown commit fails when another owner took over; else the record alone tells. */
   fenceTellsOfOthers: boolean;
   faults: Faults;
@@ -80,6 +84,7 @@ export class World {
     this.chance = new Chance(seed);
     this.alterations = alterations(seed);
     this.scheduler = new Scheduler(startMs);
+    this.isPublished = isPublished(seed);
     this.hasConditionalWrites = this.chance.happens(0.7);
     this.fenceTellsOfOthers = this.chance.happens(0.7);
     this.faults = { lostCalls: this.chance.pick([0.02, 0.05, 0.15]), latencyMs: 40 };
@@ -91,6 +96,7 @@ export class World {
       owner: null,
       committed: null,
       deadLetters: [],
+      viewTopic: new ViewTopic(this),
     }));
   }
 
@@ -180,6 +186,7 @@ export class World {
     epoch: number,
     committed: CommittedOffset,
     deadLetters: readonly DeadLetter[],
+    published: readonly ViewRecord[],
   ): void {
     const target = this.partitions[partition]!;
     if (epoch !== target.epoch) throw new ZeptoError('FENCED', 'rejoin', 'a newer owner exists');
@@ -191,5 +198,7 @@ export class World {
     );
     target.committed = committed;
     target.deadLetters.push(...deadLetters);
+    target.viewTopic.take(published);
+    target.viewTopic.check(target.records, committed);
   }
 }

@@ -133,6 +133,7 @@ describe('recover', () => {
     staircase: [],
     pending: null,
     tableVersion: 0,
+    published: null,
   };
   const committed = { offset: 400, metadata: encodeMetadata(record) };
 

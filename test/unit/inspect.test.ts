@@ -18,6 +18,7 @@ describe('inspect', () => {
       staircase: [{ hourLast: 476_255, offsetNext: 1300 }],
       pending: { hourLast: Infinity, offsetNext: 1400 },
       tableVersion: 3,
+      published: null,
     });
     const described = describeMetadata(1200, text);
     expect(describedText(described)).toBe(

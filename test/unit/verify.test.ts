@@ -136,6 +136,7 @@ describe('verify', () => {
       staircase: [],
       pending: null,
       tableVersion: 0,
+      published: null,
     };
     const committed = async () => ({ offset: 18, metadata: encodeMetadata(record) });
     expect(await check(bucket, { committed })).toMatchObject({ problems: [{ kind: 'gap' }] });
