@@ -84,6 +84,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
           versions: catalogue.current.versions,
           views: [...catalogue.current.views.values()],
         },
+        { bucketsOf: (request, signal) => statements.bucketsOf(request, signal) },
         listening,
         (error) => {
           void engine.fail(error).finally(() => fail(error));
@@ -92,7 +93,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   );
   const engine = new Engine(shards, clock.nowMs());
   const statements = new QueryPool(queries, listening, clock);
-  const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster), engine, clock });
+  const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster, logger), engine, clock });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
     const { tables, versions, policies, views } = changed;

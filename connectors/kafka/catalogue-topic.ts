@@ -7,6 +7,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, OrderedLog, TopicAdmin } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
 import { OrderedTopic, slice } from './ordered-topic.ts';
+import { viewTopicOf } from './outgoing-topic.ts';
 import { ensureTopic, topicRetention, topicSettings } from './topics.ts';
 
 export interface CatalogueTopicOptions {
@@ -104,9 +105,10 @@ async function prepare(cluster: Cluster, topic: string, logger: Logger): Promise
 }
 
 /** Topics for tables made by CREATE TABLE. */
-export function topicAdmin(cluster: Cluster): TopicAdmin {
+export function topicAdmin(cluster: Cluster, logger: Logger): TopicAdmin {
   return {
     ensure: (topic, partitions) => ensureTopic(cluster, { name: topic, partitions, config: {} }, 'topic'),
+    ensureForView: (topic, source) => viewTopicOf(cluster, source, topic, logger).ensure(),
     retention: (topic) => topicRetention(cluster, topic),
   };
 }

@@ -1,15 +1,22 @@
-// What: the commit record of one Kafka partition: a transaction of dead letters, offset and metadata, by a fenced producer.
+// What: the commit record of one Kafka partition: a transaction of dead letters, buckets of views, offset and metadata, by a fenced producer.
 // Why: the group's committed offset is the one truth about what is sealed, so it must be known exactly who wrote what.
 // Invariant: only fence() takes a producer epoch; after anything unanswered the epoch is given up before anything else is sent.
 
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
-import type { CommitLog, CommittedOffset, DeadLetter, Logger, TopicPartition } from '../../src/ports.ts';
+import type {
+  CommitLog,
+  CommittedOffset,
+  DeadLetter,
+  Logger,
+  TopicPartition,
+  ViewRecord,
+} from '../../src/ports.ts';
 import { type Cluster, type Target, wasSent } from './cluster.ts';
 import { nextDeadLetterBatch } from './dead-letter.ts';
-import type { DeadLetterTopic } from './dead-letter-topic.ts';
 import { codeName, isFenced, isPassing, KafkaCode, refusal } from './errors.ts';
-import { encodeRecordBatch } from './record-write.ts';
+import type { OutgoingTopic } from './outgoing-topic.ts';
+import { encodeRecordBatch, type OutgoingRecord, recordBatches } from './record-write.ts';
 import {
   addOffsetsToTransaction,
   addPartitionToTransaction,
@@ -27,7 +34,9 @@ export interface CommitLogOptions {
   readonly cluster: Cluster;
   readonly group: string;
   readonly source: TopicPartition;
-  readonly deadLetterTopic: DeadLetterTopic;
+  readonly deadLetterTopic: OutgoingTopic;
+  /** By its name. */
+  readonly viewTopic: (name: string) => OutgoingTopic;
   readonly clock: Clock;
   readonly logger: Logger;
   /** After this long the coordinator itself aborts a transaction whose producer is silent. */
@@ -38,20 +47,31 @@ export interface CommitLogOptions {
 
 /** A string of the protocol has a 16-bit length. Brokers allow 4,096 characters unless told otherwise. */
 const METADATA_BYTES_MAX = 32_767;
+/** Of a batch of view records: keeps requests and the broker's validation short. */
+const BATCH_RECORDS_MAX = 5_000;
 /** Markers of a transaction that has ended reach the group within milliseconds, under load within seconds. */
 const HANGING_AFTER_MS = 10_000;
 
 /** What this log may do next. */
 type State =
   | { readonly kind: 'unfenced'; readonly why: ZeptoError }
-  /** `sequence`: records sent to the dead-letter partition under this epoch. */
-  | { readonly kind: 'owner'; readonly producer: ProducerId; sequence: number }
+  /** `sequences`: records sent under this epoch, by topic: all go to one partition of it. */
+  | { readonly kind: 'owner'; readonly producer: ProducerId; readonly sequences: Map<string, number> }
   /** The last commit may or may not hold, or what holds was not read since. */
   | { readonly kind: 'unknown'; readonly producer: ProducerId; readonly why: ZeptoError };
 
 export function openCommitLog(options: CommitLogOptions): CommitLog {
-  const { cluster, group, source, deadLetterTopic, clock, logger, transactionTimeoutMs, patienceMs } =
-    options;
+  const {
+    cluster,
+    group,
+    source,
+    deadLetterTopic,
+    viewTopic,
+    clock,
+    logger,
+    transactionTimeoutMs,
+    patienceMs,
+  } = options;
   const { topic, partition } = source;
   const transactionalId = `${group}-${topic}-${partition}`;
   const transactions: Target = { kind: 'coordinator', of: 'transaction', key: transactionalId };
@@ -70,6 +90,8 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     { context },
   );
 
+  /** Topics that got records. */
+  const sendsTo = new Set<OutgoingTopic>();
   const closing = new AbortController();
   const closed = new Promise<never>((_, reject) => {
     closing.signal.addEventListener('abort', () => {
@@ -91,7 +113,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
       fetched = await readCommitted();
     }
     if (fetched.code !== 0) throw refusal(fetched.code, reading, context);
-    state = { kind: 'owner', producer, sequence: 0 };
+    state = { kind: 'owner', producer, sequences: new Map() };
     const committed = fetched.offsets[0];
     return committed === undefined || committed.offset < 0
       ? null
@@ -127,7 +149,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     try {
       await step(transactions, request, (code) => code);
     } catch (error) {
-      throw await abandoned({ kind: 'owner', producer, sequence: 0 }, error, '');
+      throw await abandoned({ kind: 'owner', producer, sequences: new Map() }, error, '');
     }
     await end(producer);
   }
@@ -164,12 +186,24 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
 
   // -- commit --------------------------------------------------------------------------------------------
 
-  async function commit(offset: number, metadata: string, deadLetters: readonly DeadLetter[]): Promise<void> {
+  async function commit(
+    offset: number,
+    metadata: string,
+    deadLetters: readonly DeadLetter[],
+    published: readonly ViewRecord[],
+  ): Promise<void> {
     if (state.kind !== 'owner') throw state.why;
     if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) throw metadataTooLarge(metadata, undefined);
     const owner = state;
     try {
-      if (deadLetters.length > 0) await sendDeadLetters(owner, deadLetters);
+      if (deadLetters.length > 0)
+        await send(owner, deadLetterTopic, deadLetters.length, (from, bytesMax) =>
+          nextDeadLetterBatch(deadLetters, from, source, bytesMax),
+        );
+      for (const [name, records] of byTopic(published))
+        await send(owner, viewTopic(name), records.length, (from, bytesMax) =>
+          nextBatch(records, from, bytesMax),
+        );
       await step(
         transactions,
         addOffsetsToTransaction(transactionalId, owner.producer, group),
@@ -187,20 +221,26 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
     await end(owner.producer);
   }
 
-  async function sendDeadLetters(
+  /** `next`: records from one of `count` on, as many as fit a batch. */
+  async function send(
     owner: State & { kind: 'owner' },
-    letters: readonly DeadLetter[],
+    outgoing: OutgoingTopic,
+    count: number,
+    next: (from: number, bytesMax: number) => readonly OutgoingRecord[],
   ): Promise<void> {
-    const to = await deadLetterTopic.partitionFor(partition);
+    sendsTo.add(outgoing);
+    const to = await outgoing.partitionFor(partition);
     const target: Target = { kind: 'leader', topic: to.topic, partition: to.partition };
     await step(
       transactions,
       addPartitionToTransaction(transactionalId, owner.producer, to.topic, to.partition),
       (code) => code,
     );
-    for (let sent = 0; sent < letters.length; ) {
-      const records = nextDeadLetterBatch(letters, sent, source, deadLetterTopic.batchBytesMax());
-      const batch = encodeRecordBatch(records, clock.nowMs(), { ...owner, isTransactional: true });
+    const { sequences, producer } = owner;
+    for (let sent = 0; sent < count; ) {
+      const records = next(sent, outgoing.batchBytesMax());
+      const sequence = sequences.get(to.topic) ?? 0;
+      const batch = encodeRecordBatch(records, clock.nowMs(), { producer, sequence, isTransactional: true });
       const timeoutMs = cluster.requestTimeoutMs;
       try {
         await step(
@@ -209,11 +249,10 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
           (answer) => answer.code,
         );
       } catch (error) {
-        if (error instanceof Refused && tooLarge(error.code) && deadLetterTopic.lowerBatchBytesMax())
-          continue;
+        if (error instanceof Refused && tooLarge(error.code) && outgoing.lowerBatchBytesMax()) continue;
         throw error;
       }
-      owner.sequence += records.length;
+      sequences.set(to.topic, sequence + records.length);
       sent += records.length;
     }
   }
@@ -282,7 +321,7 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
       return unknown(owner.producer, 'a request of the transaction was not answered', error);
     if (isFenced(error.code)) return lost(fencedError(error.code));
     const cause = refusal(error.code, `${error.request} for ${topic}-${partition}`, context);
-    if (error.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) deadLetterTopic.forget();
+    if (error.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) for (const to of sendsTo) to.forget();
     // Anything that came through is in the transaction, and a later commit would take it along: abort.
     const aborted = await cluster
       .send(transactions, endTransaction(transactionalId, owner.producer, 'abort'))
@@ -358,7 +397,8 @@ export function openCommitLog(options: CommitLogOptions): CommitLog {
 
   return {
     fence: () => inTurn(fence),
-    commit: (offset, metadata, deadLetters) => inTurn(() => commit(offset, metadata, deadLetters)),
+    commit: (offset, metadata, deadLetters, published = []) =>
+      inTurn(() => commit(offset, metadata, deadLetters, published)),
     close: () => {
       // What is on its way is waited for; what waits for Kafka to come back is not.
       closing.abort();
@@ -382,6 +422,24 @@ class Refused extends Error {
     this.request = request;
   }
 }
+
+function byTopic(records: readonly ViewRecord[]): ReadonlyMap<string, readonly ViewRecord[]> {
+  const topics = new Map<string, ViewRecord[]>();
+  for (const record of records) {
+    const others = topics.get(record.topic);
+    if (others === undefined) topics.set(record.topic, [record]);
+    else others.push(record);
+  }
+  return topics;
+}
+
+/** As many records from index `from` on as fit; at least one. */
+const nextBatch = (
+  records: readonly OutgoingRecord[],
+  from: number,
+  bytesMax: number,
+): readonly OutgoingRecord[] =>
+  recordBatches(records.slice(from, from + BATCH_RECORDS_MAX), bytesMax).next().value!;
 
 function tooLarge(code: number): boolean {
   return code === KafkaCode.MESSAGE_TOO_LARGE || code === KafkaCode.RECORD_LIST_TOO_LARGE;

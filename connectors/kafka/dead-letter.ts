@@ -8,9 +8,6 @@ import { BATCH_HEADER_BYTES, type OutgoingRecord, recordBytesMax } from './recor
 const CAUSE_CHARACTERS_MAX = 1_000;
 /** Keeps requests and the broker's validation short. */
 const BATCH_RECORDS_MAX = 10_000;
-/** Headers, a full cause and some of the value fit into any topic that takes at least this much. */
-export const DEAD_LETTER_BYTES_MIN = 8_192;
-
 /**
  * A dead letter as a record: headers `cause`, `topic`, `partition`, `offset`, `timestamp` (milliseconds since 1970 UTC, of the
  * original record) and, where it was cut, `key-bytes` or `value-bytes` (the original length).

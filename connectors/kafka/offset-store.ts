@@ -7,8 +7,8 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, OffsetStore } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
 import { openCommitLog } from './commit-log.ts';
-import { type DeadLetterTopic, deadLetterTopicOf } from './dead-letter-topic.ts';
 import { refusal } from './errors.ts';
+import { deadLetterTopicOf, type OutgoingTopic, viewTopicOf } from './outgoing-topic.ts';
 import { listOffset } from './requests.ts';
 import { topicRetention } from './topics.ts';
 
@@ -27,15 +27,17 @@ export interface OffsetStoreOptions {
 export function openOffsetStore(options: OffsetStoreOptions): OffsetStore {
   const { cluster, group, clock, logger, transactionTimeoutMs = 60_000, commitPatienceMs = 30_000 } = options;
   const deadLetterTopicName = options.deadLetterTopicName ?? ((topic: string) => `${topic}.dlq`);
-  const deadLetterTopics = new Map<string, DeadLetterTopic>();
+  const topics = new Map<string, OutgoingTopic>();
 
-  function deadLetterTopic(source: string): DeadLetterTopic {
-    let topic = deadLetterTopics.get(source);
-    if (topic === undefined) {
-      topic = deadLetterTopicOf(cluster, source, deadLetterTopicName(source), logger);
-      deadLetterTopics.set(source, topic);
-    }
+  function topicOf(name: string, open: () => OutgoingTopic): OutgoingTopic {
+    const topic = topics.get(name) ?? open();
+    topics.set(name, topic);
     return topic;
+  }
+
+  function deadLetterTopic(source: string): OutgoingTopic {
+    const name = deadLetterTopicName(source);
+    return topicOf(name, () => deadLetterTopicOf(cluster, source, name, logger));
   }
 
   async function end(topic: string, partition: number, which: 'earliest' | 'latest'): Promise<number> {
@@ -58,6 +60,7 @@ export function openOffsetStore(options: OffsetStoreOptions): OffsetStore {
         group,
         source,
         deadLetterTopic: deadLetterTopic(source.topic),
+        viewTopic: (name) => topicOf(name, () => viewTopicOf(cluster, source.topic, name, logger)),
         clock,
         logger,
         transactionTimeoutMs,

@@ -77,6 +77,16 @@ export const reportedMetrics: readonly MetricDefinition[] = [
     'Times that partials of a view could not be made or written; rows are sealed all the same.',
     ['code'],
   ),
+  counter(
+    'zepto_view_buckets_published_total',
+    'Buckets of views sent to their topics, closed or corrected.',
+    ['view'],
+  ),
+  counter(
+    'zepto_view_publications_failed_total',
+    'Times that values of buckets could not be had: published later, or with code SQL_* or LIMIT_EXCEEDED not at all.',
+    ['code'],
+  ),
   histogram(
     'zepto_commit_seconds',
     'One offset commit: transaction begin to end.',

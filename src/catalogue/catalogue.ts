@@ -74,9 +74,12 @@ function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: Re
       const taken = takenName(catalogue, table.name);
       if (taken !== null) return taken;
       const other = [...tables.values()].find((source) => source.topic === topic);
-      return other === undefined
+      if (other !== undefined)
+        return `topic ${topic} already fills table '${other.table.name}': a topic fills one table`;
+      const view = [...catalogue.views.values()].find((one) => one.topic === topic);
+      return view === undefined
         ? null
-        : `topic ${topic} already fills table '${other.table.name}': a topic fills one table`;
+        : `view '${view.name}' is published to topic ${topic}: take another topic`;
     }
     case 'register-parquet':
       return takenName(catalogue, change.table);
@@ -97,6 +100,8 @@ function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: Re
       const { name, source } = change.view;
       if (tables.has(name) || registered.has(name)) return `'${name}' already exists, as a table`;
       if (!tables.has(source) && !views.has(source)) return `Table '${source}' does not exist`;
+      const taken = takenTopic(catalogue, change.view);
+      if (taken !== null) return taken;
       if (!views.has(name)) return null;
       if (!change.orReplace) return `Materialized view '${name}' already exists`;
       return isAbove(views, source, name)
@@ -113,6 +118,18 @@ function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: Re
 function takenName({ tables, registered, views }: Catalogue, name: string): Refusal {
   if (tables.has(name) || registered.has(name)) return `Table '${name}' already exists`;
   return views.has(name) ? `'${name}' already exists, as a view` : null;
+}
+
+/** Ticks of a table and buckets of another view in one topic could not be told apart. */
+function takenTopic({ tables, views }: Catalogue, { name, topic }: ViewEntry): Refusal {
+  if (topic === null) return null;
+  const table = [...tables.values()].find((source) => source.topic === topic);
+  if (table !== undefined)
+    return `topic ${topic} fills table '${table.table.name}': publish the view to another one`;
+  const other = [...views.values()].find((view) => view.topic === topic && view.name !== name);
+  return other === undefined
+    ? null
+    : `view '${other.name}' is published to ${topic} already: take another topic`;
 }
 
 function usedBy(views: Catalogue['views'], name: string): Refusal {

@@ -419,7 +419,7 @@ export class PartitionRun {
   }
 
   private countTaken(batch: RecordBatch, from: number, to: number, rows: RowBuffer): void {
-    const first = Math.max(from, lowerBound(batch.offset, batch.count, this.countedFrom));
+    const first = Math.max(from, lowerBound(batch.offset, to, this.countedFrom));
     const firstRow = lowerBound(rows.offset, rows.rows, this.countedFrom);
     const undecodable = rows.undecodable.filter(({ offset }) => offset >= this.countedFrom).length;
     let tombstones = 0;

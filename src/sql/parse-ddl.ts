@@ -30,9 +30,12 @@ export function parseCreate(cursor: Cursor): CreateTable | CreateView {
   if (orReplace && ifNotExists)
     throw cursor.refuse(existsAt, 'OR REPLACE and IF NOT EXISTS exclude each other');
   const view = parseTableName(cursor, 'a view');
+  // Before the query, as others have it, or after it.
+  const before = parseWith(cursor);
   cursor.expectWord('AS');
   const query = parseQuery(cursor);
-  return { kind: 'create-view', at, view, orReplace, ifNotExists, query, options: parseWith(cursor) };
+  const options = before.length > 0 ? before : parseWith(cursor);
+  return { kind: 'create-view', at, view, orReplace, ifNotExists, query, options };
 }
 
 function parseCreateTable(cursor: Cursor, at: number): CreateTable {

@@ -19,7 +19,7 @@ export type DeclaredTable =
   | { readonly kind: 'parquet'; readonly name: string; readonly path: string };
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/;
-const TOPIC = /^[A-Za-z0-9._-]{1,249}$/;
+export const TOPIC_NAME = /^[A-Za-z0-9._-]{1,249}$/;
 const PARTITIONS_DEFAULT = 4;
 const PARTITIONS_MAX = 1_000;
 
@@ -41,7 +41,7 @@ export function declaredTable(statement: CreateTable): DeclaredTable {
     );
   const table = tableSchema(statement, options);
   const topic = options.text('topic') ?? table.name;
-  if (!TOPIC.test(topic)) throw options.wrong('topic', `"${topic}" is no topic name`);
+  if (!TOPIC_NAME.test(topic)) throw options.wrong('topic', `"${topic}" is no topic name`);
   const kind = options.oneOf('format', formats) ?? 'json';
   const fields: FieldMap = {
     names: {},

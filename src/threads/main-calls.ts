@@ -2,13 +2,13 @@
 // Why: the catalogue and the shards are held once for the process; a query thread holds neither.
 // Invariant: a change is answered when every thread of this process has taken it.
 
-import type { CatalogueChange, Refusal } from '../catalogue/catalogue.ts';
+import type { CatalogueChange, Refusal, ViewEntry } from '../catalogue/catalogue.ts';
 import type { SharedCatalogue } from '../catalogue/shared.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Engine, EngineStats } from '../engine/engine.ts';
 import type { Clock } from '../kernel/clock.ts';
-import { ZeptoError } from '../kernel/errors.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { TableSource, TopicAdmin, WrittenEnd } from '../ports.ts';
 import { sealPolicy } from './seal-policy.ts';
 
@@ -42,6 +42,19 @@ export function mainCalls({ config, catalogue, topics, engine, clock }: MainPart
     if (problem !== null) throw new ZeptoError('SQL_UNSUPPORTED', 'stop', problem, { context: { topic } });
   }
 
+  /** A topic that cannot be used is told here; later it would hold up commits. */
+  async function prepareView({ topic, source }: ViewEntry): Promise<void> {
+    const table = catalogue.current.tables.get(source);
+    if (topic === null || table === undefined) return;
+    try {
+      await topics.ensureForView(topic, table.topic);
+    } catch (cause) {
+      const { code, message } = asZeptoError(cause);
+      if (code !== 'CONFIG_INVALID') throw cause;
+      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', message, { context: { topic } });
+    }
+  }
+
   /**
    * Resolves when records here are taken in under the newest version of the table, and other members have had the time to
    * come to that; or, when what is in memory cannot be sealed just now, after a while.
@@ -66,6 +79,7 @@ export function mainCalls({ config, catalogue, topics, engine, clock }: MainPart
       readonly partitions: number;
     }): Promise<Refusal> => {
       if (asked.change.kind === 'create-table') await prepare(asked.change.source, asked.partitions);
+      if (asked.change.kind === 'create-view') await prepareView(asked.change.view);
       const refusal = await catalogue.change(asked.change);
       const isAltered = asked.change.kind === 'add-column' || asked.change.kind === 'drop-column';
       const source = isAltered ? catalogue.current.tables.get(asked.change.table) : undefined;

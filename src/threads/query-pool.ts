@@ -8,7 +8,9 @@ import type { RunningStatement, StatementAnswer, StatementRequest, StatementServ
 import type { Clock } from '../kernel/clock.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { unpin } from '../live/pins.ts';
+import type { ViewRecord } from '../ports.ts';
 import { Caller } from './calls.ts';
+import type { BucketsRequest } from './published-views.ts';
 import type { Opened, QueryCalls, QueryData } from './query.ts';
 import { type Listening, startThread } from './thread.ts';
 
@@ -89,6 +91,13 @@ export class QueryPool implements StatementService {
     await Promise.all(this.threads.map(({ caller }) => caller.call('setCatalogue', catalogue)));
   }
 
+  /** By the same thread as long as it lives, which keeps what it has taken in. @throws ZeptoError as PublishedViews */
+  bucketsOf(request: BucketsRequest, signal: AbortSignal): Promise<readonly ViewRecord[]> {
+    const [thread] = this.threads;
+    if (thread === undefined) throw noThread();
+    return thread.caller.call('bucketsOf', request, signal);
+  }
+
   async stop(): Promise<void> {
     this.isStopping = true;
     for (const id of this.statements.keys()) this.cancel(id);
@@ -121,7 +130,7 @@ export class QueryPool implements StatementService {
 
   private leastBusy(): Thread {
     const [first, ...others] = this.threads;
-    if (first === undefined) throw new ZeptoError('INTERNAL', 'stop', 'no query thread runs');
+    if (first === undefined) throw noThread();
     return others.reduce((least, one) => (one.statements < least.statements ? one : least), first);
   }
 
@@ -145,3 +154,5 @@ export class QueryPool implements StatementService {
     return thread;
   }
 }
+
+const noThread = (): ZeptoError => new ZeptoError('INTERNAL', 'stop', 'no query thread runs');

@@ -24,7 +24,7 @@ import { formatFixed } from '../kernel/fixed.ts';
 import type { Changes } from '../live/change.ts';
 import { Mirror } from '../live/mirror.ts';
 import { loadSealed } from '../live/sealed.ts';
-import type { TickSink } from '../ports.ts';
+import type { TickSink, ViewRecord } from '../ports.ts';
 import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
@@ -37,6 +37,7 @@ import { Caller, offer } from './calls.ts';
 import { openForeignFiles } from './foreign-files.ts';
 import { Gathered, type Pulled } from './gather.ts';
 import type { MainCalls } from './main-calls.ts';
+import { type BucketsRequest, PublishedViews } from './published-views.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { systemTables } from './system-tables.ts';
@@ -121,18 +122,14 @@ const mirror = new Mirror({
 /** Rows that their table's policy has dropped are in no answer, whether their files are gone or not. */
 const snapshot = async (): Promise<Snapshot> =>
   withoutDropped(await mirror.snapshot(schemas), catalogue.policies, clock.nowMs());
-const views = new ViewKeeper({
+const reading = {
   names: mirror.names,
   snapshot,
-  options: {
-    disk: localDisk,
-    monotonicMs: clock.monotonicMs,
-    ...cold,
-  },
+  options: { disk: localDisk, monotonicMs: clock.monotonicMs, ...cold },
   bytesMax: Math.floor(query.viewBytesMax / query.threads),
-  clock,
-  logger,
-});
+};
+const views = new ViewKeeper({ ...reading, clock, logger });
+const published = new PublishedViews(reading, catalogue);
 const draining = clock.every(DRAIN_INTERVAL_MS, () => {
   mirror.drain();
   void views.advance();
@@ -258,7 +255,10 @@ const calls = {
     // What is known of parts goes by the places of columns in their table.
     if (!isDeepStrictEqual(before, schemas)) cache = new PartCache();
     views.set(changed);
+    published.set(changed);
   },
+  bucketsOf: (request: BucketsRequest, gone: AbortSignal): Promise<ViewRecord[]> =>
+    published.bucketsOf(request, gone),
   open: (
     { request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer },
     gone: AbortSignal,

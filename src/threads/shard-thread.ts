@@ -6,9 +6,16 @@ import type { Worker } from 'node:worker_threads';
 import type { ShardHandle } from '../engine/engine.ts';
 import type { ShardStats } from '../engine/shard.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import { Caller, errorOf } from './calls.ts';
+import type { ViewRecord } from '../ports.ts';
+import { Caller, errorOf, offer } from './calls.ts';
+import type { BucketsRequest } from './published-views.ts';
 import type { ShardCalls, ShardData, ShardStopped, Tables } from './shard.ts';
 import { type Listening, startThread } from './thread.ts';
+
+/** What a shard asks of the process. */
+export type ShardAsks = {
+  readonly bucketsOf: (request: BucketsRequest, signal: AbortSignal) => Promise<readonly ViewRecord[]>;
+};
 
 export class ShardThread implements ShardHandle {
   private readonly worker: Worker;
@@ -18,8 +25,9 @@ export class ShardThread implements ShardHandle {
   private isStopping = false;
 
   /** `failed` is called when the shard cannot go on. */
-  constructor(data: ShardData, listening: Listening, failed: (error: ZeptoError) => void) {
+  constructor(data: ShardData, asks: ShardAsks, listening: Listening, failed: (error: ZeptoError) => void) {
     this.worker = startThread('shard', data, listening, data.readers.ports);
+    offer(this.worker, asks);
     this.caller = new Caller<ShardCalls>(this.worker);
     this.worker.on('message', (message: Partial<ShardStopped>) => {
       if (message.stopped !== undefined) failed(errorOf(message.stopped));

@@ -11,11 +11,13 @@ import { type Cluster, openCluster } from '../../connectors/kafka/cluster.ts';
 import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
+import type { ViewEntry } from '../catalogue/catalogue.ts';
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
 import { createPlanWriter } from '../engine/plan-writer.ts';
+import type { PublishedView } from '../engine/publishing.ts';
 import { Shard, type ShardStats } from '../engine/shard.ts';
 import { SymbolAssigner } from '../engine/symbols.ts';
 import { TopicTable } from '../engine/topic-table.ts';
@@ -26,12 +28,13 @@ import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
 import type { OffsetStore, SymbolDirectory, TableSource, TableVersions, TopicPartition } from '../ports.ts';
-import type { ViewDeclaration } from '../query/view/view.ts';
 import { SlabPool } from '../store/arena.ts';
 import { type DroppedObjects, dropObjects, expireLocal, type LocalTier } from '../store/tiering.ts';
-import { offer, type PlainError, plainError } from './calls.ts';
+import { Caller, offer, type PlainError, plainError } from './calls.ts';
 import { EncodePool } from './encode-pool.ts';
+import { publishedViews } from './published-views.ts';
 import { sealPolicy } from './seal-policy.ts';
+import type { ShardAsks } from './shard-thread.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
 
@@ -57,7 +60,7 @@ export interface Tables {
   /** By topic. */
   readonly versions: ReadonlyMap<string, TableVersions>;
   readonly policies: ReadonlyMap<string, StoragePolicy>;
-  readonly views: readonly ViewDeclaration[];
+  readonly views: readonly ViewEntry[];
 }
 
 /** Sent once, when the shard cannot go on. */
@@ -66,11 +69,14 @@ export interface ShardStopped {
 }
 
 const CHECK_INTERVAL_MS = 200;
+/** A commit waits for the values of views no longer than this. */
+const BUCKETS_WAIT_MS = 20_000;
 const HOUR_MS = 3_600_000;
 
 const { config, index, abilities, readers, ...given } = workerData as ShardData;
 let { policies } = given;
 const port = parentPort!;
+const main = new Caller<ShardAsks>(port);
 const clock = systemClock;
 const { logger, metrics, listening } = threadReports(config.log, { shard: index });
 const { kafka, group, coldTier } = config;
@@ -100,6 +106,8 @@ const partials =
         bytesMax: partialBytesMax(),
       });
 partials?.setViews(given.views);
+/** By table. */
+let published: ReadonlyMap<string, readonly PublishedView[]> = new Map();
 let shard: Shard | null = null;
 let tiering: Timer | null = null;
 let isMoving = false;
@@ -142,6 +150,7 @@ async function start(): Promise<void> {
           metrics,
         });
   takeTables({ sources: config.tables, versions: given.versions });
+  takePublished(config.tables, given.views);
   directory.subscribe((name, id) => feed.tell({ kind: 'name-learned', id, name }));
   const common = { clock, logger, metrics, pool, feed };
   shard = new Shard({
@@ -173,6 +182,15 @@ async function start(): Promise<void> {
         policy: sealPolicy(config),
         recovery: { autoOffsetReset: group.autoOffsetReset, onDataLoss: group.onDataLoss },
         hasPlans,
+        publishing: {
+          views: () => published.get(table.source.table.name) ?? [],
+          bucketsOf: (wanted, signal) =>
+            main.call(
+              'bucketsOf',
+              { ...wanted, of: partition },
+              AbortSignal.any([signal, AbortSignal.timeout(BUCKETS_WAIT_MS)]),
+            ),
+        },
         sealed: (work, files, choice) =>
           logger.info(
             {
@@ -304,6 +322,12 @@ function takeTables({ sources, versions }: Pick<Tables, 'sources' | 'versions'>)
   }
 }
 
+function takePublished(sources: readonly TableSource[], views: readonly ViewEntry[]): void {
+  const refused = ({ name }: ViewEntry, cause: unknown): void =>
+    logger.warn({ view: name, error: asZeptoError(cause).message }, 'a view is not published');
+  published = new Map(sources.map(({ table }) => [table.name, publishedViews(views, table, refused)]));
+}
+
 async function refuseShortRetention(offsets: OffsetStore): Promise<void> {
   for (const { topic } of config.tables) {
     const problem = retentionProblem(topic, await offsets.retention(topic), sealPolicy(config));
@@ -356,6 +380,7 @@ const calls = {
   setTables: ({ sources, versions, policies: changed, views }: Tables): void => {
     policies = changed;
     takeTables({ sources, versions });
+    takePublished(sources, views);
     partials?.setViews(views);
     void catchUp();
     shard?.subscribe(sources.map(({ topic }) => topic));

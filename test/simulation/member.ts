@@ -245,7 +245,7 @@ export class Member {
       rows.reserve(rows.rows + to - from);
       const log = world.partitions[records.partition]!.records;
       for (let i = from; i < to; i++) {
-        const record = log[records.valueStart[i]!]!;
+        const record = log[records.valueStart[i]! / world.valueBytes]!;
         if (record.kind === 'tombstone') continue;
         if (isUnreadable(record, version)) {
           const { offset, timestampMs } = record;

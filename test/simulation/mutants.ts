@@ -238,4 +238,10 @@ export const mutants: readonly Mutant[] = [
     find: 'closedMs: this.notAfter(before?.closedMs ?? closedMs, [late, this.late]),',
     replace: 'closedMs: before?.closedMs ?? closedMs,',
   },
+  {
+    name: 'records of a later piece counted with this one',
+    file: PARTITION,
+    find: 'lowerBound(batch.offset, to, this.countedFrom)',
+    replace: 'lowerBound(batch.offset, batch.count, this.countedFrom)',
+  },
 ];

@@ -102,7 +102,7 @@ export class SimulatedSource implements TickSource {
       timestampMs: Float64Array.from(taken, ({ timestampMs }) => timestampMs),
       keyStart: new Int32Array(count),
       keyLength: new Int32Array(count).fill(-1),
-      valueStart: Int32Array.from(taken, () => first++),
+      valueStart: Int32Array.from(taken, () => first++ * this.world.valueBytes),
       valueLength: Int32Array.from(taken, ({ kind }) => (kind === 'tombstone' ? -1 : 0)),
       offsetNext: offsetLast + 1,
       endOffset: end,

@@ -69,6 +69,8 @@ export class World {
   tableVersion = 0;
   readonly violations: string[] = [];
   readonly hasConditionalWrites: boolean;
+  /** Of a record: in some worlds a fetched batch is taken in by pieces of a few. */
+  readonly valueBytes: number;
   /** Whether a view of the table is published. */
   readonly isPublished: boolean;
   /** Whether fencing after an unknown commit fails when another owner took over; else the record alone tells. */
@@ -85,6 +87,7 @@ export class World {
     this.alterations = alterations(seed);
     this.scheduler = new Scheduler(startMs);
     this.isPublished = isPublished(seed);
+    this.valueBytes = seed % 2 === 0 ? 1 : 100_000;
     this.hasConditionalWrites = this.chance.happens(0.7);
     this.fenceTellsOfOthers = this.chance.happens(0.7);
     this.faults = { lostCalls: this.chance.pick([0.02, 0.05, 0.15]), latencyMs: 40 };

@@ -5,8 +5,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../../connectors/kafka/cluster.ts';
 import { openCommitLog } from '../../connectors/kafka/commit-log.ts';
-import type { DeadLetterTopic } from '../../connectors/kafka/dead-letter-topic.ts';
 import { KafkaCode } from '../../connectors/kafka/errors.ts';
+import type { OutgoingTopic } from '../../connectors/kafka/outgoing-topic.ts';
 import type { KafkaRequest } from '../../connectors/kafka/requests.ts';
 import { type Clock, systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
@@ -59,18 +59,19 @@ function scripted(script: Readonly<Record<string, readonly Reply[]>>): {
     partitionCount: async () => 1,
     close: async () => {},
   };
-  const deadLetterTopic: DeadLetterTopic = {
+  const outgoing = (topic: string): OutgoingTopic => ({
     ensure: async () => {},
-    partitionFor: async (partition) => ({ topic: 't.dlq', partition }),
+    partitionFor: async (partition) => ({ topic, partition }),
     batchBytesMax: () => 100_000,
     lowerBatchBytesMax: () => ++lowered < 3,
     forget: () => {},
-  };
+  });
   const log = openCommitLog({
     cluster,
     group: 'g',
     source: { topic: 't', partition: 0 },
-    deadLetterTopic,
+    deadLetterTopic: outgoing('t.dlq'),
+    viewTopic: outgoing,
     clock,
     logger: { debug() {}, info() {}, warn() {}, error() {} },
     transactionTimeoutMs: 60_000,
@@ -135,6 +136,19 @@ describe('commit', () => {
     await log.commit(1, '', []);
     expect(sent).not.toContain('Produce');
     expect(sent).not.toContain('AddPartitionsToTxn');
+  });
+
+  it('sends buckets of views to the partition of their topic within the transaction', async () => {
+    const { log, sent } = scripted({});
+    await log.fence();
+    const bucket = { topic: 'bars', key: Buffer.from('k'), value: Buffer.from('v'), headers: [] };
+    await log.commit(1, '', [letter], [bucket, { ...bucket, topic: 'minutes' }, bucket]);
+    expect(sent.slice(2)).toEqual([
+      ...['AddPartitionsToTxn', 'Produce'], // the dead letter
+      ...['AddPartitionsToTxn', 'Produce'], // two bars in a batch
+      ...['AddPartitionsToTxn', 'Produce'],
+      ...['AddOffsetsToTxn', 'TxnOffsetCommit', 'EndTxn'],
+    ]);
   });
 
   it('goes on in the same transaction while the last one is still ending', async () => {

@@ -4,11 +4,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  DEAD_LETTER_BYTES_MIN,
-  deadLetterRecord,
-  nextDeadLetterBatch,
-} from '../../connectors/kafka/dead-letter.ts';
+import { deadLetterRecord, nextDeadLetterBatch } from '../../connectors/kafka/dead-letter.ts';
+import { BATCH_BYTES_MIN } from '../../connectors/kafka/outgoing-topic.ts';
 import { RecordBatchReader } from '../../connectors/kafka/record-batch.ts';
 import {
   encodeRecordBatch,
@@ -90,7 +87,7 @@ const letters = fc.array(
 describe('batches of dead letters', () => {
   it('never exceed the limit and hold each letter once, in order', () => {
     fc.assert(
-      fc.property(letters, fc.integer({ min: DEAD_LETTER_BYTES_MIN, max: 60_000 }), (list, bytesMax) => {
+      fc.property(letters, fc.integer({ min: BATCH_BYTES_MIN, max: 60_000 }), (list, bytesMax) => {
         const offsets: string[] = [];
         for (let sent = 0; sent < list.length; ) {
           const records = nextDeadLetterBatch(list, sent, from, bytesMax);
