@@ -44,6 +44,7 @@ interface ListedView extends ViewProgress {
   readonly query: string;
   /** As paths of its partials name it; null: it has none. */
   readonly definition: string | null;
+  readonly topic: string | null;
 }
 
 function viewsOf(
@@ -55,6 +56,7 @@ function viewsOf(
     source: entry.source,
     query: entry.sql,
     definition: definitionOf(entry, tables),
+    topic: entry.topic,
     ...(progress.get(entry.name) ?? { groups: 0, partsKept: 0, partsAll: 0, bytes: 0 }),
   }));
 }
@@ -79,6 +81,7 @@ const viewColumns: readonly SystemColumn<ListedView>[] = [
   { name: 'parts', type: INT64, of: ({ partsAll }) => BigInt(partsAll) },
   { name: 'bytes', type: INT64, of: ({ bytes }) => BigInt(bytes) },
   { name: 'definition', type: STRING, of: ({ definition }) => definition },
+  { name: 'topic', type: STRING, of: ({ topic }) => topic },
 ];
 
 interface ListedPolicy {
