@@ -55,14 +55,15 @@ export async function expireLocal(
     const bytes = await disk.readFile(path);
     if (bytes === null) continue;
     const manifest = parseManifest(bytes, key);
-    const expired = await leavingFolders(manifest, hours, tier);
-    if (expired.length === 0) continue;
+    const { expired, isAll } = await leavingFolders(manifest, hours, tier);
+    if (expired.length === 0 && !isAll) continue;
     const leaving = new Set(expired.map(segmentOf));
-    await tier.letGo(
-      { topic, partition },
-      expired.map((one) => one.path),
-      manifest.files.filter((one) => one.kind === 'parquet' && leaving.has(segmentOf(one))),
-    );
+    if (expired.length > 0)
+      await tier.letGo(
+        { topic, partition },
+        expired.map((one) => one.path),
+        manifest.files.filter((one) => one.kind === 'parquet' && leaving.has(segmentOf(one))),
+      );
     const views = await viewFolders(tier);
     for (const one of expired) {
       await disk.remove(join(baseDirectory, one.path));
@@ -71,8 +72,7 @@ export async function expireLocal(
     }
     removed += expired.length;
     // The object store has the manifest as well; without local files the local copy says nothing.
-    const left = manifest.files.filter(({ kind }) => kind === 'bin').length - expired.length;
-    if (left > 0) continue;
+    if (!isAll) continue;
     for (const view of views) await disk.remove(join(baseDirectory, planManifestKey(view, manifest.plan)));
     await disk.remove(path);
   }
@@ -90,25 +90,26 @@ async function viewFolders({ disk, baseDirectory }: LocalTier): Promise<string[]
 
 const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
 
-/** The manifest's `.bin` folders that may go. */
+/** The manifest's `.bin` folders that may go. `isAll`: it has no others, nor had it any that went before these. */
 async function leavingFolders(
   { files }: PlanManifest,
   { leavesDisk, isDropped }: LeavingHours,
   { disk, baseDirectory, isOnStore }: LocalTier,
-): Promise<SegmentFile[]> {
+): Promise<{ readonly expired: SegmentFile[]; readonly isAll: boolean }> {
   const objects = new Map(files.filter(({ kind }) => kind === 'parquet').map((one) => [segmentOf(one), one]));
-  const leaving: SegmentFile[] = [];
-  for (const file of files) {
-    if (file.kind !== 'bin' || !isUpTo(file, later(leavesDisk, isDropped))) continue;
+  const folders = files.filter(({ kind }) => kind === 'bin');
+  const expired: SegmentFile[] = [];
+  let staying = 0;
+  for (const file of folders) {
+    const isOld = isUpTo(file, later(leavesDisk, isDropped));
     // Gone already, by an earlier call.
-    if ((await disk.list(join(baseDirectory, file.path))).length === 0) continue;
-    if (isUpTo(file, isDropped)) leaving.push(file);
-    else {
-      const object = objects.get(segmentOf(file));
-      if (object !== undefined && (await isOnStore(object))) leaving.push(file);
-    }
+    if (isOld && (await disk.list(join(baseDirectory, file.path))).length === 0) continue;
+    const object = objects.get(segmentOf(file));
+    const mayGo = isUpTo(file, isDropped) || (isOld && object !== undefined && (await isOnStore(object)));
+    if (mayGo) expired.push(file);
+    else staying++;
   }
-  return leaving;
+  return { expired, isAll: folders.length > 0 && staying === 0 };
 }
 
 const later = (a: number | null, b: number | null): number | null =>

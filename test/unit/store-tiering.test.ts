@@ -80,6 +80,19 @@ it('removes the local manifest when nothing is left of its plan', async () => {
   expect(paths()).toEqual([]);
 });
 
+it('removes it too when its folders went one after the other, or before a crash', async () => {
+  const { expire, paths } = await volume(both);
+  expect(await expire(10, 100)).toBe(1);
+  expect(await expire(10, 120)).toBe(1);
+  expect(paths()).toEqual([]);
+  const crashed = await volume(both);
+  for (const { kind, path } of both) if (kind === 'bin') await crashed.disk.remove(`/hdb/${path}`);
+  expect(await crashed.expire(10, 100)).toBe(0);
+  expect(crashed.paths()).toHaveLength(1);
+  expect(await crashed.expire(10, 120)).toBe(0);
+  expect(crashed.paths()).toEqual([]);
+});
+
 it('removes what views have of a segment with it, of any definition, and their records with the plan', async () => {
   const hash = planHash(plan);
   const views = ['_views/bars/definition=0000000000000001', '_views/old/definition=0000000000000002'];
