@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { killMembers, type MemberProcess } from '../support/member.ts';
+import { killMembers, MemberProcess } from '../support/member.ts';
 import { openScene, type Scene, sealAll } from '../support/scene.ts';
 
 const services = inject('services');
@@ -103,29 +103,112 @@ describe('a storage policy', () => {
     await watched(member, answer, ({ hot, warm, cold }) => hot === 0 && warm === 0 && cold! > 0);
     expect(await folders(here)).toEqual([]);
 
-    // The oldest hour goes: its start is half an hour older than the age, that of the next half an hour younger.
-    const hours = (await member.query(
-      `SELECT CAST(timestamp AS INT64) // ${HOUR_NS} AS hour, count(*) FROM trades GROUP BY hour ORDER BY hour`,
-    )) as [number, number][];
-    expect(hours.length).toBeGreaterThan(1);
-    const minutes = Math.round((Date.now() - (hours[0]![0] + 0.5) * 3_600_000) / 60_000);
-    const drop = `ALTER TABLE trades SET STORAGE POLICY COLD 3 MINUTES DROP ${minutes} MINUTES`;
+    const { dropped: rows, policy, rest } = await oldestHour(member);
+    const first = (await member.query('SELECT min(timestamp) FROM trades'))[0]![0] as number;
+    const drop = `ALTER TABLE trades SET STORAGE POLICY COLD 3 MINUTES ${policy}`;
     const planned = await member.query(`EXPLAIN ${drop}`);
-    expect(planned.find(([action]) => action === 'are dropped')![2]).toBe(hours[0]![1]);
+    expect(planned.find(([action]) => action === 'are dropped')![2]).toBe(rows);
     await member.query(drop);
-    const rest = hours.slice(1).reduce((sum, [, rows]) => sum + rows, 0);
-    const count = async (): Promise<unknown> =>
-      (await member.query('SELECT count(*), count(DISTINCT id) FROM trades'))[0];
-    expect(await count()).toEqual([rest, rest]);
+    expect(await countOf(member)).toEqual([rest, rest]);
     const dropped = async (): Promise<number> =>
-      (await keysOf(here)).filter((key) => key.includes(`-${hours[0]![0]}`)).length;
+      (await keysOf(here)).filter((key) => key.includes(`-${Math.floor(first / Number(HOUR_NS))}`)).length;
     await member.until(
       async () => ((await dropped()) === 0 ? true : undefined),
       'the end of the objects',
       30_000,
     );
     await restart();
-    expect(await count()).toEqual([rest, rest]);
+    expect(await countOf(member)).toEqual([rest, rest]);
     expect((await keysOf(here)).length).toBeGreaterThan(0);
   }, 240_000);
+});
+
+/** The hours of the ticks and the ticks in each; the policy that drops the first of them, and what is left then. */
+async function oldestHour(member: MemberProcess): Promise<{ dropped: number; policy: string; rest: number }> {
+  const hours = (await member.query(
+    `SELECT CAST(timestamp AS INT64) // ${HOUR_NS} AS hour, count(*) FROM trades GROUP BY hour ORDER BY hour`,
+  )) as [number, number][];
+  expect(hours.length).toBeGreaterThan(1);
+  // Its start is half an hour older than the age, that of the next half an hour younger.
+  const minutes = Math.round((Date.now() - (hours[0]![0] + 0.5) * 3_600_000) / 60_000);
+  return {
+    dropped: hours[0]![1],
+    policy: `DROP ${minutes} MINUTES`,
+    rest: hours.slice(1).reduce((sum, [, rows]) => sum + rows, 0),
+  };
+}
+
+/** All of the ledger's ticks, as the member answers them. */
+async function taken(here: Scene, member: MemberProcess): Promise<unknown[][]> {
+  await member.until(
+    async () =>
+      (await member.query('SELECT count(*) FROM trades'))[0]![0] === here.ledger.produced || undefined,
+    'every tick',
+    60_000,
+  );
+  return member.query(ANSWER);
+}
+
+const countOf = async (member: MemberProcess): Promise<unknown> =>
+  (await member.query('SELECT count(*), count(DISTINCT id) FROM trades'))[0];
+
+describe('a storage mode', () => {
+  it('pure keeps the window in memory alone, reads it again after SIGKILL, and drops by policy', async () => {
+    const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 2 });
+    const start = (): MemberProcess =>
+      MemberProcess.start({
+        flags: [
+          ...['--brokers', here.brokers, '--group', here.topic, '--config', join(home, `${here.topic}.json`)],
+          ...['--storage-mode', 'pure', '--hot-window', '100h', '--session-timeout', '6s'],
+          ...['--heartbeat-interval', '1s', '--rebalance-timeout', '10s'],
+        ],
+        env: {},
+      });
+    let member = start();
+    await member.ready();
+    await here.ledger.start({ total: 20_000 });
+    const answer = await taken(here, member);
+    expect(await tiers(member)).toEqual({ hot: here.ledger.produced, warm: 0, cold: 0 });
+    await member.kill();
+    member = start();
+    await member.ready(90_000);
+    expect(await taken(here, member)).toEqual(answer);
+    const { policy, rest } = await oldestHour(member);
+    await member.query(`ALTER TABLE trades SET STORAGE POLICY ${policy}`);
+    expect(await countOf(member)).toEqual([rest, rest]);
+    await member.kill();
+    member = start();
+    await member.ready(90_000);
+    await member.until(
+      async () => ((await countOf(member)) as number[])[0] === rest || undefined,
+      'the rest',
+      60_000,
+    );
+    expect(await folders(here)).toEqual([]);
+  }, 180_000);
+
+  it('disk reads what is sealed from its files, also after SIGKILL, and removes what a policy drops', async () => {
+    const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 2 });
+    const flags = ['--storage-mode', 'disk', '--tiering-interval', '500ms'];
+    let member = here.start(...flags);
+    await member.ready();
+    await here.ledger.start({ total: 20_000 });
+    const answer = await taken(here, member);
+    await sealAll(member, here.ledger);
+    await watched(member, answer, ({ hot, warm }) => hot === 0 && warm === here.ledger.produced);
+    await member.kill();
+    member = here.start(...flags);
+    await member.ready(90_000);
+    await watched(member, answer, ({ warm }) => warm === here.ledger.produced);
+    const before = (await folders(here)).length;
+    const { policy, rest } = await oldestHour(member);
+    await member.query(`ALTER TABLE trades SET STORAGE POLICY ${policy}`);
+    expect(await countOf(member)).toEqual([rest, rest]);
+    await member.until(
+      async () => (await folders(here)).length < before || undefined,
+      'the end of folders',
+      30_000,
+    );
+    expect(await countOf(member)).toEqual([rest, rest]);
+  }, 180_000);
 });
