@@ -43,6 +43,8 @@ export interface StatementRequest {
   /** Rows that come with an INSERT, in the statement's FORMAT; null when there are none. */
   readonly data: Uint8Array | null;
   readonly subject: string;
+  /** Secret: the Authorization header, which other members of the group are shown. Null: there is none. */
+  readonly authorization: string | null;
   readonly mayWrite: boolean;
   readonly mayAdminister: boolean;
 }

@@ -10,6 +10,7 @@ import { statementRoutes } from '../connectors/http/statements.ts';
 import { streamRoutes } from '../connectors/http/stream.ts';
 import { openCatalogueTopic, topicAdmin } from '../connectors/kafka/catalogue-topic.ts';
 import { type Cluster, openCluster } from '../connectors/kafka/cluster.ts';
+import { openGroupDirectory } from '../connectors/kafka/group-shares.ts';
 import { createLogger } from '../connectors/log/logger.ts';
 import { exposeEngine } from '../connectors/prometheus/engine-gauges.ts';
 import { PrometheusMetrics } from '../connectors/prometheus/metrics.ts';
@@ -27,6 +28,7 @@ import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
 import { pinWords } from './live/pins.ts';
 import type { Logger, Metrics } from './ports.ts';
 import { offer } from './threads/calls.ts';
+import { GroupWatch } from './threads/group-watch.ts';
 import { mainCalls } from './threads/main-calls.ts';
 import type { QueryData } from './threads/query.ts';
 import { QueryPool } from './threads/query-pool.ts';
@@ -93,7 +95,18 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   );
   const engine = new Engine(shards, clock.nowMs());
   const statements = new QueryPool(queries, listening, clock);
-  const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster, logger), engine, clock });
+  const { peerAddress } = config.http;
+  const group =
+    peerAddress === null
+      ? null
+      : new GroupWatch({
+          directory: openGroupDirectory(cluster, config.group.id),
+          address: peerAddress,
+          told: (shares) => statements.setGroup(shares),
+          clock,
+          logger,
+        });
+  const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster, logger), engine, clock, group });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
     const { tables, versions, policies, views } = changed;
@@ -127,6 +140,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
     stopped ??= (async () => {
+      group?.stop();
       await http.stop();
       await statements.stop();
       await engine.stop({ drain: engine.failedWith === null });

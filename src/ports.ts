@@ -112,6 +112,18 @@ export interface OffsetStore {
   close(): Promise<void>;
 }
 
+/** What one member of the group has. */
+export interface GroupShare {
+  /** Where it answers queries; null: it does not say. */
+  readonly address: string | null;
+  readonly partitions: readonly TopicPartition[];
+}
+
+export interface GroupDirectory {
+  /** Of all members; null while the group shares out anew. @throws ZeptoError KAFKA_* */
+  shares(): Promise<readonly GroupShare[] | null>;
+}
+
 /** Gives ids to names through the single-partition symbol topic: its first record for a name fixes the id. */
 export interface SymbolDirectory {
   /** Ids for `names`, in their order, assigning where needed. Every member gets the same answer, for ever. Idempotent. */

@@ -6,6 +6,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import { suggestion } from '../../src/kernel/nearest.ts';
 import { arrowFileFormat } from './arrow-file.ts';
 import { arrowStreamFormat } from './arrow-stream.ts';
+import { blocksFormat } from './blocks.ts';
 import { jsonCompactFormat, jsonFormat, ownJsonFormat } from './json.ts';
 import { lineFormats } from './lines.ts';
 import { nativeFormat } from './native.ts';
@@ -32,7 +33,7 @@ const aliases: Readonly<Record<string, string>> = {
   tsvwithnamesandtypes: 'tabseparatedwithnamesandtypes',
 };
 
-const byName = new Map(formats.map((format) => [format.name.toLowerCase(), format]));
+const byName = new Map([...formats, blocksFormat].map((format) => [format.name.toLowerCase(), format]));
 const names = [...formats.map(({ name }) => name), 'TSV', 'TSVWithNames', 'TSVWithNamesAndTypes'];
 
 /** @throws ZeptoError SQL_UNSUPPORTED with the names that there are */

@@ -51,6 +51,7 @@ export function statementOf(
     settings,
     data,
     subject: request.identity.subject,
+    authorization: request.headers.authorization ?? null,
     mayWrite: mayChange && may(request.identity, 'write'),
     mayAdminister: mayChange && may(request.identity, 'admin'),
   };

@@ -47,6 +47,7 @@ export function streamRoutes(parts: StreamParts): HttpPlugin {
         settings: {},
         data: null,
         subject: request.identity.subject,
+        authorization: request.headers.authorization ?? null,
         mayWrite: false,
         mayAdminister: false,
       };

@@ -142,3 +142,37 @@ export function leaveGroup(groupId: string, memberId: string): KafkaRequest<{ co
     },
   };
 }
+
+export interface GroupDescription {
+  readonly code: number;
+  /** `Stable` when assignments hold. */
+  readonly state: string;
+  readonly members: readonly { readonly metadata: Uint8Array; readonly assignment: Uint8Array }[];
+}
+
+export function describeGroup(groupId: string): KafkaRequest<GroupDescription> {
+  return {
+    name: 'DescribeGroups',
+    key: 15,
+    version: 2,
+    encode: (to) => to.array([groupId], (id) => to.string(id)),
+    decode: (from) => {
+      from.int32();
+      const [group] = from.array(() => {
+        const code = from.int16();
+        from.string(); // its name
+        const state = from.string();
+        from.string(); // protocol type
+        from.string(); // protocol
+        const members = from.array(() => {
+          from.string(); // member id
+          from.string(); // client id
+          from.string(); // host
+          return { metadata: from.bytes(), assignment: from.bytes() };
+        });
+        return { code, state, members };
+      });
+      return group ?? { code: 0, state: '', members: [] };
+    },
+  };
+}

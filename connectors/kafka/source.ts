@@ -37,7 +37,7 @@ export interface KafkaSourceParts {
   readonly config: KafkaSourceConfig;
   readonly topics: readonly string[];
   /** Where queries reach this member; the group is told. */
-  readonly address?: string;
+  readonly address?: string | null;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -243,6 +243,7 @@ function buildHttp(values: Values): HttpConfig {
   return {
     bind: values.bind.replace(/^\[(.*)\]$/, '$1'),
     port: values.port,
+    peerAddress: values['peer-address'],
     apiKeysFile: absolute(values['api-keys-file']),
     tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
     requestBytesMax: values['max-request-bytes'],

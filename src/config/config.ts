@@ -168,6 +168,8 @@ export interface MemoryConfig {
 export interface HttpConfig {
   readonly bind: string;
   readonly port: number;
+  /** Where other members of the group reach this one; null: queries are about this member's partitions. */
+  readonly peerAddress: string | null;
   /** Null: every request acts as an administrator (loopback, or said so twice). */
   readonly apiKeysFile: string | null;
   /** Null: plain HTTP. */

@@ -474,6 +474,15 @@ export const settings = {
     pattern: /^([A-Za-z0-9._:%-]+|\[[0-9A-Fa-f:.%]+\])$/,
     expects: 'a host name or IP address',
   }),
+  'peer-address': text({
+    group: 'HTTP',
+    placeholder: 'URL',
+    help: 'Where other members of the group reach this one, such as http://10.0.0.7:8123. Set on all members, each answers queries of the rows of all; without it, of its own partitions.',
+    default: null,
+    defaultText: 'none',
+    pattern: /^https?:\/\/[^\s@/]+\/?$/,
+    expects: 'http:// or https://, a host and a port',
+  }),
   'api-keys-file': path({
     group: 'HTTP',
     help: 'API keys with their roles (zeptodb-keys-v1). Without it, requests on loopback need no key.',

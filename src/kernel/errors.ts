@@ -33,6 +33,7 @@ export type ErrorCode =
   | 'CANCELLED'
   | 'UNAUTHORIZED'
   | 'CATALOG_CONFLICT'
+  | 'GROUP_UNSETTLED'
   | 'INTERNAL';
 
 /** retry: the same call may succeed later. skip-record: dead-letter it. rejoin: give the partition up and take part again. stop: an operator must act. */

@@ -3,7 +3,7 @@
 // Invariant: a snapshot of a shard is taken between two of its changes: the rows of a partition are those below one position.
 
 import type { TableSchema } from '../columns/types.ts';
-import { topicPartitionKey } from '../ports.ts';
+import { type TopicPartition, topicPartitionKey } from '../ports.ts';
 import type { Names, Snapshot } from '../query/snapshot.ts';
 import { tableOf } from '../query/table-parts.ts';
 import type { Changes, RunBegun } from './change.ts';
@@ -37,6 +37,11 @@ export class Mirror {
   /** Of symbols and texts, as they become known. */
   get names(): Names {
     return this.world.names;
+  }
+
+  /** Whether a shard here has the partition. */
+  has(partition: TopicPartition): boolean {
+    return this.world.has(partition);
   }
 
   /** Takes in what the shards have told; to be called now and then, so that it does not pile up. */
@@ -79,6 +84,10 @@ class World {
 
   constructor(parts: MirrorParts) {
     this.parts = parts;
+  }
+
+  has(partition: TopicPartition): boolean {
+    return this.owners.has(topicPartitionKey(partition));
   }
 
   runs(): readonly Run[] {

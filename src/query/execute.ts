@@ -83,9 +83,17 @@ async function planned(
   run: Run,
 ): Promise<{ plan: QueryPlan; columns: readonly OutputColumn[] }> {
   const files = await filesOf(sourcesOf(query), run.options, run.signal);
-  const { views = noViews, isViewRewriteOn = true } = run.options;
+  const { views = noViews, isViewRewriteOn = true, group = null } = run.options;
   const analysis = analyzeQuery(query, catalogFor(run, files));
-  const plan = planQuery(query, analysis, snapshot.tables, views, isViewRewriteOn ? views : noViews);
+  const plan = planQuery(
+    query,
+    analysis,
+    snapshot.tables,
+    views,
+    // A view keeps groups of this member's rows.
+    isViewRewriteOn && group === null ? views : noViews,
+    group,
+  );
   return { plan, columns: analysis.columns };
 }
 

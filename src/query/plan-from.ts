@@ -21,11 +21,13 @@ import type { Operator } from './block.ts';
 import { sortConditions } from './conditions.ts';
 import { coerced, slot } from './expression/compiled.ts';
 import { foreignScan } from './foreign-scan.ts';
+import { groupScan } from './group-scan.ts';
 import { asofJoin, type SymbolSlots } from './join/asof-join.ts';
 import { hashJoin } from './join/hash-join.ts';
 import type { JoinKey } from './join/join-keys.ts';
 import { unionJoin } from './join/union-join.ts';
 import { windowJoin } from './join/window-join.ts';
+import { peerQuery } from './peer-query.ts';
 import type { Planner } from './plan.ts';
 import { type Binding, filter } from './rows.ts';
 import { systemScan } from './system/system-table.ts';
@@ -152,6 +154,8 @@ function planTable(
         return wholeSource(table, systemScan(table.table.name, columns), conditions);
       }
       const view = planner.views.get(table.table.name);
+      if (view !== undefined && planner.group !== null)
+        return wholeSource(table, planner.queryOfView(view), conditions);
       if (view !== undefined) {
         const { operator, filters } = planView(planner, table, view, conditions);
         return wholeSource(table, operator, filters);
@@ -211,9 +215,31 @@ function planScan(
   const scan = tableScan(spec);
   const slots = new Map(columns.map((column, at) => [column, { slot: at, type: scan.types[at]! }]));
   const symbolSlot = slots.get(schema.symbolColumn)?.slot ?? null;
+  if (planner.group !== null) return planGroupScan(planner, table, conditions, scan, columns, slots);
   const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [], symbolSlot };
   if (sorted.filters.length === 0) return { ...side, scan: spec };
   return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
+}
+
+/** Rows of all members: conditions are asked again of what other members give. */
+function planGroupScan(
+  planner: Planner,
+  table: TableReference,
+  conditions: readonly Expression[],
+  local: Operator,
+  columns: readonly number[],
+  slots: ReadonlyMap<number, FoundSlot>,
+): Side {
+  const { columns: all } = planner.analysis.sources.get(table)!;
+  const chosen = columns.map((column) => all[column]!);
+  const query = peerQuery(
+    planner,
+    table,
+    conditions,
+    (chosen.length > 0 ? chosen : all.slice(0, 1)).map(({ name }) => name),
+  );
+  const operator = groupScan(local, query, chosen, planner.group!.members);
+  return { operator, slots: new Map([[table, slots]]), filters: conditions, symbolSlot: null };
 }
 
 /** Columns of a side, by the slots of its operator. */

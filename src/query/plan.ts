@@ -32,6 +32,7 @@ import { compile } from './expression/compile.ts';
 import { coerced, constant, type Scope, slot } from './expression/compiled.ts';
 import { compileCoalesce } from './expression/logic.ts';
 import { filled } from './fill.ts';
+import type { GroupReader } from './group-scan.ts';
 import { type AggregateSpec, hashAggregate, storable } from './hash-aggregate.ts';
 import { latestOfSymbol } from './kernels/latest-of-symbol.ts';
 import { matchKernel } from './kernels/match.ts';
@@ -53,7 +54,7 @@ import type { Snapshot } from './snapshot.ts';
 import { sorted } from './sort.ts';
 import type { TableScanSpec } from './table-scan.ts';
 import { answerFromView } from './view/match.ts';
-import { noViews, type Views } from './view/view.ts';
+import { noViews, type View, type Views } from './view/view.ts';
 import { windowed } from './window.ts';
 
 export interface Subquery {
@@ -93,8 +94,9 @@ export function planQuery(
   tables: Snapshot['tables'],
   views: Views = noViews,
   answering: Views = views,
+  group: GroupReader | null = null,
 ): QueryPlan {
-  const planner = new Planner(analysis, tables, views, answering);
+  const planner = new Planner(analysis, tables, views, answering, group);
   const root = planner.query(query);
   return { root, subqueries: planner.subqueries };
 }
@@ -104,6 +106,8 @@ export class Planner {
   readonly tables: Snapshot['tables'];
   readonly views: Views;
   readonly answering: Views;
+  /** When other members of the group have rows of the tables. */
+  readonly group: GroupReader | null;
   readonly subqueries: Subquery[] = [];
   /** Those of the analysis, and of nodes made here. */
   readonly types: Map<Expression, SqlType>;
@@ -116,11 +120,13 @@ export class Planner {
     tables: Snapshot['tables'],
     views: Views = noViews,
     answering: Views = noViews,
+    group: GroupReader | null = null,
   ) {
     this.analysis = analysis;
     this.tables = tables;
     this.views = views;
     this.answering = answering;
+    this.group = group;
     this.types = new Map(analysis.types);
     this.references = new Map(analysis.references);
     for (const definition of analysis.commonTables.values())
@@ -199,6 +205,11 @@ export class Planner {
       columns: this.projected(outputs),
       columnOf: (e) => this.tableColumn(e),
     };
+  }
+
+  /** A view's rows over those of all members. */
+  queryOfView({ planner, query }: View): Operator {
+    return new Planner(planner.analysis, this.tables, this.views, noViews, this.group).query(query);
   }
 
   private body(body: QueryBody): Operator {

@@ -5,6 +5,7 @@
 import { ZeptoError } from '../kernel/errors.ts';
 import type { AnalyticEngine, Disk } from '../ports.ts';
 import type { Registered } from './files.ts';
+import type { GroupReader } from './group-scan.ts';
 import type { PartCache } from './part-cache.ts';
 import type { QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';
@@ -64,6 +65,8 @@ export interface ExecuteOptions {
   readonly cancel?: Int32Array;
   /** Aborted with the reason when the query is to stop: what it waits for is given up. */
   readonly signal?: AbortSignal;
+  /** Other members of the group, whose rows are read as well; null or absent: those of this one are all. */
+  readonly group?: GroupReader | null;
   /** Reads warm parts. Without it a query that needs one is refused. */
   readonly disk?: Disk;
   /** The bytes of a Parquet object of ours. Without it a query that needs one is refused. */

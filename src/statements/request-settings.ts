@@ -15,12 +15,12 @@ export type RequestLimits = QueryLimits;
  * - `ignored`: about transport, resources or logs of another server; any value
  */
 type Setting = { readonly name: string; readonly note: string } & (
-  | { readonly kind: 'obeyed'; readonly type: 'number' | 'switch'; readonly default: string }
+  | { readonly kind: 'obeyed'; readonly type: 'number' | 'switch' | 'text'; readonly default: string }
   | { readonly kind: 'fixed'; readonly values: readonly string[] }
   | { readonly kind: 'ignored'; readonly default: string }
 );
 
-const obeyed = (name: string, type: 'number' | 'switch', value: string, note: string): Setting => ({
+const obeyed = (name: string, type: 'number' | 'switch' | 'text', value: string, note: string): Setting => ({
   ...{ name, note, type },
   kind: 'obeyed',
   default: value,
@@ -49,6 +49,9 @@ const settings: readonly Setting[] = [
     '0',
     '1: an answer is held back up to 8 MiB, so that an error has its status',
   ),
+  obeyed('fan_out', 'switch', '1', '0: of the partitions of this member alone, where --peer-address is set'),
+  obeyed('partitions', 'text', '', 'topic:0.2.5 of this member alone, as other members ask for them'),
+  obeyed('now_ns', 'text', '', 'what now() is, as other members ask'),
   obeyed('view_rewrite', 'switch', '1', '0: no view answers in place of its table'),
   obeyed('output_format_json_quote_64bit_integers', 'switch', '1', 'int64 in quotes in JSON formats'),
   obeyed('output_format_json_quote_denormals', 'switch', '0', 'infinities as texts in JSON formats'),
@@ -127,6 +130,7 @@ function problemOf(setting: Setting, value: string): string | null {
       ? null
       : `${name} = ${value} is not supported: it is ${setting.values[0]} here (${note})`;
   if (setting.kind === 'ignored') return null;
+  if (setting.type === 'text') return null;
   const isFine = setting.type === 'number' ? /^\d+(\.\d+)?$/.test(value) : /^([01]|true|false)$/.test(value);
   return isFine ? null : `${name} = ${value}: ${setting.type === 'number' ? 'a number' : '0 or 1'} is wanted`;
 }
@@ -172,7 +176,9 @@ export function listedSettings(asked: RequestSettings): ListedSetting[] {
       changed: value !== standard,
       // What has no effect need not be sent.
       isReadonly: setting.kind !== 'obeyed' && name !== 'enable_http_compression',
-      type: setting.kind === 'obeyed' ? (setting.type === 'switch' ? 'Bool' : 'UInt64') : 'String',
+      type: setting.kind === 'obeyed' ? typeNames[setting.type] : 'String',
     };
   });
 }
+
+const typeNames = { switch: 'Bool', number: 'UInt64', text: 'String' } as const;

@@ -10,6 +10,7 @@ import type { Engine, EngineStats } from '../engine/engine.ts';
 import type { Clock } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { TableSource, TopicAdmin, WrittenEnd } from '../ports.ts';
+import type { GroupWatch } from './group-watch.ts';
 import { sealPolicy } from './seal-policy.ts';
 
 export interface MainParts {
@@ -18,6 +19,8 @@ export interface MainParts {
   readonly topics: TopicAdmin;
   readonly engine: Engine;
   readonly clock: Clock;
+  /** Null: --peer-address is not set. */
+  readonly group: GroupWatch | null;
 }
 
 /** A new topic's partitions reach a member with the next rebalance. */
@@ -27,7 +30,7 @@ const ALTERED_WAIT_MS = 30_000;
 /** Within it other members have read of a change, unless they are cut off. */
 const OTHERS_READ_MS = 1_000;
 
-export function mainCalls({ config, catalogue, topics, engine, clock }: MainParts) {
+export function mainCalls({ config, catalogue, topics, engine, clock, group }: MainParts) {
   /** What must hold of a new table's topic before members are told of it. */
   async function prepare({ table, topic, format }: TableSource, partitions: number): Promise<void> {
     if (catalogue.current.tables.has(table.name)) return;
@@ -115,6 +118,11 @@ export function mainCalls({ config, catalogue, topics, engine, clock }: MainPart
     },
 
     stats: (): Promise<EngineStats> => engine.stats(),
+
+    /** Resolves when the query threads know how the group shares its partitions now, unless it is just sharing out anew. */
+    lookAtGroup: async (): Promise<void> => {
+      await group?.look();
+    },
   };
 }
 export type MainCalls = ReturnType<typeof mainCalls>;

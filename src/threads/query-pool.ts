@@ -10,6 +10,7 @@ import { ZeptoError } from '../kernel/errors.ts';
 import { unpin } from '../live/pins.ts';
 import type { ViewRecord } from '../ports.ts';
 import { Caller } from './calls.ts';
+import type { GroupShares } from './group-watch.ts';
 import type { BucketsRequest } from './published-views.ts';
 import type { Opened, QueryCalls, QueryData } from './query.ts';
 import { type Listening, startThread } from './thread.ts';
@@ -89,6 +90,11 @@ export class QueryPool implements StatementService {
   /** Resolves when every thread has taken it. */
   async setCatalogue(catalogue: Catalogue): Promise<void> {
     await Promise.all(this.threads.map(({ caller }) => caller.call('setCatalogue', catalogue)));
+  }
+
+  /** Resolves when every thread has taken it. */
+  async setGroup(shares: GroupShares): Promise<void> {
+    await Promise.all(this.threads.map(({ caller }) => caller.call('setGroup', shares)));
   }
 
   /** By the same thread as long as it lives, which keeps what it has taken in. @throws ZeptoError as PublishedViews */

@@ -36,7 +36,9 @@ import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/requ
 import { Caller, offer } from './calls.ts';
 import { openForeignFiles } from './foreign-files.ts';
 import { Gathered, type Pulled } from './gather.ts';
+import type { GroupShares } from './group-watch.ts';
 import type { MainCalls } from './main-calls.ts';
+import { groupReader, narrowedTo, nowAsked, partitionsAsked } from './peers.ts';
 import { type BucketsRequest, PublishedViews } from './published-views.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -77,6 +79,9 @@ const DRAIN_INTERVAL_MS = 100;
 const EXCEPTION_TAG_CHARS = 16;
 /** A timer of more would go off at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** A member that is killed has its session for some seconds; then others have its partitions. */
+const UNSETTLED_MS_MAX = 30_000;
+const UNSETTLED_PAUSE_MS = 200;
 
 const { config, index, abilities, shards, main, ...given } = workerData as QueryData;
 const port = parentPort!;
@@ -148,9 +153,27 @@ const statementParts: StatementParts = {
   nowMs: clock.nowMs,
   views,
 };
+/** Null: not known, or not asked for. */
+let group: GroupShares | null = null;
 const open = new Map<string, Open>();
 
+/** A partition moves now and then: whoever has it next is asked when the group has settled. */
 async function start(request: StatementRequest, cancel: Int32Array, gone: AbortSignal): Promise<Opened> {
+  const startedMs = clock.monotonicMs();
+  for (;;)
+    try {
+      return await startOnce(request, cancel, gone);
+    } catch (error) {
+      const isPassing =
+        error instanceof ZeptoError && error.code === 'GROUP_UNSETTLED' && error.action === 'retry';
+      const isPeer = partitionsAsked(request.settings) !== null;
+      if (!isPassing || isPeer || clock.monotonicMs() - startedMs > UNSETTLED_MS_MAX) throw error;
+      await clock.sleep(UNSETTLED_PAUSE_MS, gone);
+      await statementParts.main.call('lookAtGroup', undefined as never);
+    }
+}
+
+async function startOnce(request: StatementRequest, cancel: Int32Array, gone: AbortSignal): Promise<Opened> {
   const startedMs = clock.monotonicMs();
   const parsed = parseStatement(request.text, {
     parameters: new Map(Object.entries(request.parameters)),
@@ -170,9 +193,24 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
     timeoutMs: query.timeoutMs === 0 ? Number.MAX_SAFE_INTEGER : query.timeoutMs,
   });
   const stopping = stoppable(limits.timeoutMs);
+  const asPeer = partitionsAsked(asked);
+  const shares = asPeer === null && !isOff(asked.fan_out) ? group : null;
+  const nowNs = nowAsked(asked) ?? BigInt(clock.nowMs()) * 1_000_000n;
+  const { authorization } = request;
+  const topicOf = (table: string): string | undefined => catalogue.tables.get(table)?.topic;
+  const reader = shares && groupReader({ shares, topicOf, authorization, nowNs });
+  const partitions = reader === null ? asPeer : shares!.own;
+  const parts: StatementParts =
+    partitions === null
+      ? statementParts
+      : {
+          ...statementParts,
+          snapshot: async () => narrowedTo(await snapshot(), partitions, (one) => mirror.has(one)),
+        };
   const options: ExecuteOptions = {
     limits,
-    nowNs: BigInt(clock.nowMs()) * 1_000_000n,
+    nowNs,
+    group: reader,
     monotonicMs: clock.monotonicMs,
     cancel,
     signal: stopping.signal,
@@ -198,7 +236,7 @@ async function start(request: StatementRequest, cancel: Int32Array, gone: AbortS
     exceptionTag: randomUUID().replaceAll('-', '').slice(0, EXCEPTION_TAG_CHARS),
   };
   const { pieces, piece, isDone } = await whileWanted(stopping, gone, async () => {
-    const result = await answer(parsed, by, options, statementParts);
+    const result = await answer(parsed, by, options, parts);
     const pieces = new Gathered(writer.write(result, about)[Symbol.asyncIterator](), clock);
     return { pieces, ...(await pieces.pull()) };
   });
@@ -256,6 +294,9 @@ const calls = {
     if (!isDeepStrictEqual(before, schemas)) cache = new PartCache();
     views.set(changed);
     published.set(changed);
+  },
+  setGroup: (shares: GroupShares): void => {
+    group = shares;
   },
   bucketsOf: (request: BucketsRequest, gone: AbortSignal): Promise<ViewRecord[]> =>
     published.bucketsOf(request, gone),

@@ -158,6 +158,7 @@ async function start(): Promise<void> {
       connection,
       config,
       topics: config.tables.map(({ topic }) => topic),
+      address: config.http.peerAddress,
       clock,
       logger,
       metrics,

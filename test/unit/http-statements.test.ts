@@ -90,7 +90,14 @@ describe('a request', () => {
     await fetch(`${url}/?param_a=1`, { method: 'POST', body: 'SELECT {a:Int64}' });
     expect(asked[0]).toMatchObject({
       ...{ id: 'mine', text: 'SELECT 1', parameters: { a: 'x&y' }, settings: { max_threads: '2' } },
-      ...{ format: null, data: null, subject: 'anonymous', mayWrite: false, mayAdminister: false },
+      ...{
+        format: null,
+        data: null,
+        subject: 'anonymous',
+        authorization: null,
+        mayWrite: false,
+        mayAdminister: false,
+      },
     });
     expect(asked[1]).toMatchObject({ text: 'SELECT {a:Int64}', parameters: { a: '1' }, mayWrite: true });
     expect(asked[1]!.id).toMatch(/^[0-9a-f-]{36}$/);
