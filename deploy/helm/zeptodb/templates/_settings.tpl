@@ -98,6 +98,12 @@ Invariant: every key is a setting of the program; a key that the chart sets is r
 
 {{- define "zeptodb.env" -}}
 - { name: ZEPTO_CONFIG, value: /etc/zeptodb/config/zeptodb.yaml }
+{{- /* A certificate of http.tlsSecret is not for the addresses of pods. */}}
+{{- if not .Values.http.tlsSecret }}
+- name: POD_IP
+  valueFrom: { fieldRef: { fieldPath: status.podIP } }
+- { name: ZEPTO_PEER_ADDRESS, value: {{ if contains ":" .Values.http.bind }}"http://[$(POD_IP)]:8123"{{ else }}"http://$(POD_IP):8123"{{ end }} }
+{{- end }}
 {{- with .Values.kafka.sasl }}{{ if and .existingSecret .usernameKey }}
 {{ include "zeptodb.secretEnv" (list "ZEPTO_KAFKA_SASL_USERNAME" .existingSecret .usernameKey) }}
 {{- end }}{{ end }}
