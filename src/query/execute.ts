@@ -4,14 +4,14 @@
 
 import { ZeptoError } from '../kernel/errors.ts';
 import { analyzeQuery } from '../sql/analyze.ts';
-import type { Query, Statement, TableName, TableReference } from '../sql/ast.ts';
+import type { Query, Statement, TableFunction, TableName, TableReference } from '../sql/ast.ts';
 import type { Catalog, OutputColumn } from '../sql/scope.ts';
 import { sourcesOf } from '../sql/sources.ts';
 import { STRING } from '../sql/types.ts';
 import { Columns, type Flow } from './block.ts';
 import { catalogOf } from './catalog.ts';
 import { explainPlan } from './explain.ts';
-import { type FileColumns, filesOf } from './files.ts';
+import { type FileColumns, filesOf, noFiles, pathsOf } from './files.ts';
 import { planQuery, type QueryPlan } from './plan.ts';
 import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
 import { resultBlock } from './result-block.ts';
@@ -69,10 +69,19 @@ async function catalogWith(names: readonly TableName[], run: Run): Promise<Catal
       ...{ alias: null, sampleRatio: null },
     }),
   );
-  return catalogFor(run, await filesOf(sources, run.options, run.signal));
+  return catalogFor(run, await filesFor(sources, run));
 }
 
-function catalogFor(run: Run, files: FileColumns = new Map()): Catalog {
+/** The signal, which is dear, is only made for a query that has files to wait for. */
+async function filesFor(
+  sources: readonly (TableReference | TableFunction)[],
+  run: Run,
+): Promise<FileColumns> {
+  if (pathsOf(sources, run.options).size === 0) return noFiles;
+  return filesOf(sources, run.options, run.signal);
+}
+
+function catalogFor(run: Run, files: FileColumns): Catalog {
   const { views, system, registered } = run.options;
   return catalogOf(run.snapshot.tables, files, views, system, registered);
 }
@@ -82,7 +91,7 @@ async function planned(
   snapshot: Snapshot,
   run: Run,
 ): Promise<{ plan: QueryPlan; columns: readonly OutputColumn[] }> {
-  const files = await filesOf(sourcesOf(query), run.options, run.signal);
+  const files = await filesFor(sourcesOf(query), run);
   const { views = noViews, isViewRewriteOn = true, group = null } = run.options;
   const analysis = analyzeQuery(query, catalogFor(run, files));
   const plan = planQuery(

@@ -16,6 +16,8 @@ export const noneRegistered: Registered = new Map();
 /** By path. */
 export type FileColumns = ReadonlyMap<string, readonly OutputColumn[]>;
 
+export const noFiles: FileColumns = new Map();
+
 /** Columns of the files among what FROM may name. @throws ZeptoError as `columnsAt` */
 export async function filesOf(
   sources: readonly (TableReference | TableFunction)[],
@@ -23,11 +25,21 @@ export async function filesOf(
   signal: AbortSignal,
 ): Promise<FileColumns> {
   const files = new Map<string, readonly OutputColumn[]>();
-  for (const source of sources) {
-    const path = pathOf(source, options.registered ?? noneRegistered);
-    if (path !== undefined && !files.has(path)) files.set(path, await columnsAt(path, options, signal));
-  }
+  for (const path of pathsOf(sources, options)) files.set(path, await columnsAt(path, options, signal));
   return files;
+}
+
+/** Each once. */
+export function pathsOf(
+  sources: readonly (TableReference | TableFunction)[],
+  { registered = noneRegistered }: Pick<ExecuteOptions, 'registered'>,
+): ReadonlySet<string> {
+  const paths = new Set<string>();
+  for (const source of sources) {
+    const path = pathOf(source, registered);
+    if (path !== undefined) paths.add(path);
+  }
+  return paths;
 }
 
 /** @throws ZeptoError STORE_DENIED, STORE_NO_OBJECT, FORMAT_INVALID; SQL_UNSUPPORTED when DuckDB is switched off */
