@@ -8,6 +8,20 @@ import type { ResultBlock, ResultValues } from './result.ts';
 import type { Texts } from './texts.ts';
 import type { FloatVector, IntVector, Vector } from './vector.ts';
 
+/** What a text column is in every result; the texts are those of one query. */
+interface CodedTexts {
+  readonly kind: 'text';
+  readonly codes: Uint32Array;
+  /** By code: the query's code. */
+  readonly distinct: readonly number[];
+  readonly nulls: Uint8Array | null;
+}
+
+type Form = Exclude<ResultValues, { readonly kind: 'text' }> | CodedTexts;
+
+/** Of final vectors, which are asked for again by each read of a view; each goes with its vector. */
+const formsOfFinal = new WeakMap<Vector, Form>();
+
 export function resultBlock(block: Block, width: number, texts: Texts): ResultBlock {
   const columns: ResultValues[] = [];
   for (let slot = 0; slot < width; slot++) columns.push(resultValues(block.column(slot), block.rows, texts));
@@ -15,6 +29,22 @@ export function resultBlock(block: Block, width: number, texts: Texts): ResultBl
 }
 
 function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues {
+  const isKept = vector.isFinal === true && vector.values.length === rows;
+  const form = isKept ? keptForm(vector, rows) : formOf(vector, rows);
+  if (form.kind !== 'text') return form;
+  const { kind, codes, distinct, nulls } = form;
+  return { kind, codes, texts: distinct.map((code) => texts.textOf(code)), nulls };
+}
+
+function keptForm(vector: Vector, rows: number): Form {
+  const known = formsOfFinal.get(vector);
+  if (known !== undefined) return known;
+  const form = formOf(vector, rows);
+  formsOfFinal.set(vector, form);
+  return form;
+}
+
+function formOf(vector: Vector, rows: number): Form {
   switch (vector.kind) {
     case 'int':
       return vector.base === 0n
@@ -31,7 +61,7 @@ function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues 
       return { kind: 'bool', values, nulls: clear(values, NULL_BOOL, 0) };
     }
     case 'text':
-      return textValues(vector.values, rows, texts);
+      return codedTexts(vector.values, rows);
   }
 }
 
@@ -55,7 +85,7 @@ function doubles(
 }
 
 /** base + values, written by halves: a BigInt per row would cost more than the query. */
-function basedIntegers(from: Float64Array, base: bigint, rows: number): ResultValues {
+function basedIntegers(from: Float64Array, base: bigint, rows: number): Form {
   const values = new BigInt64Array(rows);
   const halves = new Int32Array(values.buffer);
   const low = Number(BigInt.asUintN(32, base));
@@ -91,9 +121,9 @@ function clear<T extends BigInt64Array | Uint8Array>(
   return nulls;
 }
 
-function textValues(from: Uint32Array, rows: number, texts: Texts): ResultValues {
+function codedTexts(from: Uint32Array, rows: number): CodedTexts {
   const codes = new Uint32Array(rows);
-  const list: string[] = [];
+  const distinct: number[] = [];
   const known = new Map<number, number>();
   let nulls: Uint8Array | null = null;
   let last = NULL_CODE;
@@ -110,12 +140,12 @@ function textValues(from: Uint32Array, rows: number, texts: Texts): ResultValues
       last = code;
       const found = known.get(code);
       if (found === undefined) {
-        lastCode = list.length;
+        lastCode = distinct.length;
         known.set(code, lastCode);
-        list.push(texts.textOf(code));
+        distinct.push(code);
       } else lastCode = found;
     }
     codes[row] = lastCode;
   }
-  return { kind: 'text', codes, texts: list, nulls };
+  return { kind: 'text', codes, distinct, nulls };
 }

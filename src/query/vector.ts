@@ -156,6 +156,17 @@ export function tailOf(vector: Vector, from: number): Vector {
   return from === 0 ? vector : ({ ...vector, values: vector.values.subarray(from) } as Vector);
 }
 
+/** Values [0, rows) as they are given out: in vectors of a block's rows, over the same memory. */
+export function piecesOf(vector: Vector, rows: number): Vector[] {
+  if (rows <= BLOCK_ROWS) return [vector];
+  const pieces: Vector[] = [];
+  for (let from = 0; from < rows; from += BLOCK_ROWS) {
+    const values = vector.values.subarray(from, Math.min(from + BLOCK_ROWS, rows));
+    pieces.push({ ...vector, values } as Vector);
+  }
+  return pieces;
+}
+
 /** Values [0, rows) as a vector of their own, over memory of their own. */
 export function headOf(vector: Vector, rows: number): Vector {
   return { ...vector, values: vector.values.slice(0, rows) } as Vector;

@@ -40,7 +40,8 @@ interface KeptGroups extends PartGroups {
 
 /** Of a state per group and aggregate, and of a part's own tables, roughly. */
 const STATE_BYTES = 48;
-const VALUE_BYTES = 8;
+/** In a column, and once more as results have it. */
+const VALUE_BYTES = 16;
 const PART_BYTES = 400;
 
 export class ViewParts {

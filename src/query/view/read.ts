@@ -17,7 +17,7 @@ import type { Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
 import type { AnyPart, TableSnapshot } from '../snapshot.ts';
 import { partsIn } from '../table-parts.ts';
-import { BLOCK_ROWS, type BoolVector, kindOf, tailOf, type Vector } from '../vector.ts';
+import { BLOCK_ROWS, type BoolVector, kindOf, piecesOf, tailOf, type Vector } from '../vector.ts';
 import type { PartGroups, ViewParts } from './parts.ts';
 import type { Whole } from './whole.ts';
 
@@ -169,18 +169,23 @@ function statesFor({ parts, binding }: ViewReadSpec, run: Run): (answered: Answe
 function* ownGroups(spec: ViewReadSpec, ownKeys: readonly number[], whole: Whole, run: Run): Flow {
   const chosen = chosenRows(spec, whole, run);
   const rows = chosen === null ? whole.rows : chosen.length;
-  const take = (vector: Vector): Vector =>
-    chosen === null ? vector : gather(vector, chosen, rows, new Scratch());
+  const take = (column: Vector): readonly Vector[] =>
+    chosen === null ? whole.piecesOf(column) : piecesOf(gather(column, chosen, rows, new Scratch()), rows);
   const stateOf = statesFor(spec, run);
-  const vectors = [
+  const columns = [
     ...ownKeys.map((key) => take(whole.keys[key]!)),
     ...spec.calls.map((call) =>
-      call.isSame ? take(whole.call(call.from)) : converted(stateOf(call), whole, call.from, chosen),
+      call.isSame
+        ? take(whole.call(call.from))
+        : piecesOf(converted(stateOf(call), whole, call.from, chosen), rows),
     ),
   ];
-  for (const { block } of blocksOf(vectors, rows)) {
+  for (let from = 0, piece = 0; from < rows; from += BLOCK_ROWS, piece++) {
     run.check();
-    yield block;
+    yield new Columns(
+      Math.min(BLOCK_ROWS, rows - from),
+      columns.map((pieces) => pieces[piece]!),
+    );
   }
 }
 

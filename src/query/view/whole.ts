@@ -6,7 +6,7 @@ import type { Accumulator } from '../aggregate/accumulator.ts';
 import { gather } from '../block.ts';
 import { Scratch } from '../scratch.ts';
 import type { AnyPart, TableSnapshot } from '../snapshot.ts';
-import { finalVector, headOf, type Vector } from '../vector.ts';
+import { finalVector, headOf, piecesOf, type Vector } from '../vector.ts';
 import type { PartGroups } from './parts.ts';
 
 export class Whole {
@@ -21,6 +21,7 @@ export class Whole {
   private readonly states: readonly Accumulator[];
   private readonly hasKeys: boolean;
   private calls: (Vector | null)[] = [];
+  private pieces = new Map<Vector, readonly Vector[]>();
   /** Of each group: how many parts have rows of it. */
   private members = new Int32Array(0);
   /** What is merged: how many rows of a part, by its list of groups. */
@@ -72,6 +73,7 @@ export class Whole {
     this.groups = isAll ? null : met.subarray(0, rows);
     this.keys = keys.map((key) => this.chosen(key));
     this.calls = this.states.map(() => null);
+    this.pieces = new Map();
     this.rowsTaken = found.reduce((sum, part) => sum + part.rows, 0);
     this.lists = symbols.map((symbol) => partsOf(symbol));
   }
@@ -83,6 +85,13 @@ export class Whole {
     return vector;
   }
 
+  /** A column of it in the vectors of its blocks: the same ones for each read, so that what results make of them is made once. */
+  piecesOf(column: Vector): readonly Vector[] {
+    const pieces = this.pieces.get(column) ?? piecesOf(column, this.rows);
+    this.pieces.set(column, pieces);
+    return pieces;
+  }
+
   /** Of a call of the view, by group. Valid until the next update. */
   state(index: number): Accumulator {
     return this.states[index]!;
@@ -91,7 +100,8 @@ export class Whole {
   /** A copy of the rows: a state may write its vector again. */
   private chosen(vector: Vector): Vector {
     const { groups, rows } = this;
-    return finalVector(groups === null ? headOf(vector, rows) : gather(vector, groups, rows, new Scratch()));
+    const column = groups === null ? vector : gather(vector, groups, rows, new Scratch());
+    return finalVector(headOf(column, rows));
   }
 
   /** 1 for each group of a part that came, grew or left; they are emptied. */
