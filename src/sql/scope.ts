@@ -67,8 +67,9 @@ export const emptyScope: Scope = { sources: [], columns: [], windowSource: null 
 
 export function scopeOf(source: TableSource, table: SourceTable): ScopeSource {
   const columns = table.columns.map(
-    (column, index): ScopeColumn => ({
-      ...column,
+    ({ name, type }, index): ScopeColumn => ({
+      name,
+      type,
       places: [{ source, index }],
       combine: 'first',
       inStar: true,
