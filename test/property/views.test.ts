@@ -9,6 +9,7 @@ import { catalogOf } from '../../src/query/catalog.ts';
 import { emptyStats } from '../../src/query/result.ts';
 import { Run } from '../../src/query/run.ts';
 import { partsIn } from '../../src/query/table-parts.ts';
+import { BLOCK_ROWS } from '../../src/query/vector.ts';
 import { openView, type View, type ViewDeclaration } from '../../src/query/view/view.ts';
 import { analyzeQuery } from '../../src/sql/analyze.ts';
 import { parseQuery } from '../../src/sql/parser.ts';
@@ -135,6 +136,24 @@ describe('a materialized view', () => {
       }
       oracle.closeSync();
     }
+  }, 120_000);
+
+  it('gives more groups than a block has rows, also some of them, and again from what is kept', async () => {
+    const ticks = tablesOf(5, 40).filter(({ schema }) => schema.name === 'ticks');
+    const world = await worldOf(ticks, { placement: 'mixed', chunkRows: 1000 });
+    const oracle = await duckdbOf(ticks, world.scanned);
+    const sql = 'SELECT seq, timestamp, symbol, sum(volume) AS v FROM ticks GROUP BY seq, timestamp, symbol';
+    const views = new Map([['v', viewIn(world, sql)]]);
+    for (const where of ['', '', " WHERE symbol <> 'MSFT'"])
+      await expectSame(
+        `SELECT * FROM v${where}`,
+        sql.replace(' GROUP', `${where} GROUP`),
+        world,
+        oracle,
+        views,
+      );
+    expect(views.get('v')!.kept!.parts.groups).toBeGreaterThan(BLOCK_ROWS);
+    oracle.closeSync();
   }, 120_000);
 });
 
