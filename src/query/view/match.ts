@@ -8,6 +8,7 @@ import { functionByName } from '../../sql/functions.ts';
 import { childrenOf, conjuncts, sameExpression, some } from '../../sql/walk.ts';
 import type { Operator } from '../block.ts';
 import { slot } from '../expression/compiled.ts';
+import { storable } from '../hash-aggregate.ts';
 import { bucketOf } from '../kernels/match.ts';
 import type { Planner } from '../plan.ts';
 import { type Binding, project } from '../rows.ts';
@@ -44,8 +45,11 @@ export function planView(
     conditions: conditions.filter(isOfKeys),
     keys: null,
     ownKeys: grouped.keys.map((_, key) => key),
-    calls: grouped.calls.map((call, from) => ({ call, from, isSame: true })),
-    binding: { types: new Map([...grouped.rows.types, ...binding.types]), resolve: binding.resolve },
+    calls: grouped.calls.map((call, from) => ({
+      ...{ call, from, isSame: true },
+      type: storable(grouped.rows.types.get(call)!),
+    })),
+    binding,
     isRewrite: false,
   });
   return {
@@ -159,7 +163,8 @@ class Match {
   private answered(call: Call): AnsweredCall | null {
     const { calls } = this.kept.grouped;
     const same = calls.findIndex((own) => this.isSame(call, own));
-    if (same >= 0) return { call, from: same, isSame: true };
+    const type = storable(this.planner.types.get(call)!);
+    if (same >= 0) return { call, from: same, isSame: true, type };
     if (call.distinct || call.filter !== null) return null;
     // Sums and means keep the same states, and both count.
     const { name } = functionByName(call.name)!;
@@ -173,7 +178,7 @@ class Match {
         call.args.length === 1 &&
         this.isSame(call.args[0]!, own.args[0]!),
     );
-    return from < 0 ? null : { call, from, isSame: false };
+    return from < 0 ? null : { call, from, isSame: false, type };
   }
 
   /** Whether the expression has one value for all rows of a group. */

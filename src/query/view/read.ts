@@ -28,6 +28,8 @@ export interface AnsweredCall {
   readonly from: number;
   /** The view's own call; else one whose states take those of the view's. */
   readonly isSame: boolean;
+  /** Of its values. */
+  readonly type: SqlType;
 }
 
 export interface ViewReadSpec {
@@ -50,7 +52,7 @@ export function viewRead(spec: ViewReadSpec): Operator {
   const { name, parts, conditions, keys, calls, binding, isRewrite } = spec;
   const typeOf = (e: Expression): SqlType => storable(binding.types.get(e)!);
   return {
-    types: [...(keys === null ? parts.keyTypes : keys.map(typeOf)), ...calls.map(({ call }) => typeOf(call))],
+    types: [...(keys === null ? parts.keyTypes : keys.map(typeOf)), ...calls.map(({ type }) => type)],
     label: `View ${name}`,
     details: [
       ...(isRewrite ? [`instead of ${parts.grouped.scan.name}`] : []),
