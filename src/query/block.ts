@@ -34,7 +34,8 @@ export interface Operator {
   open(run: Run): Flow;
   /** For EXPLAIN. */
   readonly label: string;
-  readonly details: readonly string[];
+  /** Printed when asked for: most plans are never shown. */
+  details(): readonly string[];
   readonly inputs: readonly Operator[];
 }
 

@@ -25,7 +25,8 @@ export function explainPlan(plan: QueryPlan, stats: QueryStats | null): string[]
 }
 
 function describe(operator: Operator, depth: number, lines: string[]): void {
-  const details = operator.details.length === 0 ? '' : `: ${operator.details.join('; ')}`;
-  lines.push(`${'  '.repeat(depth)}${operator.label}${details}`);
+  const details = operator.details();
+  const shown = details.length === 0 ? '' : `: ${details.join('; ')}`;
+  lines.push(`${'  '.repeat(depth)}${operator.label}${shown}`);
   for (const input of operator.inputs) describe(input, depth + 1, lines);
 }

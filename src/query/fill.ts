@@ -38,7 +38,7 @@ export function filled(
   const unordered: Operator = {
     types: input.types,
     label: 'Fill',
-    details: [rules.map((rule) => rule?.kind ?? 'null').join(', ')],
+    details: () => [rules.map((rule) => rule?.kind ?? 'null').join(', ')],
     inputs: [input],
     open: (run) => fill(input, keyCount, everyNs, rules, run),
   };

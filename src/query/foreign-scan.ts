@@ -16,7 +16,7 @@ export function foreignScan(path: string, columns: readonly OutputColumn[]): Ope
   return {
     types: columns.map(({ type }) => type),
     label: 'Files',
-    details: [path],
+    details: () => [path],
     inputs: [],
     open: (run) => read(path, columns, run),
   };

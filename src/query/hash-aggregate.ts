@@ -37,7 +37,7 @@ export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Bin
   return {
     types: [...spec.keys.map(typeOf), ...spec.calls.map(typeOf)],
     label: spec.keys.length === 0 ? 'Aggregate' : 'Group',
-    details: [
+    details: () => [
       ...(spec.keys.length === 0 ? [] : [`by ${spec.keys.map(printExpression).join(', ')}`]),
       spec.calls.map(printExpression).join(', ') || 'no aggregate',
     ],

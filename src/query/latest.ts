@@ -23,7 +23,7 @@ export function latestOn(
   return {
     types: input.types,
     label: 'Latest',
-    details: [`on ${printExpression(time)} by ${partitionBy.map(printExpression).join(', ')}`],
+    details: () => [`on ${printExpression(time)} by ${partitionBy.map(printExpression).join(', ')}`],
     inputs: [input],
     *open(run) {
       const scope = scopeOf(run, binding);

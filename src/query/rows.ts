@@ -32,7 +32,7 @@ export function filter(
   return {
     types: input.types,
     label,
-    details: conditions.map(printExpression),
+    details: () => conditions.map(printExpression),
     inputs: [input],
     *open(run) {
       const scope = scopeOf(run, binding);
@@ -85,7 +85,7 @@ export function project(input: Operator, columns: readonly ProjectedColumn[], bi
   return {
     types: columns.map(({ type }) => type),
     label: 'Project',
-    details: [columns.map(({ expression }) => printExpression(expression)).join(', ')],
+    details: () => [columns.map(({ expression }) => printExpression(expression)).join(', ')],
     inputs: [input],
     open: (run) => {
       const scope = scopeOf(run, binding);
@@ -171,7 +171,7 @@ export function distinct(input: Operator): Operator {
   return {
     types: input.types,
     label: 'Distinct',
-    details: [],
+    details: () => [],
     inputs: [input],
     *open(run) {
       const table = new KeyTable(tupleWords(kinds), run.budget);
@@ -212,7 +212,7 @@ export function limited(input: Operator, limit: number, offset: number): Operato
   return {
     types: input.types,
     label: 'Limit',
-    details,
+    details: () => details,
     inputs: [input],
     *open(run) {
       let skip = offset;
@@ -250,7 +250,7 @@ export function limited(input: Operator, limit: number, offset: number): Operato
 export const oneRow: Operator = {
   types: [],
   label: 'One row',
-  details: [],
+  details: () => [],
   inputs: [],
   *open() {
     yield new Columns(1, []);

@@ -27,7 +27,7 @@ function concatenated(operands: readonly Operator[]): Operator {
   return {
     types: operands[0]!.types,
     label: 'Union all',
-    details: [],
+    details: () => [],
     inputs: operands,
     *open(run) {
       for (const operand of operands) yield* operand.open(run);
@@ -41,7 +41,7 @@ function compared(left: Operator, right: Operator, keep: boolean): Operator {
   return {
     types: left.types,
     label: keep ? 'Intersect' : 'Except',
-    details: [],
+    details: () => [],
     inputs: [left, right],
     *open(run) {
       const table = new KeyTable(tupleWords(kinds), run.budget);
@@ -76,7 +76,7 @@ export function values(body: Values, types: readonly SqlType[], binding: Binding
   return {
     types,
     label: 'Values',
-    details: [`${body.rows.length} rows`],
+    details: () => [`${body.rows.length} rows`],
     inputs: [],
     *open(run) {
       const scope = scopeOf(run, binding);
@@ -108,7 +108,7 @@ export function shared(input: Operator): Operator {
   return {
     types: input.types,
     label: 'Shared',
-    details: [],
+    details: () => [],
     inputs: [input],
     *open(run) {
       let kept = run.prepared.get(key) as KeptRows | undefined;

@@ -28,7 +28,7 @@ export function sorted(
   return {
     types: input.types,
     label: limit === Number.POSITIVE_INFINITY ? 'Sort' : `Top ${limit}`,
-    details: [
+    details: () => [
       keys.map(({ slot, descending }) => `column ${slot + 1}${descending ? ' desc' : ''}`).join(', '),
     ],
     inputs: [input],

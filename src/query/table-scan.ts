@@ -52,7 +52,7 @@ export function tableScan(spec: TableScanSpec): Operator {
   return {
     types: columns.map((index) => typeOfColumn(schema.columns[index]!)),
     label: `Scan ${spec.name}`,
-    details: [
+    details: () => [
       `columns: ${columns.map((index) => schema.columns[index]!.name).join(', ') || 'none'}`,
       ...conditions.times.map(({ operator, value }) => `time ${operator} ${printExpression(value)}`),
       ...conditions.symbols.map((e) => `symbol: ${printExpression(e)}`),

@@ -40,7 +40,7 @@ export function windowed(
   return {
     types: [...input.types, ...calls.map((call): SqlType => storable(binding.types.get(call)!))],
     label: 'Window',
-    details: calls.map(printExpression),
+    details: () => calls.map(printExpression),
     inputs: [input],
     *open(run) {
       const windows = new Windows(input.types, calls, binding, time, run);

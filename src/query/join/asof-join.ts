@@ -46,7 +46,7 @@ export function asofJoin(
   return {
     types: [...left.types, ...right.types],
     label: `${spec.label} join`,
-    details: [
+    details: () => [
       `on ${on.join(' and ')}`,
       ...(toleranceNs === null ? [] : [`tolerance ${intervalText(toleranceNs)}`]),
     ],

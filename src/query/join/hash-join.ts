@@ -34,7 +34,7 @@ export function hashJoin(
   return {
     types: [...left.types, ...right.types],
     label: `${spec.kind === 'INNER' ? 'Hash' : spec.kind} join`,
-    details: on.length === 0 ? [] : [`on ${on.join(' and ')}`],
+    details: () => (on.length === 0 ? [] : [`on ${on.join(' and ')}`]),
     inputs: [left, right],
     open: (run) => join(left, right, spec, bindings, run),
   };

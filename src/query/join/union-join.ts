@@ -12,7 +12,7 @@ export function unionJoin(left: Operator, right: Operator): Operator {
   return {
     types: [...left.types, ...right.types],
     label: 'Union join',
-    details: [],
+    details: () => [],
     inputs: [left, right],
     *open(run): Flow {
       const pairs = new Pairs(left.types, right.types, BLOCK_ROWS);

@@ -42,7 +42,7 @@ export function windowJoin(
   return {
     types: [...left.types, ...spec.calls.map((call) => storable(bindings.both.types.get(call)!))],
     label: 'Window join',
-    details: [`on ${on.join(' and ')}`, spec.calls.map(printExpression).join(', ')],
+    details: () => [`on ${on.join(' and ')}`, spec.calls.map(printExpression).join(', ')],
     inputs: [left, right],
     open: (run) => join(left, right, spec, bindings, run),
   };

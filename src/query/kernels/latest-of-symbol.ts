@@ -22,7 +22,7 @@ export function latestOfSymbol(scan: TableScanSpec, input: Operator): Operator {
   return {
     types: input.types,
     label: 'Kernel',
-    details: ['latest by symbol'],
+    details: () => ['latest by symbol'],
     inputs: [input],
     open: (run) => latest(scan, input, run),
   };

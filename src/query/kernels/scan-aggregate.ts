@@ -49,7 +49,7 @@ export function scanAggregate(spec: ScanAggregateSpec, input: Operator, binding:
   return {
     types: spec.types,
     label: 'Kernel',
-    details: [
+    details: () => [
       ...(spec.keys.length === 0 ? [] : [`by ${spec.keyExpressions.map(printExpression).join(', ')}`]),
       spec.calls.map(({ call }) => printExpression(call)).join(', ') || 'no aggregate',
     ],

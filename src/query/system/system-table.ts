@@ -34,7 +34,7 @@ export function systemScan(name: string, columns: readonly OutputColumn[]): Oper
   return {
     types: columns.map(({ type }) => type),
     label: `System ${name}`,
-    details: [],
+    details: () => [],
     inputs: [],
     *open(run) {
       const made = run.options.system!.get(name)!.rows(run);

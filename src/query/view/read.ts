@@ -54,7 +54,7 @@ export function viewRead(spec: ViewReadSpec): Operator {
   return {
     types: [...(keys === null ? parts.keyTypes : keys.map(typeOf)), ...calls.map(({ type }) => type)],
     label: `View ${name}`,
-    details: [
+    details: () => [
       ...(isRewrite ? [`instead of ${parts.grouped.scan.name}`] : []),
       ...conditions.map(printExpression),
       ...(keys === null ? [] : [`by ${keys.map(printExpression).join(', ')}`]),
