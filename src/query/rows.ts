@@ -205,14 +205,13 @@ export function distinct(input: Operator): Operator {
 /** Rows [offset, offset + limit). */
 export function limited(input: Operator, limit: number, offset: number): Operator {
   if (limit === Number.POSITIVE_INFINITY && offset === 0) return input;
-  const details = [
-    ...(limit === Number.POSITIVE_INFINITY ? [] : [`limit ${limit}`]),
-    ...(offset === 0 ? [] : [`offset ${offset}`]),
-  ];
   return {
     types: input.types,
     label: 'Limit',
-    details: () => details,
+    details: () => [
+      ...(limit === Number.POSITIVE_INFINITY ? [] : [`limit ${limit}`]),
+      ...(offset === 0 ? [] : [`offset ${offset}`]),
+    ],
     inputs: [input],
     *open(run) {
       let skip = offset;

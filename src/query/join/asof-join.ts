@@ -40,14 +40,16 @@ export function asofJoin(
   spec: AsofJoinSpec,
   bindings: { readonly left: Binding; readonly right: Binding },
 ): Operator {
-  const on = spec.keys.map((key) => `${printExpression(key.left)} = ${printExpression(key.right)}`);
   const { time, strict, toleranceNs } = spec;
-  on.push(`${printExpression(time.left)} ${strict ? '>' : '>='} ${printExpression(time.right)}`);
+  const on = (): string[] => [
+    ...spec.keys.map((key) => `${printExpression(key.left)} = ${printExpression(key.right)}`),
+    `${printExpression(time.left)} ${strict ? '>' : '>='} ${printExpression(time.right)}`,
+  ];
   return {
     types: [...left.types, ...right.types],
     label: `${spec.label} join`,
     details: () => [
-      `on ${on.join(' and ')}`,
+      `on ${on().join(' and ')}`,
       ...(toleranceNs === null ? [] : [`tolerance ${intervalText(toleranceNs)}`]),
     ],
     inputs: [left, right],

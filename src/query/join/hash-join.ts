@@ -27,14 +27,14 @@ export function hashJoin(
   spec: HashJoinSpec,
   bindings: { readonly left: Binding; readonly right: Binding; readonly both: Binding },
 ): Operator {
-  const on = [
+  const on = (): string[] => [
     ...spec.keys.map((key) => `${printExpression(key.left)} = ${printExpression(key.right)}`),
     ...spec.residual.map(printExpression),
   ];
   return {
     types: [...left.types, ...right.types],
     label: `${spec.kind === 'INNER' ? 'Hash' : spec.kind} join`,
-    details: () => (on.length === 0 ? [] : [`on ${on.join(' and ')}`]),
+    details: () => (on().length === 0 ? [] : [`on ${on().join(' and ')}`]),
     inputs: [left, right],
     open: (run) => join(left, right, spec, bindings, run),
   };

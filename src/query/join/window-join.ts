@@ -35,14 +35,14 @@ export function windowJoin(
   spec: WindowJoinSpec,
   bindings: { readonly left: Binding; readonly right: Binding; readonly both: Binding },
 ): Operator {
-  const on = spec.keys.map((key) => `${printExpression(key.left)} = ${printExpression(key.right)}`);
-  on.push(
+  const on = (): string[] => [
+    ...spec.keys.map((key) => `${printExpression(key.left)} = ${printExpression(key.right)}`),
     `${printExpression(spec.time)} between ${printExpression(spec.low)} and ${printExpression(spec.high)}`,
-  );
+  ];
   return {
     types: [...left.types, ...spec.calls.map((call) => storable(bindings.both.types.get(call)!))],
     label: 'Window join',
-    details: () => [`on ${on.join(' and ')}`, spec.calls.map(printExpression).join(', ')],
+    details: () => [`on ${on().join(' and ')}`, spec.calls.map(printExpression).join(', ')],
     inputs: [left, right],
     open: (run) => join(left, right, spec, bindings, run),
   };
