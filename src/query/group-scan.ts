@@ -43,7 +43,7 @@ export function groupScan(
   return {
     types: local.types,
     label: `Group scan ${query.table}`,
-    details: [`of ${members} other members: ${query.sql}`],
+    details: () => [`of ${members} other members: ${query.sql}`],
     inputs: [local],
     open: (run) => read(local, query, columns.length, run),
   };
