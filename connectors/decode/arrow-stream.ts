@@ -21,15 +21,11 @@ import {
   uint8Field,
   vectorField,
 } from './arrow-flatbuffer.ts';
+import type { FixedType } from './fixed-width.ts';
 
 export type ArrowType =
   | { readonly kind: 'null' | 'bool' | 'utf8' | 'large_utf8' | 'utf8_view' | 'other' }
-  | { readonly kind: 'int'; readonly bytes: number; readonly signed: boolean }
-  | { readonly kind: 'float'; readonly bytes: number }
-  | { readonly kind: 'decimal'; readonly bytes: number; readonly scale: number }
-  /** `scale` decimals of a second. */
-  | { readonly kind: 'timestamp'; readonly scale: number }
-  | { readonly kind: 'date'; readonly bytes: number };
+  | FixedType;
 
 export interface ArrowField {
   readonly name: string;

@@ -5,19 +5,13 @@
 import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
-import { type ColumnFiller, columnData, columnFiller, fillMissing } from './arrow-column.ts';
+import { type ColumnFiller, columnData, columnFiller } from './arrow-column.ts';
 import { type ArrowBatch, ArrowFault, type ArrowField, arrowFields, arrowMessages } from './arrow-stream.ts';
-import {
-  dictionaryIndices,
-  fillQuoted,
-  isTextType,
-  type TextColumn,
-  type Texts,
-  textColumn,
-  textsOf,
-} from './arrow-text.ts';
+import { dictionaryIndices, fillQuoted, isTextType, textsOf } from './arrow-text.ts';
+import { fillMissing } from './fixed-width.ts';
 import type { Cause } from './store.ts';
 import { isText, type Target, type TargetColumn } from './target.ts';
+import { type TextColumn, type Texts, textColumn } from './text-column.ts';
 
 /** What a schema means for the table. */
 interface Plan {
