@@ -27,6 +27,7 @@ import { type Clock, systemClock } from './kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from './kernel/errors.ts';
 import { pinWords } from './live/pins.ts';
 import type { Logger, Metrics } from './ports.ts';
+import { UnpackingThread } from './threads/body-decoders.ts';
 import { offer } from './threads/calls.ts';
 import { GroupWatch } from './threads/group-watch.ts';
 import { mainCalls } from './threads/main-calls.ts';
@@ -106,6 +107,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
           clock,
           logger,
         });
+  const unpacking = new UnpackingThread(listening);
   const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster, logger), engine, clock, group });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
@@ -133,7 +135,11 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     clock,
     version: { name, version },
     plugins: [
-      statementRoutes({ service: statements, clock, logger, metrics, slowMs: config.query.slowMs }),
+      statementRoutes({
+        ...{ service: statements, clock, logger, metrics },
+        slowMs: config.query.slowMs,
+        bodyDecoders: unpacking.decoders,
+      }),
       streamRoutes({ service: statements, clock, logger }),
     ],
   });
@@ -142,6 +148,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
     stopped ??= (async () => {
       group?.stop();
       await http.stop();
+      await unpacking.stop();
       await statements.stop();
       await engine.stop({ drain: engine.failedWith === null });
       await catalogue.close();

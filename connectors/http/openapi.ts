@@ -165,7 +165,8 @@ const paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
         ...statementParameters,
       ],
       requestBody: {
-        description: 'The statement, or rows in its FORMAT. May be gzip (Content-Encoding).',
+        description:
+          'The statement, behind the line of an INSERT … FORMAT its rows, or the rows alone. May be gzip, lz4 or zstd (Content-Encoding).',
         content: { 'text/plain': { schema: string }, 'application/octet-stream': { schema: {} } },
       },
       responses: statementResponses,

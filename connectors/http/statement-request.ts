@@ -22,7 +22,13 @@ const OWN_PARAMETERS = new Set([
   ...['session_id', 'user', 'password'],
 ]);
 
+/** Bytes, expanded to at most so many. @throws Error when they are not of this encoding, are cut, or hold more. */
+export type BodyDecoder = (bytes: Uint8Array, bytesMax: number) => Uint8Array | Promise<Uint8Array>;
+/** By the name in Content-Encoding. */
+export type BodyDecoders = Readonly<Record<string, BodyDecoder>>;
+
 const expand = promisify(gunzip);
+const gzip: BodyDecoder = (bytes, maxOutputLength) => expand(bytes, { maxOutputLength });
 
 /** @throws ZeptoError SQL_NAME for a database that there is not */
 export function statementOf(
@@ -84,18 +90,47 @@ export function queryOf(request: FastifyRequest): Query {
   return Object.fromEntries(Object.entries(query).map(([name, value]) => [name, single(value)!]));
 }
 
-/** @throws ZeptoError FORMAT_INVALID */
-export async function bodyOf(request: FastifyRequest): Promise<Buffer> {
+/** Expanded by one of `more` or as gzip. @throws ZeptoError FORMAT_INVALID */
+export async function bodyOf(request: FastifyRequest, more: BodyDecoders): Promise<Buffer> {
   const body = (request.body as Buffer | undefined) ?? Buffer.alloc(0);
   const encoding = single(request.headers['content-encoding']);
   if (encoding === undefined || encoding === 'identity' || body.length === 0) return body;
-  if (encoding !== 'gzip')
-    throw new ZeptoError('FORMAT_INVALID', 'stop', `Content-Encoding ${encoding} is not known: use gzip`);
-  try {
-    return await expand(body, { maxOutputLength: EXPANDED_BYTES_MAX });
-  } catch (cause) {
-    throw new ZeptoError('FORMAT_INVALID', 'stop', `the body is no gzip: ${String(cause)}`, { cause });
+  const decoders: BodyDecoders = { gzip, ...more };
+  if (!Object.hasOwn(decoders, encoding)) {
+    const known = Object.keys(decoders).join(', ');
+    throw new ZeptoError(
+      'FORMAT_INVALID',
+      'stop',
+      `Content-Encoding ${encoding} is not known: use ${known} or none`,
+    );
   }
+  try {
+    const { buffer, byteOffset, length } = await decoders[encoding]!(body, EXPANDED_BYTES_MAX);
+    return Buffer.from(buffer, byteOffset, length);
+  } catch (cause) {
+    if (cause instanceof ZeptoError && cause.code !== 'FORMAT_INVALID') throw cause;
+    throw new ZeptoError('FORMAT_INVALID', 'stop', `the body is no ${encoding}: ${String(cause)}`, { cause });
+  }
+}
+
+/** A table's name or a list of columns may hold anything in quotes; a quote that is doubled ends one and begins the next. */
+const QUOTED = '`[^`]*`|"[^"]*"';
+/** In Latin-1, so that positions are those of bytes. The rows begin on the next line, with whatever byte they begin. */
+const INSERT_WITH_ROWS = new RegExp(
+  `^\\s*INSERT\\s+INTO\\s+(?:[\\w.$\\x80-\\xff]|${QUOTED})+\\s*(?:\\((?:[^()\`"]|${QUOTED})*\\)\\s*)?FORMAT\\s+\\w+[ \\t]*\\r?\\n`,
+  'i',
+);
+/** Of an INSERT, up to its rows. */
+const INSERT_BYTES_MAX = 262_144;
+
+/** A body that is a statement; behind an INSERT … FORMAT and the end of its line stand the rows. */
+export function statementAndRows(body: Buffer): { readonly text: string; readonly data: Buffer | null } {
+  const head = body.toString('latin1', 0, INSERT_BYTES_MAX);
+  const length = INSERT_WITH_ROWS.exec(head)?.[0].length ?? body.length;
+  return {
+    text: body.toString('utf8', 0, length),
+    data: length < body.length ? body.subarray(length) : null,
+  };
 }
 
 /** Parameters too long for a URL come as the fields of a form; null: the body is none. @throws ZeptoError FORMAT_INVALID */

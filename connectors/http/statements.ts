@@ -13,7 +13,16 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
 import { sendError } from './errors.ts';
 import type { HttpPlugin } from './server.ts';
-import { acceptsGzip, bodyOf, formOf, type Query, queryOf, statementOf } from './statement-request.ts';
+import {
+  acceptsGzip,
+  type BodyDecoders,
+  bodyOf,
+  formOf,
+  type Query,
+  queryOf,
+  statementAndRows,
+  statementOf,
+} from './statement-request.ts';
 
 export interface StatementParts {
   readonly service: StatementService;
@@ -22,6 +31,8 @@ export interface StatementParts {
   readonly metrics: Metrics;
   /** A statement that takes at least this long is logged with its text; 0 = none. */
   readonly slowMs: number;
+  /** Of bodies, besides gzip. */
+  readonly bodyDecoders: BodyDecoders;
 }
 
 /** In the log and the list of queries. */
@@ -38,14 +49,14 @@ export function statementRoutes(parts: StatementParts): HttpPlugin {
     });
 
     app.post('/', { config: { access: 'read' } }, async (request, reply) => {
-      const body = await bodyOf(request);
+      const body = await bodyOf(request, parts.bodyDecoders);
       const form = await formOf(request, body);
       const query = { ...queryOf(request), ...form };
       const rest = form === null && body.length > 0 ? body : null;
-      const text = query.query ?? rest?.toString('utf8');
-      if (text === undefined) return sendError(reply, 400, 'BAD_REQUEST', 'Empty query body');
-      const data = query.query === undefined ? null : rest;
-      return answer(parts, request, reply, { query, text, data, mayChange: true });
+      if (query.query !== undefined)
+        return answer(parts, request, reply, { query, text: query.query, data: rest, mayChange: true });
+      if (rest === null) return sendError(reply, 400, 'BAD_REQUEST', 'Empty query body');
+      return answer(parts, request, reply, { query, ...statementAndRows(rest), mayChange: true });
     });
 
     app.post('/insert/arrow', { config: { access: 'write' } }, async (request, reply) => {
@@ -53,7 +64,7 @@ export function statementRoutes(parts: StatementParts): HttpPlugin {
       const table = query.table ?? query.table_name;
       if (table === undefined)
         return sendError(reply, 400, 'BAD_REQUEST', 'which table? /insert/arrow?table=…');
-      const data = await bodyOf(request);
+      const data = await bodyOf(request, parts.bodyDecoders);
       const text = `INSERT INTO ${quoted(table)} FORMAT ArrowStream`;
       return answer(parts, request, reply, { query, text, data, mayChange: true });
     });

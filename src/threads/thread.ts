@@ -22,7 +22,7 @@ export interface Listening {
 
 /** `name` is a file of src/threads without its ending. `data` arrives as `workerData`. */
 export function startThread(
-  name: 'shard' | 'encoder' | 'query',
+  name: 'shard' | 'encoder' | 'query' | 'unpacker',
   data: unknown,
   listening: Listening,
   transfer: readonly Transferable[] = [],

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HttpServer } from '../../connectors/http/server.ts';
+import type { BodyDecoders } from '../../connectors/http/statement-request.ts';
 import { statementRoutes } from '../../connectors/http/statements.ts';
 import { PrometheusMetrics } from '../../connectors/prometheus/metrics.ts';
 import type { EngineView, StatementRequest, StatementService } from '../../src/http-port.ts';
@@ -34,6 +35,7 @@ interface Served {
 /** Serves `body` for every statement. */
 async function serve(
   body: (request: StatementRequest, signal: AbortSignal) => AsyncGenerator<Uint8Array>,
+  { bodyDecoders = {} }: { readonly bodyDecoders?: BodyDecoders } = {},
 ): Promise<Served> {
   const asked: StatementRequest[] = [];
   const signals: AbortSignal[] = [];
@@ -62,7 +64,9 @@ async function serve(
     logger: quiet,
     clock: systemClock,
     version: { name: 'zepto', version: '1' },
-    plugins: [statementRoutes({ service, clock: systemClock, logger: quiet, metrics, slowMs: 0 })],
+    plugins: [
+      statementRoutes({ service, clock: systemClock, logger: quiet, metrics, slowMs: 0, bodyDecoders }),
+    ],
   });
   cleanups.push(
     () => metrics.close(),
@@ -121,6 +125,51 @@ describe('a request', () => {
     expect(asked.map(({ data }) => data && Buffer.from(data).toString())).toEqual(['1,2\n', '3,4\n', null]);
   });
 
+  it.each([
+    'INSERT INTO t FORMAT Native\n',
+    'insert into `t` (`a b`, "c)", d) format Native  \r\n',
+    '\n INSERT INTO default.t\n(a,\n `x``y(`)\nFORMAT Native\n',
+    'INSERT INTO tîck FORMAT Native\n',
+  ])('carries rows behind %j too, byte for byte', async (statement) => {
+    const { url, asked } = await serve(ofOnePiece);
+    const rows = Buffer.from([0x0a, 0x09, 0x20, 0xff, 0x00, 0x0a]);
+    await fetch(url, { method: 'POST', body: Buffer.concat([Buffer.from(statement), rows]) });
+    expect(asked[0]).toMatchObject({ text: statement });
+    expect([...asked[0]!.data!]).toEqual([...rows]);
+  });
+
+  it.each([
+    'INSERT INTO t FORMAT Native',
+    'INSERT INTO t FORMAT Native\n',
+    "INSERT INTO t VALUES ('FORMAT CSV\n1,2')",
+    'INSERT INTO t (a) SELECT 1 FORMAT CSV\n',
+    'SELECT 1 FORMAT CSV\n',
+    `INSERT INTO t (${'``'.repeat(50_000)}`,
+    `INSERT INTO ${'a'.repeat(100_000)}`,
+  ])('that holds no rows is all statement: %#', async (statement) => {
+    const { url, asked } = await serve(ofOnePiece);
+    await fetch(url, { method: 'POST', body: statement });
+    expect(asked[0]).toMatchObject({ text: statement, data: null });
+  });
+
+  it('may be of another encoding that the process reads, and is refused when it is damaged', async () => {
+    const bodyDecoders: BodyDecoders = {
+      twice: (body) => {
+        if (body.length % 2 === 1) throw new Error('half a byte');
+        return body.subarray(0, body.length / 2);
+      },
+    };
+    const { url, asked } = await serve(ofOnePiece, { bodyDecoders });
+    const send = (body: string): Promise<Response> =>
+      fetch(url, { method: 'POST', body, headers: { 'content-encoding': 'twice' } });
+    await send('SELECT 1SELECT 1');
+    expect(asked[0]).toMatchObject({ text: 'SELECT 1' });
+    expect(await (await send('odd')).json()).toMatchObject({
+      error: expect.stringContaining('the body is no twice: Error: half a byte'),
+      code: 'FORMAT_INVALID',
+    });
+  });
+
   it('may be a form, for what is too long for a URL', async () => {
     const { url, asked } = await serve(ofOnePiece);
     const body = new FormData();
@@ -154,7 +203,8 @@ describe('a request', () => {
 
   it.each([
     ['POST', '/', '', {}, 400, 'Empty query body'],
-    ['POST', '/', 'x', { 'content-encoding': 'br' }, 400, 'use gzip'],
+    ['POST', '/', 'x', { 'content-encoding': 'br' }, 400, 'br is not known: use gzip or none'],
+    ['POST', '/', 'x', { 'content-encoding': 'toString' }, 400, 'toString is not known'],
     ['POST', '/', 'x', { 'content-encoding': 'gzip' }, 400, 'no gzip'],
     ['POST', '/insert/arrow', 'x', {}, 400, 'which table?'],
     ['GET', '/?query=x&database=other', undefined, {}, 400, 'there is no database other'],

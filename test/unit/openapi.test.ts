@@ -46,7 +46,7 @@ async function routed(): Promise<{ app: ReturnType<typeof fastify>; routes: stri
   };
   const logger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
   const metrics = { count() {}, observe() {} } as unknown as Metrics;
-  const parts = { service, clock: systemClock, logger, metrics, slowMs: 0 };
+  const parts = { service, clock: systemClock, logger, metrics, slowMs: 0, bodyDecoders: {} };
   guardAccess(app, { keys: null, isLoopback: true, clock: systemClock });
   statusRoutes(app, engine, version, systemClock);
   openApiRoute(app, version);
