@@ -1,8 +1,10 @@
 // What: rows that come with an INSERT, in one of the input formats, as a block of typed values.
-// Why: clients send CSV, JSON lines or Arrow; each is read by the decoder that reads such records from Kafka.
+// Why: clients send CSV, JSON lines, Arrow or Native; text and Arrow are read by the decoders that read such records from Kafka.
 // Invariant: all rows are readable, or nothing of the statement is sent; an error names the row.
 
 import { createDecoder } from '../../connectors/decode/decoder.ts';
+import { readNative } from '../../connectors/decode/native.ts';
+import { targetOf } from '../../connectors/decode/target.ts';
 import { parseDelimited } from '../../connectors/formats/delimited-input.ts';
 import { type ColumnBuffer, type RecordBatch, RowBuffer } from '../columns/batch.ts';
 import { SymbolTable } from '../columns/symbols.ts';
@@ -29,35 +31,49 @@ const delimited = {
   tabseparatedwithnames: { delimiter: '\t', hasNames: true },
   tsvwithnames: { delimiter: '\t', hasNames: true },
 } as const;
-const names = ['JSONEachRow', 'CSV', 'CSVWithNames', 'TSV', 'TSVWithNames', 'ArrowStream'];
+const names = ['JSONEachRow', 'CSV', 'CSVWithNames', 'TSV', 'TSVWithNames', 'ArrowStream', 'Native'];
 
 /** In the values of the request itself: nanoseconds, decimals as they read. */
 const fields: FieldMap = { names: {}, timeUnit: 'ns', scaledNumbers: 'value' };
 
-/** All columns of the table, in order. `nowMs`: for rows without an event time. @throws ZeptoError FORMAT_INVALID, SQL_UNSUPPORTED */
+/**
+ * All columns of the table, in order. `listed`: the columns that the statement names; none: all. `nowMs`: for rows without an
+ * event time. @throws ZeptoError FORMAT_INVALID, SQL_UNSUPPORTED
+ */
 export async function rowsOfData(
   format: string,
   bytes: Uint8Array,
   table: TableSchema,
-  columns: readonly string[],
+  listed: readonly string[],
   nowMs: number,
 ): Promise<ResultBlock> {
   const name = format.toLowerCase();
   const symbols = new SymbolTable();
   const rows = new RowBuffer(table);
-  const kind = name === 'arrowstream' || name === 'arrow' ? 'arrow' : 'json';
-  const decoder = createDecoder({ table, topic: 'insert', format: { kind, fields } }, symbols);
-  const records = kind === 'arrow' ? oneRecord(bytes) : textRecords(name, bytes, columns);
+  if (name === 'native') readNative(bytes, targetOf(table, fields), listed, nowMs, rows, symbols);
+  else if (name === 'arrowstream' || name === 'arrow')
+    await decode('arrow', oneRecord(bytes), nowMs, rows, symbols);
+  else {
+    const columns = listed.length > 0 ? listed : table.columns.map((column) => column.name);
+    await decode('json', textRecords(name, bytes, columns), nowMs, rows, symbols);
+  }
+  return { rows: rows.rows, columns: rows.columns.map((column) => valuesOf(column, rows.rows, symbols)) };
+}
+
+async function decode(
+  kind: 'arrow' | 'json',
+  records: Omit<RecordBatch, 'timestampMs'>,
+  nowMs: number,
+  rows: RowBuffer,
+  symbols: SymbolTable,
+): Promise<void> {
+  const decoder = createDecoder({ table: rows.table, topic: 'insert', format: { kind, fields } }, symbols);
   const batch = { ...records, timestampMs: new Float64Array(records.count).fill(nowMs) };
   await decoder.decode(batch, 0, batch.count, rows);
   const wrong = rows.undecodable[0];
-  if (wrong !== undefined)
-    throw new ZeptoError(
-      'FORMAT_INVALID',
-      'stop',
-      kind === 'arrow' ? wrong.cause : `row ${wrong.offset + 1}: ${wrong.cause}`,
-    );
-  return { rows: rows.rows, columns: rows.columns.map((column) => valuesOf(column, rows.rows, symbols)) };
+  if (wrong === undefined) return;
+  const cause = kind === 'arrow' ? wrong.cause : `row ${wrong.offset + 1}: ${wrong.cause}`;
+  throw new ZeptoError('FORMAT_INVALID', 'stop', cause);
 }
 
 function textRecords(
@@ -70,7 +86,7 @@ function textRecords(
     throw new ZeptoError(
       'SQL_UNSUPPORTED',
       'stop',
-      `INSERT takes no ${name}${suggestion(name, names)} Formats: ${names.join(', ')}`,
+      `INSERT takes no ${name}${suggestion(name, names)} (formats: ${names.join(', ')})`,
     );
   const { delimiter, hasNames } = delimited[name as keyof typeof delimited];
   const [first, ...rest] = parseDelimited(utf8Of(bytes), delimiter);

@@ -15,7 +15,7 @@ import type { ExecuteOptions } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import { accessOf } from '../sql/access.ts';
 import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
-import { nodeError } from '../sql/errors.ts';
+import { excerpt, nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { sourcesOf } from '../sql/sources.ts';
 import { INT64, STRING } from '../sql/types.ts';
@@ -164,8 +164,18 @@ async function rowsToInsert(
         'stop',
         'INSERT: the rows are missing: VALUES (…), a query, or FORMAT with a body',
       );
-    const names = statement.columns.length > 0 ? statement.columns : table.columns.map(({ name }) => name);
-    const block = await rowsOfData(format ?? 'JSONEachRow', request.data, table, names, parts.nowMs());
+    const names = table.columns.map(({ name }) => name);
+    const unknown = statement.columns.find((name) => !names.includes(name));
+    // The values that stand under it would be left out in silence.
+    if (unknown !== undefined)
+      throw nodeError(
+        'SQL_NAME',
+        statement.table.at,
+        `unknown column ${excerpt(unknown)} in ${excerpt(table.name)}`,
+        { suggestion: nearest(unknown, names) },
+      );
+    const listed = statement.columns;
+    const block = await rowsOfData(format ?? 'JSONEachRow', request.data, table, listed, parts.nowMs());
     return { columns: table.columns.map((_, index) => index), blocks: block.rows > 0 ? [block] : [] };
   }
   const snapshot = await parts.snapshot();

@@ -160,6 +160,116 @@ print(json.dumps([failure(lambda: client.query("SELECT * FROM nowhere")), failur
   });
 });
 
+describe('what clickhouse-connect inserts', () => {
+  /** A table of every type, and clients that send its rows with each compression that they have. */
+  const connect = (name: string): string => `import clickhouse_connect, datetime as dt
+from decimal import Decimal
+from clickhouse_connect.driver.exceptions import DatabaseError
+def connected(compress):
+    return clickhouse_connect.get_client(host=host, port=port, compress=compress)
+client = connected(True)
+client.command("""CREATE TABLE ${name} (timestamp TIMESTAMP, symbol SYMBOL, price DECIMAL(18, 4), fee DECIMAL(9, 2), size INT64,
+  lots INT32, share FLOAT64, weight FLOAT32, venue STRING, buy BOOL, received TIMESTAMP)
+  WITH (topic = '${scene.topic}-${name}', partitions = 2, timestamp_column = 'timestamp')""")
+columns = ["timestamp", "symbol", "price", "fee", "size", "lots", "share", "weight", "venue", "buy", "received"]
+def read(table="${name}"):
+    # Over Arrow: Native would give times to the microsecond only.
+    found = client.query_arrow(f"SELECT {', '.join(columns)} FROM {table} ORDER BY timestamp")
+    def shown(value):
+        if hasattr(value, "value"): return str(value.value)
+        return str(value) if isinstance(value, (Decimal, int)) and not isinstance(value, bool) else value
+    return [[shown(row[column]) for column in columns] for row in found.to_pylist()]
+def answer(found):
+    client.command("DROP TABLE ${name}")
+    print(json.dumps(found))
+`;
+  const start = DEALS_START_NS;
+
+  it('is stored exactly, NULLs included, whatever the compression', async () => {
+    const found = (await ask(`${connect('fills')}
+rows = [
+  [${start + 1n}, "AAPL", Decimal("150.2501"), Decimal("0.10"), 9007199254740993, 2147483647, 0.1, 0.5, "X", True, ${start + 3n}],
+  [${start + 2n}, "ÉLAN", Decimal("-99999999999999.9999"), Decimal("-9999999.99"), -9223372036854775807, -2147483647, -1e-300, -0.25,
+    'a,"b"\\tc', False, None],
+  [${start + 3n}, "NULL", None, None, None, None, None, None, None, None, None],
+  [${start + 4n}, "x" * 200, Decimal("0.0001"), Decimal("0"), 0, 0, 0.0, 0.0, "", False, 0],
+]
+for i, compress in enumerate(["lz4", "zstd", "gzip", False, True]):
+    moved = [[row[0] + i * 10, *row[1:]] for row in rows]
+    connected(compress).insert("fills", moved, column_names=columns)
+answer(dict(rows=read(), by_default=client.write_compression))
+`)) as { rows: unknown[][]; by_default: string };
+    const rows = (ns: bigint): unknown[][] => [
+      [
+        ...[String(ns + 1n), 'AAPL', '150.2501', '0.10', '9007199254740993', '2147483647', 0.1, 0.5, 'X'],
+        ...[true, String(start + 3n)],
+      ],
+      [
+        ...[String(ns + 2n), 'ÉLAN', '-99999999999999.9999', '-9999999.99', '-9223372036854775807'],
+        ...['-2147483647', -1e-300, -0.25, 'a,"b"\tc', false, null],
+      ],
+      [String(ns + 3n), 'NULL', ...Array(9).fill(null)],
+      [String(ns + 4n), 'x'.repeat(200), '0.0001', '0.00', '0', '0', 0, 0, '', false, '0'],
+    ];
+    expect(found.rows).toEqual([0n, 10n, 20n, 30n, 40n].flatMap((ns) => rows(start + ns)));
+    expect(found.by_default).toBe('lz4');
+  });
+
+  it('may leave columns out and come in any order, as times, and from a data frame of many rows', async () => {
+    const found = (await ask(`${connect('parts')}
+import pandas as pd
+when = dt.datetime(2024, 3, 21, 6, 0, 0, 123456, tzinfo=dt.timezone.utc)
+client.insert("parts", [["MSFT", Decimal("1.5"), when]], column_names=["symbol", "price", "timestamp"])
+first = read()
+count = 100000
+frame = pd.DataFrame(dict(timestamp=pd.to_datetime(range(${start}, ${start} + count), utc=True),
+  symbol=[f"S{i % 50}" for i in range(count)], size=range(count), share=[i / 4 for i in range(count)],
+  price=[Decimal(i).scaleb(-4) for i in range(count)]))
+frame.loc[7, "share"] = None
+client.insert_df("parts", frame)
+back = client.query_df("SELECT timestamp, symbol, size, share, price FROM parts WHERE size IS NOT NULL ORDER BY timestamp")
+same = bool((back["timestamp"].astype("int64").to_numpy() == frame["timestamp"].astype("int64").to_numpy()).all())
+answer(dict(first=first, rows=len(back), times=same, sizes=[int(v) for v in back["size"]] == list(range(count)),
+  symbols=list(back["symbol"]) == list(frame["symbol"]), prices=list(back["price"]) == list(frame["price"]),
+  missing=[int(i) for i in back.index[back["share"].isna()]]))
+`)) as Record<string, unknown>;
+    expect(found).toEqual({
+      first: [[String(start + 123_456_000n), 'MSFT', '1.5000', ...Array(8).fill(null)]],
+      rows: 100_000,
+      ...{ times: true, sizes: true, symbols: true, prices: true, missing: [7] },
+    });
+  });
+
+  it('is refused whole where a value or a column does not fit', async () => {
+    const found = (await ask(`${connect('refused')}
+import pyarrow as pa
+def failure(*args, insert=client.insert, **kwargs):
+    try:
+        insert("refused", *args, **kwargs)
+    except DatabaseError as error:
+        return str(error)
+named = ["timestamp", "symbol", "size"]
+answer(dict(
+  missing=failure([[1, "A", 1], [2, None, 2]], column_names=named),
+  type=failure([[1, "A", "x"]], column_names=named, column_type_names=["Int64", "String", "String"]),
+  unread=failure([[1, "A", [1]]], column_names=named, column_type_names=["Int64", "String", "Array(Int64)"]),
+  range=failure([[1, "A", 2 ** 63]], column_names=named, column_type_names=["Int64", "String", "UInt64"]),
+  name=failure([[1, "A", 1]], column_names=["timestamp", "symbol", "sise"], column_type_names=["Int64", "String", "Int64"]),
+  arrow=failure(pa.table(dict(timestamp=[1], symbol=["A"])), insert=client.insert_arrow),
+  rows=client.command("SELECT count(*) FROM refused")))
+`)) as Record<string, unknown>;
+    expect(found).toEqual({
+      missing: expect.stringContaining('symbol is missing'),
+      type: expect.stringContaining('column size: it cannot be filled from String; it takes Int8 to Int64'),
+      unread: expect.stringContaining("column size: the type 'Array(Int64)' is not read; possible are Int8"),
+      range: expect.stringContaining('row 1: size is out of range'),
+      name: expect.stringContaining('unknown column sise'),
+      arrow: expect.stringContaining('this is the Arrow file format: send the stream format'),
+      rows: 0,
+    });
+  });
+});
+
 describe('data frames over ArrowStream', () => {
   const fetched = `import urllib.request, urllib.parse, pyarrow as pa
 def arrow(sql):
