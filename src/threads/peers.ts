@@ -77,7 +77,13 @@ async function ask(
     );
   }
   if (!response.ok || response.body === null) throw await refusalOf(address, response);
-  return readBlocks(response.body);
+  return readBlocks(piecesOf(response.body));
+}
+
+/** Begun at once: of an answer that waits for its turn, node would cancel the body when the rest of it is collected as garbage. */
+function piecesOf(body: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
+  const reading = body.values();
+  return { [Symbol.asyncIterator]: () => reading };
 }
 
 async function refusalOf(address: string, response: Response): Promise<ZeptoError> {

@@ -3,12 +3,12 @@
 // Invariant: an answer is of every partition exactly once, or is an error that says what is missing.
 
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { killMembers, type MemberProcess } from '../support/member.ts';
-import { openScene, type Scene } from '../support/scene.ts';
+import { startPeer } from '../support/peer.ts';
+import { openScene } from '../support/scene.ts';
 
 const services = inject('services');
 let home: string;
@@ -18,20 +18,6 @@ beforeAll(async () => {
 });
 afterEach(killMembers);
 afterAll(() => rm(home, { recursive: true, force: true }));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function startPeer(here: Scene): Promise<MemberProcess> {
-  const port = await freePort();
-  const own = ['--port', String(port), '--peer-address', `http://127.0.0.1:${port}`];
-  return here.start(...own, '--seal-interval', '2s');
-}
 
 const numbers = async (member: MemberProcess, more = ''): Promise<unknown[]> =>
   (await member.query(`SELECT count(*), count(DISTINCT id), sum(id) FROM trades ${more}`))[0]!;
@@ -54,7 +40,7 @@ const QUERIES = [
 describe('a query to one member of a group', () => {
   it('is about the rows of all, also when one is killed', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: null });
-    const first = await startPeer(here);
+    const first = await startPeer(here, '--seal-interval', '2s');
     await first.ready();
     await first.query(
       'CREATE MATERIALIZED VIEW per_symbol AS SELECT symbol, count(*) AS ticks, sum(id) AS ids FROM trades GROUP BY symbol',
@@ -67,7 +53,7 @@ describe('a query to one member of a group', () => {
     );
     const expected = [];
     for (const query of QUERIES) expected.push(await first.query(query));
-    const second = await startPeer(here);
+    const second = await startPeer(here, '--seal-interval', '2s');
     await second.ready(90_000);
     const owned = async (member: MemberProcess): Promise<number> => (await member.partitions()).length;
     await second.until(
@@ -118,7 +104,7 @@ describe('a query to one member of a group', () => {
   it('is refused when a member does not say where it answers', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: null });
     const silent = here.start();
-    const peer = await startPeer(here);
+    const peer = await startPeer(here, '--seal-interval', '2s');
     await silent.ready();
     await peer.ready(90_000);
     await peer.until(

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
 import { killMembers, type MemberProcess } from '../support/member.ts';
+import { startPeer } from '../support/peer.ts';
 import { openScene } from '../support/scene.ts';
 
 const services = inject('services');
@@ -26,21 +27,30 @@ async function idsOf(member: MemberProcess): Promise<Set<number>> {
   return ids;
 }
 
+/** Two members have two partitions each. */
+async function shareWith(other: MemberProcess, member: MemberProcess): Promise<void> {
+  for (const one of [member, other])
+    await one.until(async () => (await one.partitions()).length === 2 || undefined, 'its share', 60_000);
+}
+
 const toDisk = ['--storage-mode', 'disk'];
 const toObjects = ['--hot-window', '1s', '--cold-tier-format', 'parquet'];
-/** Where rows go, whether objects are written, flags, and what EXPLAIN must have met. */
-const tiers: readonly (readonly [string, boolean, readonly string[], RegExp])[] = [
-  ['memory', false, ['--hot-window', '100h'], / 0 warm, 0 cold/],
-  ['memory and local files', false, toDisk, /[1-9]\d* warm/],
-  ['memory and objects', true, toObjects, /[1-9]\d* cold/],
+/** Where rows go, whether objects are written, processes, flags, and what EXPLAIN must have met. */
+const tiers: readonly (readonly [string, boolean, number, readonly string[], RegExp])[] = [
+  ['memory', false, 1, ['--hot-window', '100h'], /[1-9]\d* hot/],
+  ['memory and local files', false, 1, toDisk, /[1-9]\d* warm/],
+  ['memory and objects', true, 1, toObjects, /[1-9]\d* cold/],
+  ['memory and objects of two processes', true, 2, toObjects, /Group scan.*[1-9]\d* cold/s],
 ];
 
 describe('a query', () => {
   it.each(tiers)(
     `sees each row once, over %s, while two members ingest and seal each second`,
-    async (_, isCold, flags, explained) => {
+    async (_, isCold, processes, flags, explained) => {
       const here = await openScene({ home, brokers: services.brokers, s3: isCold ? services.s3 : null });
-      const member = here.start('--shards', '2', '--seal-interval', '1s', ...flags);
+      const shards = ['--shards', String(2 / processes), '--seal-interval', '1s'];
+      const member = await startPeer(here, ...shards, ...flags);
+      if (processes === 2) await shareWith(await startPeer(here, ...shards, ...flags), member);
       await member.ready();
       void here.ledger.start({ perSecond: 3_000 });
       const until = Date.now() + seconds * 1000;
@@ -60,7 +70,7 @@ describe('a query', () => {
         before = ids;
       }
       await here.ledger.stop();
-      expect(looks).toBeGreaterThan(seconds);
+      expect(looks).toBeGreaterThan(10);
       await member.until(
         async () => ((await idsOf(member)).size === here.ledger.produced ? true : undefined),
         'every tick in the answer',

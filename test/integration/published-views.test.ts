@@ -103,7 +103,7 @@ describe('a published view', () => {
       const follower = new Follower(services.brokers, `${bars}-follower`);
       await follower.follow(bars);
       void here.ledger.start({ perSecond: 2_000 });
-      for (let kill = 0; kill < 4; kill++) {
+      for (let kill = 0; kill < 3; kill++) {
         await new Promise((resolve) => setTimeout(resolve, 2_000 + 1_500 * Math.random()));
         await member.kill();
         member = start();
