@@ -19,8 +19,10 @@ export default defineConfig({
           testTimeout: 300_000,
           hookTimeout: 300_000,
           fileParallelism: false,
-          // Real brokers and stores under load miss a moment now and then; what fails thrice fails.
-          retry: 2,
+          // Of tests that say that they may run beside others: most of their time they wait.
+          maxConcurrency: 2,
+          // Real brokers and stores under load miss a moment now and then; what fails twice fails.
+          retry: 1,
         },
       },
     ],

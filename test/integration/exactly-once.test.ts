@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { killMembers } from '../support/member.ts';
 import { openScene, type Scene, settle } from '../support/scene.ts';
 
@@ -16,14 +16,17 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'zepto-exactly-once-'));
 });
-afterEach(killMembers);
-afterAll(() => rm(home, { recursive: true, force: true }));
+// Some tests run beside each other: members of one are none of the other's to kill.
+afterAll(async () => {
+  await killMembers();
+  await rm(home, { recursive: true, force: true });
+});
 
 const scene = (mode: 's3' | 'local', partitions = 4): Promise<Scene> =>
   openScene({ home, brokers: services.brokers, s3: mode === 's3' ? services.s3 : null, partitions });
 
 describe('exactly once', () => {
-  it.each(['s3', 'local'] as const)(
+  it.concurrent.each(['s3', 'local'] as const)(
     'holds while members are killed, drained and joined, offsets moving after %s',
     async (mode) => {
       const here = await scene(mode);
@@ -92,7 +95,7 @@ describe('exactly once', () => {
     ['demand', []],
     ['shutdown', []],
   ];
-  it.each(triggers)('a plan cut by %s holds each tick once', async (trigger, flags) => {
+  it.concurrent.each(triggers)('a plan cut by %s holds each tick once', async (trigger, flags) => {
     const here = await scene('local', 1);
     const member = here.start(...(trigger === 'hour-closed' ? [] : never), ...flags);
     await member.ready();

@@ -11,7 +11,7 @@ import { startPeer } from '../support/peer.ts';
 import { openScene } from '../support/scene.ts';
 
 const services = inject('services');
-const seconds = Number(process.env.LIVE_SQL_SECONDS ?? 15);
+const seconds = Number(process.env.LIVE_SQL_SECONDS ?? 10);
 let home: string;
 
 beforeAll(async () => {

@@ -83,54 +83,46 @@ async function barsOf(member: MemberProcess): Promise<Map<string, Bar>> {
   );
 }
 
-const modes: readonly (readonly [string, boolean, readonly string[]])[] = [
-  ['local files', false, ['--storage-mode', 'disk', '--seal-interval', '1s']],
-  ['objects', true, ['--hot-window', '1s', '--cold-tier-format', 'parquet', '--seal-interval', '2s']],
-];
-
 describe('a published view', () => {
-  it.each(modes)(
-    'gives its topic each bar that SQL has over %s, also when members are killed',
-    async (_, isCold, flags) => {
-      const here = await openScene({ home, brokers: services.brokers, s3: isCold ? services.s3 : null });
-      const bars = `${here.topic}-bars`;
-      const start = (): MemberProcess => here.start('--shards', '2', ...flags);
-      let member = start();
-      await member.ready();
-      expect(
-        await member.query(`CREATE MATERIALIZED VIEW bars WITH (topic = '${bars}') AS ${QUERY}`),
-      ).toEqual([[`Materialized view 'bars' created, published to ${bars}`]]);
-      const follower = new Follower(services.brokers, `${bars}-follower`);
-      await follower.follow(bars);
-      void here.ledger.start({ perSecond: 2_000 });
-      for (let kill = 0; kill < 3; kill++) {
-        await new Promise((resolve) => setTimeout(resolve, 2_000 + 1_500 * Math.random()));
-        await member.kill();
-        member = start();
-        await member.ready(90_000);
-      }
-      await here.ledger.stop();
-      // The last bars close by the clock when the topic has been silent for a while.
-      await member.until(
-        async () => {
-          const expected = await barsOf(member);
-          const same = [...expected].every(([key, bar]) => follower.last.get(key)?.ids === bar.ids);
-          return (expected.size > 0 && same) || undefined;
-        },
-        'every bar in the topic',
-        60_000,
-      );
-      const expected = await barsOf(member);
-      for (const [key, bar] of expected) expect(follower.last.get(key)).toEqual(bar);
-      const extra = [...follower.last.keys()].filter((key) => !expected.has(key));
-      expect(extra.length).toBeLessThanOrEqual(16); // bars that have ended since they were asked for
-      expect(follower.wrong).toEqual([]);
-      expect(follower.corrections).toBeGreaterThan(0);
-      expect([...follower.closed.values()].filter((times) => times !== 1)).toEqual([]);
-      await follower.stop();
-    },
-    300_000,
-  );
+  it('gives its topic each bar that SQL has, also when members are killed', async () => {
+    const here = await openScene({ home, brokers: services.brokers, s3: services.s3 });
+    const flags = ['--hot-window', '1s', '--cold-tier-format', 'parquet', '--seal-interval', '2s'];
+    const bars = `${here.topic}-bars`;
+    const start = (): MemberProcess => here.start('--shards', '2', ...flags);
+    let member = start();
+    await member.ready();
+    expect(await member.query(`CREATE MATERIALIZED VIEW bars WITH (topic = '${bars}') AS ${QUERY}`)).toEqual([
+      [`Materialized view 'bars' created, published to ${bars}`],
+    ]);
+    const follower = new Follower(services.brokers, `${bars}-follower`);
+    await follower.follow(bars);
+    void here.ledger.start({ perSecond: 2_000 });
+    for (let kill = 0; kill < 3; kill++) {
+      await new Promise((resolve) => setTimeout(resolve, 2_000 + 1_500 * Math.random()));
+      await member.kill();
+      member = start();
+      await member.ready(90_000);
+    }
+    await here.ledger.stop();
+    // The last bars close by the clock when the topic has been silent for a while.
+    await member.until(
+      async () => {
+        const expected = await barsOf(member);
+        const same = [...expected].every(([key, bar]) => follower.last.get(key)?.ids === bar.ids);
+        return (expected.size > 0 && same) || undefined;
+      },
+      'every bar in the topic',
+      60_000,
+    );
+    const expected = await barsOf(member);
+    for (const [key, bar] of expected) expect(follower.last.get(key)).toEqual(bar);
+    const extra = [...follower.last.keys()].filter((key) => !expected.has(key));
+    expect(extra.length).toBeLessThanOrEqual(16); // bars that have ended since they were asked for
+    expect(follower.wrong).toEqual([]);
+    expect(follower.corrections).toBeGreaterThan(0);
+    expect([...follower.closed.values()].filter((times) => times !== 1)).toEqual([]);
+    await follower.stop();
+  }, 300_000);
 
   it('is refused where it could not work, with the reason', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 2 });

@@ -101,7 +101,11 @@ describe('a storage policy', () => {
     // In the middle of the move.
     await restart();
     await watched(member, answer, ({ hot, warm, cold }) => hot === 0 && warm === 0 && cold! > 0);
-    expect(await folders(here)).toEqual([]);
+    await member.until(
+      async () => (await folders(here)).length === 0 || undefined,
+      'the end of folders',
+      30_000,
+    );
 
     const { dropped: rows, policy, rest } = await oldestHour(member);
     const first = (await member.query('SELECT min(timestamp) FROM trades'))[0]![0] as number;
