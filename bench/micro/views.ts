@@ -147,7 +147,7 @@ export async function run(bench: BenchOptions): Promise<void> {
   await overRowsThatAreThere(bench);
 }
 
-async function costPerTick({ print, runs = 5, records = 5_000_000 }: BenchOptions): Promise<void> {
+async function costPerTick({ print, runs = 5, records = 20_000_000 }: BenchOptions): Promise<void> {
   const viewNs: number[] = [];
   const appendNs: number[] = [];
   for (let round = 0; round < runs; round++) {
