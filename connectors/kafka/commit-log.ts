@@ -16,7 +16,7 @@ import { type Cluster, type Target, wasSent } from './cluster.ts';
 import { nextDeadLetterBatch } from './dead-letter.ts';
 import { codeName, isFenced, isPassing, KafkaCode, refusal } from './errors.ts';
 import type { OutgoingTopic } from './outgoing-topic.ts';
-import { encodeRecordBatch, type OutgoingRecord, recordBatches } from './record-write.ts';
+import { BATCH_RECORDS_MAX, encodeRecordBatch, type OutgoingRecord, recordBatches } from './record-write.ts';
 import {
   addOffsetsToTransaction,
   addPartitionToTransaction,
@@ -47,8 +47,6 @@ export interface CommitLogOptions {
 
 /** A string of the protocol has a 16-bit length. Brokers allow 4,096 characters unless told otherwise. */
 const METADATA_BYTES_MAX = 32_767;
-/** Of a batch of view records: keeps requests and the broker's validation short. */
-const BATCH_RECORDS_MAX = 5_000;
 /** Markers of a transaction that has ended reach the group within milliseconds, under load within seconds. */
 const HANGING_AFTER_MS = 10_000;
 

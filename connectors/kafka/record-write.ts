@@ -16,7 +16,8 @@ export interface OutgoingRecord {
 export const BATCH_HEADER_BYTES = 61;
 
 const TRANSACTIONAL = 0x10;
-const BATCH_RECORDS_MAX = 5_000;
+/** Keeps requests and the broker's validation short. */
+export const BATCH_RECORDS_MAX = 5_000;
 
 /** Who sends a batch; brokers take each sequence once. */
 export interface Sender {
