@@ -27,7 +27,7 @@ export interface PublishedViewsParts {
   readonly snapshot: () => Promise<Snapshot>;
   /** For reading files. */
   readonly options: Pick<ExecuteOptions, 'disk' | 'cold' | 'monotonicMs'>;
-  /** Of what is kept of a view. */
+  /** Of what is kept of all views. */
   readonly bytesMax: number;
 }
 
@@ -104,7 +104,19 @@ export class PublishedViews {
       signal.throwIfAborted();
       for (const record of recordsOf(block, request, opened)) records.push(record);
     }
+    this.forget();
     return records;
+  }
+
+  /** Beyond the bound, those that were opened first: their rows are taken in again when they are wanted. */
+  private forget(): void {
+    let bytes = 0;
+    for (const { view } of this.opened.values()) bytes += view.kept?.parts.bytes ?? 0;
+    for (const [key, { view }] of this.opened) {
+      if (bytes <= this.parts.bytesMax) return;
+      bytes -= view.kept?.parts.bytes ?? 0;
+      this.opened.delete(key);
+    }
   }
 
   private open({ view: { name }, of: { topic, partition } }: BucketsRequest): Opened | null {
