@@ -39,9 +39,9 @@ export class Mirror {
     return this.world.names;
   }
 
-  /** Whether a shard here has the partition. */
-  has(partition: TopicPartition): boolean {
-    return this.world.has(partition);
+  /** Those that shards here have. */
+  partitions(): readonly TopicPartition[] {
+    return this.world.runs().map(({ begun: { topic, partition } }) => ({ topic, partition }));
   }
 
   /** Takes in what the shards have told; to be called now and then, so that it does not pile up. */
@@ -84,10 +84,6 @@ class World {
 
   constructor(parts: MirrorParts) {
     this.parts = parts;
-  }
-
-  has(partition: TopicPartition): boolean {
-    return this.owners.has(topicPartitionKey(partition));
   }
 
   runs(): readonly Run[] {

@@ -32,13 +32,14 @@ export class GroupWatch {
   private latest: GroupShares | null = null;
   private looking: Promise<void> | null = null;
   private readonly timer: Timer;
+  private said: string | null = null;
 
   constructor(parts: GroupWatchParts) {
     this.parts = parts;
-    this.timer = parts.clock.every(EVERY_MS, () => void this.look());
+    this.timer = parts.clock.every(EVERY_MS, () => void this.look().catch((cause) => this.tell(cause)));
   }
 
-  /** Looks now, unless a look is under way; the query threads know when it resolves. */
+  /** Looks now, unless a look is under way; the query threads know when it resolves. @throws ZeptoError KAFKA_* */
   look(): Promise<void> {
     this.looking ??= this.lookOnce().finally(() => {
       this.looking = null;
@@ -51,17 +52,22 @@ export class GroupWatch {
   }
 
   private async lookOnce(): Promise<void> {
-    const { directory, address, told, logger } = this.parts;
-    try {
-      const shares = await directory.shares();
-      if (shares === null) return;
-      const now = sharesOf(shares, address);
-      if (isDeepStrictEqual(now, this.latest)) return;
-      this.latest = now;
-      await told(now);
-    } catch (cause) {
-      logger.debug({ error: asZeptoError(cause).message }, 'the group could not be described');
-    }
+    const { directory, address, told } = this.parts;
+    const shares = await directory.shares();
+    if (shares === null) return;
+    this.said = null;
+    const now = sharesOf(shares, address);
+    if (isDeepStrictEqual(now, this.latest)) return;
+    this.latest = now;
+    await told(now);
+  }
+
+  /** Each trouble once, until it is over. */
+  private tell(cause: unknown): void {
+    const { message } = asZeptoError(cause);
+    if (message === this.said) return;
+    this.said = message;
+    this.parts.logger.warn({ error: message }, 'it is not known which members have which partitions');
   }
 }
 

@@ -124,25 +124,31 @@ export const nowAsked = (settings: Readonly<Record<string, string>>): bigint | n
   /^\d{1,19}$/.test(settings[NOW] ?? '') ? BigInt(settings[NOW]!) : null;
 
 /**
- * Rows of these partitions alone, where their topic fills the table. @throws ZeptoError GROUP_UNSETTLED: one of them is not here
+ * Rows of the partitions `wanted` alone, of which `owned` are here. Mostly those are all that there are.
+ * @throws ZeptoError GROUP_UNSETTLED: one of them is not here; the snapshot is released then
  */
 export function narrowedTo(
   snapshot: Snapshot,
-  partitions: readonly TopicPartition[],
-  has: (partition: TopicPartition) => boolean,
+  wanted: readonly TopicPartition[],
+  owned: readonly TopicPartition[],
 ): Snapshot {
-  const missing = partitions.filter((partition) => !has(partition));
+  const here = new Set(owned.map(topicPartitionKey));
+  const missing = wanted.filter((one) => !here.has(topicPartitionKey(one)));
   if (missing.length > 0) {
     snapshot.release();
     throw new ZeptoError('GROUP_UNSETTLED', 'retry', `${named(missing)} moved to another member just now`);
   }
-  const wanted = new Set(partitions.map(topicPartitionKey));
+  if (wanted.length === owned.length) return snapshot;
+  const kept = new Set(wanted.map(topicPartitionKey));
   const tables = new Map(
     [...snapshot.tables].map(([name, table]) => {
-      const parts = partsIn(table);
-      const kept = parts.filter((part) => wanted.has(topicPartitionKey(part)));
-      return [name, kept.length === parts.length ? table : tableOf(table.schema, kept)] as const;
+      const parts = partsIn(table).filter((part) => kept.has(topicPartitionKey(part)));
+      return [name, tableOf(table.schema, parts)] as const;
     }),
   );
   return { ...snapshot, tables };
 }
+
+/** Where --peer-address is set and the group was not yet looked at: without it nobody knows what is missing here. */
+export const unknownGroup = (): ZeptoError =>
+  new ZeptoError('GROUP_UNSETTLED', 'retry', 'it is not known yet which partitions other members have');

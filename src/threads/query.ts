@@ -24,7 +24,7 @@ import { formatFixed } from '../kernel/fixed.ts';
 import type { Changes } from '../live/change.ts';
 import { Mirror } from '../live/mirror.ts';
 import { loadSealed } from '../live/sealed.ts';
-import type { TickSink, ViewRecord } from '../ports.ts';
+import type { TickSink, TopicPartition, ViewRecord } from '../ports.ts';
 import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
@@ -38,7 +38,7 @@ import { openForeignFiles } from './foreign-files.ts';
 import { Gathered, type Pulled } from './gather.ts';
 import type { GroupShares } from './group-watch.ts';
 import type { MainCalls } from './main-calls.ts';
-import { groupReader, narrowedTo, nowAsked, partitionsAsked } from './peers.ts';
+import { groupReader, narrowedTo, nowAsked, partitionsAsked, unknownGroup } from './peers.ts';
 import { type BucketsRequest, PublishedViews } from './published-views.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -194,19 +194,26 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
   });
   const stopping = stoppable(limits.timeoutMs);
   const asPeer = partitionsAsked(asked);
-  const shares = asPeer === null && !isOff(asked.fan_out) ? group : null;
+  const isOfGroup = config.http.peerAddress !== null && asPeer === null && !isOff(asked.fan_out);
+  const shares = isOfGroup ? group : null;
   const nowNs = nowAsked(asked) ?? BigInt(clock.nowMs()) * 1_000_000n;
   const { authorization } = request;
   const topicOf = (table: string): string | undefined => catalogue.tables.get(table)?.topic;
   const reader = shares && groupReader({ shares, topicOf, authorization, nowNs });
-  const partitions = reader === null ? asPeer : shares!.own;
-  const parts: StatementParts =
-    partitions === null
-      ? statementParts
-      : {
-          ...statementParts,
-          snapshot: async () => narrowedTo(await snapshot(), partitions, (one) => mirror.has(one)),
-        };
+  // Also of a member that is alone: what it has lost to one that joins just now must not be missing in silence.
+  const partitions = asPeer ?? shares?.own ?? null;
+  const parts: StatementParts = {
+    ...statementParts,
+    snapshot: async () => {
+      if (isOfGroup && shares === null) throw unknownGroup();
+      const taken = await snapshot();
+      if (partitions === null) return taken;
+      const owned = mirror.partitions();
+      // A peer reads one table.
+      const isRead = ({ topic }: TopicPartition): boolean => asPeer === null || topic === asPeer[0]!.topic;
+      return narrowedTo(taken, partitions, owned.filter(isRead));
+    },
+  };
   const options: ExecuteOptions = {
     limits,
     nowNs,
