@@ -18,6 +18,7 @@ import type { Clock } from '../../src/kernel/clock.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import { Frames } from './frames.ts';
 import { bearerTokens, oauthBearer, type TokenSource } from './oauth.ts';
 
@@ -75,8 +76,16 @@ export function createKafka(connection: KafkaConnection, logger: Logger, clock: 
   return new Kafka(kafkajsConfig(connection, logger, clock));
 }
 
-/** The same settings in kafkajs's words, for the parts of it that `Kafka` hides. */
-export function kafkajsConfig(connection: KafkaConnection, logger: Logger, clock: Clock): KafkaConfig {
+/**
+ * The same settings in kafkajs's words, for the parts of it that `Kafka` hides. Answers over plain connections lie in
+ * `memory`.
+ */
+export function kafkajsConfig(
+  connection: KafkaConnection,
+  logger: Logger,
+  clock: Clock,
+  memory = new AnswerMemory(),
+): KafkaConfig {
   const { brokers, clientId, tls, sasl } = connection;
   if (brokers.length === 0) throw invalid('--brokers is empty: give at least one HOST:PORT');
   for (const broker of brokers) brokerAddress(broker);
@@ -87,7 +96,7 @@ export function kafkajsConfig(connection: KafkaConnection, logger: Logger, clock
     clientId,
     ssl: tls !== null,
     ...(sasl === null ? {} : { sasl: saslOptions(sasl, connectTimeoutMs, clock) }),
-    socketFactory: socketFactory(tls),
+    socketFactory: socketFactory(tls, memory),
     connectionTimeout: connectTimeoutMs,
     authenticationTimeout: connectTimeoutMs,
     requestTimeout: connection.requestTimeoutMs ?? REQUEST_TIMEOUT_MS,
@@ -119,10 +128,10 @@ function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOpti
   return { ...sasl } as SASLOptions;
 }
 
-function socketFactory(tls: KafkaTls | null): ISocketFactory {
+function socketFactory(tls: KafkaTls | null, memory: AnswerMemory): ISocketFactory {
   return ({ host, port, onConnect }) => {
     let socket: Socket;
-    if (tls === null) socket = inFrames({ host, port }, onConnect);
+    if (tls === null) socket = inFrames({ host, port }, memory, onConnect);
     else {
       const servername = isIP(host) ? '' : host; // an address cannot be asked for by name
       socket = openTls({ ...tlsOptions(tls), host, port, servername }, onConnect);
@@ -135,8 +144,12 @@ function socketFactory(tls: KafkaTls | null): ISocketFactory {
 }
 
 /** A plain connection that emits whole answers as its data. */
-function inFrames(address: { readonly host: string; readonly port: number }, onConnect: () => void): Socket {
-  const frames = new Frames((answer) => socket.emit('data', answer));
+function inFrames(
+  address: { readonly host: string; readonly port: number },
+  memory: AnswerMemory,
+  onConnect: () => void,
+): Socket {
+  const frames = new Frames(memory, (answer) => socket.emit('data', answer));
   const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   const callback = (bytes: number): boolean => {
     frames.add(buffer.subarray(0, bytes));

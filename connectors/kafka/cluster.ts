@@ -6,6 +6,7 @@ import type { Clock } from '../../src/kernel/clock.ts';
 import { backoffMs } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
+import type { AnswerMemory } from './answer-memory.ts';
 import {
   brokerAddress,
   createKafka,
@@ -67,6 +68,8 @@ export function wasSent(error: unknown): boolean {
 export interface ClusterOptions {
   /** How long `ask` goes on. */
   readonly patienceMs?: number;
+  /** Of large answers over plain connections; whoever reads one may give its memory back. */
+  readonly memory?: AnswerMemory;
 }
 
 /** A topic that brokers do not know may be a new one that they have not heard of yet: this long. */
@@ -83,9 +86,9 @@ export function openCluster(
   connection: KafkaConnection,
   logger: Logger,
   clock: Clock,
-  { patienceMs = 30_000 }: ClusterOptions = {},
+  { patienceMs = 30_000, memory }: ClusterOptions = {},
 ): Cluster {
-  const config = kafkajsConfig(connection, logger, clock);
+  const config = kafkajsConfig(connection, logger, clock, memory);
   const kafkajsLogger = createKafka(connection, logger, clock).logger();
   const links: Record<Lane, Map<string, Promise<Link>>> = { requests: new Map(), waiting: new Map() };
   /** Open links of lane `requests`; some may have closed since. */

@@ -7,7 +7,7 @@ import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
 import { type Logger, type Metrics, type TopicPartition, topicPartitionKey } from '../../src/ports.ts';
 import { isPassing, KafkaCode, refusal } from './errors.ts';
 import type { PartitionAnswer } from './fetch-request.ts';
-import { type Fetched, type Flow, Flows } from './flows.ts';
+import { type Fetched, type Flow, Flows, SharedAnswer } from './flows.ts';
 import type { MemberWire } from './member-wire.ts';
 import { Patience } from './patience.ts';
 import { offsetAfter } from './record-batch.ts';
@@ -225,6 +225,7 @@ export class Fetcher {
         },
         this.closing.signal,
       );
+      const shared = new SharedAnswer(() => answer.release());
       if (answer.code !== KafkaCode.NONE) throw refusal(answer.code, 'fetch records');
       node.failures = 0;
       this.patience.reset();
@@ -233,8 +234,9 @@ export class Fetcher {
         const its = answers.get(flow.key);
         if (its === undefined || flow.epoch !== epoch || flow.fetchOffset !== offset) continue;
         if (its.code !== KafkaCode.NONE) this.refused(flow, its.code);
-        else this.receive(flow, its, request, isFirst);
+        else this.receive(flow, its, request, isFirst, shared);
       }
+      shared.end();
     } catch (cause) {
       if (this.closing.signal.aborted) return;
       await this.unanswered(leader, node, asZeptoError(cause));
@@ -245,7 +247,13 @@ export class Fetcher {
     if (this.flows.hasQueued) this.listener.arrived();
   }
 
-  private receive(flow: Flow, answer: PartitionAnswer, request: number, wasFirst: boolean): void {
+  private receive(
+    flow: Flow,
+    answer: PartitionAnswer,
+    request: number,
+    wasFirst: boolean,
+    shared: SharedAnswer,
+  ): void {
     this.parts.layout.seen(flow.topic);
     if (answer.records.length === 0) {
       flow.troubles = 0;
@@ -260,6 +268,7 @@ export class Fetcher {
       { topic, partition, fetchOffset, bytes, aborted, endOffset },
       offsetNext,
       wasFirst,
+      shared,
     );
     // Without a whole batch it is for the reader to say why, before the same bytes are fetched again.
     if (offsetNext === fetchOffset) flow.notBeforeMs = Number.POSITIVE_INFINITY;

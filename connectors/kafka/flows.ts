@@ -25,6 +25,25 @@ export interface Flow extends TopicPartition {
   servedAt: number;
 }
 
+/** A response whose shares are read one by one: it is released after the last. */
+export class SharedAnswer {
+  private readonly release: () => void;
+  /** The first is of whoever hands the shares out. */
+  private shares = 1;
+
+  constructor(release: () => void) {
+    this.release = release;
+  }
+
+  share(): void {
+    this.shares++;
+  }
+
+  end(): void {
+    if (--this.shares === 0) this.release();
+  }
+}
+
 /** One partition's share of a response, in the queue or being read. */
 export interface Fetched {
   readonly flow: Flow;
@@ -33,6 +52,7 @@ export interface Fetched {
   readonly batches: FetchedBatches;
   /** Whether the broker owed this partition a whole batch. */
   readonly wasFirst: boolean;
+  readonly answer: SharedAnswer;
 }
 
 export class Flows {
@@ -111,8 +131,15 @@ export class Flows {
   // -- what was fetched ----------------------------------------------------------------------------------
 
   /** Appends what was fetched at the flow's `fetchOffset`; `offsetNext` is past its last whole batch. */
-  enqueue(flow: Flow, batches: FetchedBatches, offsetNext: number, wasFirst: boolean): void {
-    this.queue.push({ flow, epoch: flow.epoch, batches, wasFirst });
+  enqueue(
+    flow: Flow,
+    batches: FetchedBatches,
+    offsetNext: number,
+    wasFirst: boolean,
+    answer: SharedAnswer,
+  ): void {
+    answer.share();
+    this.queue.push({ flow, epoch: flow.epoch, batches, wasFirst, answer });
     this.heldBytes += batches.bytes.length;
     flow.fetchOffset = offsetNext;
   }
@@ -140,8 +167,9 @@ export class Flows {
   }
 
   /** Reading has ended. Of what was not read to its end, the rest is asked for again. */
-  release({ flow, epoch, batches }: Fetched, isRead: boolean): void {
+  release({ flow, epoch, batches, answer }: Fetched, isRead: boolean): void {
     this.heldBytes -= batches.bytes.length;
+    answer.end();
     if (!isRead && flow.epoch === epoch) this.restart(flow, flow.position);
   }
 
@@ -152,8 +180,10 @@ export class Flows {
     flow.fetchOffset = offset;
     if (flow.notBeforeMs === Number.POSITIVE_INFINITY) flow.notBeforeMs = 0;
     for (let at = this.queue.length - 1; at >= 0; at--) {
-      if (this.queue[at]!.flow !== flow) continue;
-      this.heldBytes -= this.queue[at]!.batches.bytes.length;
+      const { flow: its, batches, answer } = this.queue[at]!;
+      if (its !== flow) continue;
+      this.heldBytes -= batches.bytes.length;
+      answer.end();
       this.queue.splice(at, 1);
     }
   }

@@ -1,4 +1,4 @@
-// What: the bytes of a connection to a broker, cut into answers: each in memory of its own, written once.
+// What: the bytes of a connection to a broker, cut into answers, each in one piece of memory.
 // Why: a socket's stream allocates a buffer for every 64 KiB and kafkajs joins them afterwards.
 // Invariant: what is handed out is the bytes received, in order, whole answers but for the first bytes of a nonsensical one.
 //
@@ -6,20 +6,24 @@
 //                      0    4 bytes that follow, i32 big-endian
 //                      4    – the answer
 
+import type { AnswerMemory } from './answer-memory.ts';
+
 const SIZE_BYTES = 4;
 /** More is made room for as it arrives: a size is a claim. */
 const ROOM_BYTES_FIRST = 2 ** 26;
 
 /** Takes what arrives, in pieces as they come; `take` gets each whole answer with its size. */
 export class Frames {
+  private readonly memory: AnswerMemory;
   private readonly take: (answer: Buffer) => void;
-  private room = Buffer.alloc(0);
+  private room: Buffer = Buffer.alloc(0);
   private filled = 0;
   /** Of the answer under way, its size included; 0: not known yet. */
   private bytes = 0;
   private readonly size = Buffer.alloc(SIZE_BYTES);
 
-  constructor(take: (answer: Buffer) => void) {
+  constructor(memory: AnswerMemory, take: (answer: Buffer) => void) {
+    this.memory = memory;
     this.take = take;
   }
 
@@ -40,7 +44,7 @@ export class Frames {
     if (this.filled < SIZE_BYTES) return end;
     // A negative size is kafkajs's to refuse: it gets it at once.
     this.bytes = SIZE_BYTES + Math.max(0, this.size.readInt32BE());
-    this.room = Buffer.allocUnsafeSlow(Math.min(this.bytes, ROOM_BYTES_FIRST));
+    this.room = this.memory.take(Math.min(this.bytes, ROOM_BYTES_FIRST));
     this.room.set(this.size);
     return end;
   }
@@ -48,8 +52,9 @@ export class Frames {
   private addToAnswer(piece: Uint8Array, at: number): number {
     const end = Math.min(piece.length, at + this.bytes - this.filled);
     if (this.filled + end - at > this.room.length) {
-      const room = Buffer.allocUnsafeSlow(Math.min(this.bytes, 2 * this.room.length + end - at));
+      const room = this.memory.take(Math.min(this.bytes, 2 * this.room.length + end - at));
       room.set(this.room.subarray(0, this.filled));
+      this.memory.give(this.room.buffer);
       this.room = room;
     }
     this.room.set(piece.subarray(at, end), this.filled);
@@ -58,7 +63,7 @@ export class Frames {
   }
 
   private finish(): void {
-    const answer = this.room;
+    const answer = this.room.subarray(0, this.filled);
     this.bytes = 0;
     this.filled = 0;
     this.room = Buffer.alloc(0);

@@ -42,9 +42,24 @@ interface KafkajsConnection {
   }): Promise<unknown>;
 }
 
-const Connection = createRequire(import.meta.url)('kafkajs/src/network/connection.js') as new (
+/** How it puts answers together: pieces that arrived and are not read yet. */
+interface Accumulation {
+  chunks: Uint8Array[];
+  bytesBuffered: number;
+  processData(piece: Uint8Array): unknown;
+}
+
+const KafkajsConnection = createRequire(import.meta.url)('kafkajs/src/network/connection.js') as new (
   options: object,
-) => KafkajsConnection;
+) => KafkajsConnection & Accumulation;
+
+/** kafkajs keeps a piece of no bytes behind each answer, and joins it with the next into new memory: a copy of every answer. */
+class Connection extends KafkajsConnection {
+  override processData(piece: Uint8Array): unknown {
+    if (this.bytesBuffered === 0) this.chunks = [];
+    return super.processData(piece);
+  }
+}
 
 /** Connected, agreed on versions and authenticated, within the connect timeout. Rejects with what kafkajs or Node threw. */
 export async function openLink(

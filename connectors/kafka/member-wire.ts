@@ -4,6 +4,7 @@
 
 import type { Clock } from '../../src/kernel/clock.ts';
 import type { Logger } from '../../src/ports.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import type { KafkaConnection } from './client.ts';
 import { type Cluster, openCluster, type Target } from './cluster.ts';
 import { KafkaCode, refusal } from './errors.ts';
@@ -26,6 +27,11 @@ export interface PartitionLeader {
   readonly leader: number;
 }
 
+export interface HeldAnswer extends FetchAnswer {
+  /** Its records are not read any more: their memory takes another answer. */
+  release(): void;
+}
+
 export interface MemberWire {
   /** Partitions of these topics, in order; a topic that does not exist is not in the answer. */
   topics(names: readonly string[]): Promise<ReadonlyMap<string, readonly PartitionLeader[]>>;
@@ -37,8 +43,8 @@ export interface MemberWire {
   ): Promise<SyncAnswer>;
   heartbeat(member: Member, signal: AbortSignal): Promise<{ readonly code: number }>;
   leave(groupId: string, memberId: string): Promise<{ readonly code: number }>;
-  /** All partitions have the same leader. */
-  fetch(fetch: FetchRequest, signal: AbortSignal): Promise<FetchAnswer>;
+  /** All partitions have the same leader. The answer is to be released. */
+  fetch(fetch: FetchRequest, signal: AbortSignal): Promise<HeldAnswer>;
   close(): Promise<void>;
 }
 
@@ -53,7 +59,8 @@ export function openMemberWire(
   logger: Logger,
   clock: Clock,
 ): MemberWire {
-  const data = openCluster(connection, logger, clock);
+  const memory = new AnswerMemory();
+  const data = openCluster(connection, logger, clock, { memory });
   // Apart: a broker serves each connection in order, and a join may wait for a minute.
   const group = openCluster(
     { ...connection, requestTimeoutMs: Math.max(data.requestTimeoutMs, rebalanceTimeoutMs + JOIN_MARGIN_MS) },
@@ -97,9 +104,12 @@ export function openMemberWire(
     heartbeat: (member, signal) => askGroup(group, heartbeat(member), signal),
     // By the other connection: on the group's a join may be waiting.
     leave: (id, memberId) => askGroup(data, leaveGroup(id, memberId)),
-    fetch(fetch, signal) {
+    async fetch(fetch, signal) {
       const { topic, partition } = fetch.partitions[0]!;
-      return data.send({ kind: 'leader', topic, partition, waiting: true }, fetchBatches(fetch), signal);
+      const leader: Target = { kind: 'leader', topic, partition, waiting: true };
+      const answer = await data.send(leader, fetchBatches(fetch), signal);
+      const large = answer.partitions.find(({ records }) => records.length > 0);
+      return { ...answer, release: () => large && memory.give(large.records.buffer) };
     },
     async close() {
       await Promise.all([data.close(), group.close()]);

@@ -299,9 +299,48 @@ export class HotPartition {
     }
   }
 }
+
+/** `target[at + i] = source[order[from + i]]` for `count` values. */
 function gather(
   source: BitsArray,
   target: BitsArray,
+  order: Int32Array,
+  from: number,
+  count: number,
+  at: number,
+): void {
+  if (source instanceof BigInt64Array) gatherLongs(source, target as BigInt64Array, order, from, count, at);
+  else if (source instanceof Int32Array) gatherWords(source, target as Int32Array, order, from, count, at);
+  else gatherBytes(source, target as Uint8Array, order, from, count, at);
+}
+
+// One for each width: a loop that meets two kinds of arrays makes a BigInt on the heap of every int64.
+
+function gatherLongs(
+  source: BigInt64Array,
+  target: BigInt64Array,
+  order: Int32Array,
+  from: number,
+  count: number,
+  at: number,
+): void {
+  for (let i = 0; i < count; i++) target[at + i] = source[order[from + i]!]!;
+}
+
+function gatherWords(
+  source: Int32Array,
+  target: Int32Array,
+  order: Int32Array,
+  from: number,
+  count: number,
+  at: number,
+): void {
+  for (let i = 0; i < count; i++) target[at + i] = source[order[from + i]!]!;
+}
+
+function gatherBytes(
+  source: Uint8Array,
+  target: Uint8Array,
   order: Int32Array,
   from: number,
   count: number,

@@ -132,14 +132,15 @@ class CheckedMember implements SourceListener {
       this.wrong(
         `${key} at ${position}: got ${offsets[0]}…${offsets.at(-1)}, next ${batch.offsetNext}, expected ${expected[0]}…${expected.at(-1)}`,
       );
+    this.busy = 'records';
+    if (this.chance.happens(0.3)) await this.clock.sleep(this.chance.below(this.slowMsMax));
+    this.busy = null;
+    // The bytes are this call's to its end, whatever was given up meanwhile.
     for (let row = 0; row < batch.count; row++) {
       const start = batch.valueStart[row]!;
       const value = Buffer.from(batch.buffer.subarray(start, start + batch.valueLength[row]!)).toString();
       if (value !== String(offsets[row])) this.wrong(`${key}: value ${value} at offset ${offsets[row]}`);
     }
-    this.busy = 'records';
-    if (this.chance.happens(0.3)) await this.clock.sleep(this.chance.below(this.slowMsMax));
-    this.busy = null;
     this.recordsTaken += batch.count;
     // Lost or reassigned meanwhile: what was taken is not wanted any more.
     if (this.position.get(key) !== position) return;
@@ -311,6 +312,9 @@ describe('one source', () => {
     expect(member.recordsTaken).toBe(200 * 50 - 1_234);
     // One request at a time to each broker.
     expect(world.group.fetchesUnderWay.max).toBe(2);
+    // All but those that wait for more.
+    const { answersReleased, fetchesUnderWay, requests } = world.group;
+    expect(answersReleased).toBe(requests.fetch - fetchesUnderWay.now);
   });
 
   test('gets past what is only hidden, and tells the engine so', async () => {

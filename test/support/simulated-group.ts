@@ -3,7 +3,7 @@
 // Invariant: answers are what Kafka's would be in that state; a request that is refused or lost may have been carried out.
 
 import { KafkaCode } from '../../connectors/kafka/errors.ts';
-import type { FetchAnswer, FetchRequest, PartitionAnswer } from '../../connectors/kafka/fetch-request.ts';
+import type { FetchRequest, PartitionAnswer } from '../../connectors/kafka/fetch-request.ts';
 import {
   GroupCode,
   type JoinAnswer,
@@ -11,7 +11,7 @@ import {
   type Member,
   type SyncAnswer,
 } from '../../connectors/kafka/group-requests.ts';
-import type { MemberWire, PartitionLeader } from '../../connectors/kafka/member-wire.ts';
+import type { HeldAnswer, MemberWire, PartitionLeader } from '../../connectors/kafka/member-wire.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Chance, Scheduler } from '../simulation/scheduler.ts';
 import { controlBatch, encodeBatch, type TestBatch } from './kafka-batches.ts';
@@ -57,6 +57,7 @@ export class SimulatedGroup {
   readonly scripted = new Map<'join' | 'sync' | 'heartbeat' | 'fetch', number[]>();
   readonly requests = { join: 0, sync: 0, heartbeat: 0, leave: 0, fetch: 0, topics: 0 };
   readonly fetchesUnderWay = { now: 0, max: 0 };
+  answersReleased = 0;
   private readonly scheduler: Scheduler;
   private readonly chance: Chance;
   private readonly members = new Map<string, GroupMember>();
@@ -378,14 +379,29 @@ export class SimulatedGroup {
 
   // -- the partitions ------------------------------------------------------------------------------------
 
-  private async fetch(fetch: FetchRequest, code: number | undefined): Promise<FetchAnswer> {
+  /** What is released is written over, as the next answer would. */
+  private held(partitions: readonly PartitionAnswer[]): HeldAnswer {
+    let isHeld = true;
+    return {
+      code: 0,
+      partitions,
+      release: () => {
+        if (!isHeld) throw new Error('an answer was released twice');
+        isHeld = false;
+        this.answersReleased++;
+        for (const { records } of partitions) records.fill(0xee);
+      },
+    };
+  }
+
+  private async fetch(fetch: FetchRequest, code: number | undefined): Promise<HeldAnswer> {
     const first = fetch.partitions[0]!;
     const node = this.topics.get(first.topic)?.[first.partition]?.leader ?? -1;
     const untilMs = this.scheduler.nowMs + fetch.waitMsMax;
     for (;;) {
       const partitions = this.readAll(fetch, node, code);
       const isWorthIt = partitions.some((one) => one.code !== 0 || one.records.length > 0);
-      if (isWorthIt || this.scheduler.nowMs >= untilMs) return { code: 0, partitions };
+      if (isWorthIt || this.scheduler.nowMs >= untilMs) return this.held(partitions);
       await this.sleep(5);
     }
   }

@@ -4,6 +4,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { AnswerMemory } from '../../connectors/kafka/answer-memory.ts';
 import { Frames } from '../../connectors/kafka/frames.ts';
 
 const framed = (answer: Uint8Array): Buffer => {
@@ -14,7 +15,7 @@ const framed = (answer: Uint8Array): Buffer => {
 
 function taken(pieces: readonly Uint8Array[]): string[] {
   const found: string[] = [];
-  const frames = new Frames((answer) => found.push(answer.toString('hex')));
+  const frames = new Frames(new AnswerMemory(), (answer) => found.push(answer.toString('hex')));
   for (const piece of pieces) {
     const buffer = Uint8Array.from(piece);
     frames.add(buffer);
@@ -43,7 +44,9 @@ describe('frames', () => {
   it('make room for an answer beyond the first 64 MiB as it arrives', () => {
     const size = 70 * 2 ** 20;
     const sizes: number[] = [];
-    const frames = new Frames((answer) => sizes.push(answer.length, answer[4]!, answer.at(-1)!));
+    const frames = new Frames(new AnswerMemory(), (answer) =>
+      sizes.push(answer.length, answer[4]!, answer.at(-1)!),
+    );
     frames.add(
       framed(new Uint8Array(0))
         .fill(0)
