@@ -10,7 +10,7 @@ import { systemClock } from '../../src/kernel/clock.ts';
 import { batchCompressor, CODEC_NAMES, type CodecName, codecAloneMs, ZSTD_MISSING } from '../compression.ts';
 import { type BenchOptions, medians } from '../report.ts';
 import { binSums } from './bin-sums.ts';
-import { type Consumed, javaConsumerPerformance, kafkajsEachBatch } from './consumers.ts';
+import { type Consumed, javaConsumerPerformance, kafkajsEachBatch, recordBatches } from './consumers.ts';
 import { Member } from './member.ts';
 import { type Published, publish } from './publish.ts';
 import { checkSums, startSchemaRegistry, stepWithinHourNs, type TickFormat } from './ticks.ts';
@@ -122,6 +122,12 @@ function casesOf(services: Services<'kafka'>, registry: string, home: string): C
       format: 'json',
       codec: 'none',
       measure: ({ name, records }) => javaConsumerPerformance(kafka, name, records),
+    },
+    {
+      name: 'record-batches',
+      format: 'json',
+      codec: 'none',
+      measure: ({ name, records }) => recordBatches(kafka.brokers, name, records),
     },
     shards('json', 1),
     shards('json', 2),
