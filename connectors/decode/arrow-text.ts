@@ -63,16 +63,20 @@ function locateViews(data: ColumnData, texts: Texts, name: string): void {
   }
 }
 
-/** For each row the index of its text; −1 where the row is null. @throws ArrowFault for an index that has no entry. */
+/**
+ * For each row the index of its text; −1 where the row is null. In `room` where that is large enough.
+ * @throws ArrowFault for an index that has no entry.
+ */
 export function dictionaryIndices(
   data: ColumnData,
   index: ArrowType & { kind: 'int' },
   entries: number,
+  room: Int32Array,
 ): Int32Array {
   const { view, rows } = data;
   const { start, end } = data.buffers[0]!;
   if (end - start < rows * index.bytes) throw new ArrowFault('dictionary indices are too few');
-  const indices = new Int32Array(rows);
+  const indices = room.length < rows ? new Int32Array(2 * rows) : room;
   switch (index.bytes) {
     case 1:
       for (let i = 0; i < rows; i++)
@@ -83,7 +87,9 @@ export function dictionaryIndices(
         indices[i] = index.signed ? view.getInt16(start + i * 2, true) : view.getUint16(start + i * 2, true);
       break;
     case 4:
-      for (let i = 0; i < rows; i++) indices[i] = view.getInt32(start + i * 4, true);
+      new Uint8Array(indices.buffer).set(
+        new Uint8Array(view.buffer, view.byteOffset + start, rows * index.bytes),
+      );
       break;
     case 8:
       // What does not fit is out of range with its low half too, or its high half is not 0.
@@ -93,11 +99,16 @@ export function dictionaryIndices(
     default:
       throw new ArrowFault('dictionary indices of an unknown width');
   }
-  for (let i = 0; i < rows; i++) {
-    if (data.validity >= 0 && !isValid(data, i)) indices[i] = -1;
-    else if (indices[i]! < 0 || indices[i]! >= entries)
-      throw new ArrowFault('a dictionary index without an entry');
-  }
+  let greatest = 0;
+  if (data.validity < 0) {
+    // One below 0 is the greatest of all without its sign.
+    for (let i = 0; i < rows; i++) greatest = Math.max(greatest, indices[i]! >>> 0);
+  } else
+    for (let i = 0; i < rows; i++) {
+      if (isValid(data, i)) greatest = Math.max(greatest, indices[i]! >>> 0);
+      else indices[i] = -1;
+    }
+  if (rows > 0 && greatest >= entries) throw new ArrowFault('a dictionary index without an entry');
   return indices;
 }
 
@@ -105,12 +116,12 @@ export function dictionaryIndices(
 export function fillQuoted(
   texts: Texts,
   indices: Int32Array | null,
+  count: number,
   target: TargetColumn,
   column: ColumnBuffer,
   row: number,
   timestampMs: number,
 ): Cause {
-  const count = indices === null ? texts.count : indices.length;
   for (let i = 0; i < count; i++) {
     const entry = indices === null ? i : indices[i]!;
     const bytes = entry < 0 ? -1 : texts.length[entry]!;

@@ -31,6 +31,8 @@ interface PlannedColumn {
 
 export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   let plan: Plan | null = null;
+  /** For indices: of the message's text columns each its own. */
+  const rooms: Int32Array[] = [];
 
   /** Appends the message's rows; on a cause the caller takes them back. */
   function appendMessage(
@@ -107,13 +109,15 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
           if (dictionary === undefined && batch.rows > 0)
             throw new ArrowFault(`${field.name} has no dictionary`);
           texts = dictionary ?? NO_TEXTS;
-          indices = dictionaryIndices(data, field.dictionary.index, texts.count);
+          const room = rooms[pending.length] ?? NO_ROOM;
+          indices = dictionaryIndices(data, field.dictionary.index, texts.count, room);
+          rooms[pending.length] = indices;
         }
         if (isText(column)) {
-          const text = textColumn(texts, indices, column, rows, row, timestampMs, symbols);
+          const text = textColumn(texts, indices, batch.rows, column, rows, row, timestampMs, symbols);
           cause = text.check();
           pending.push(text);
-        } else cause = fillQuoted(texts, indices, column, buffer, row, timestampMs);
+        } else cause = fillQuoted(texts, indices, batch.rows, column, buffer, row, timestampMs);
       }
       if (cause !== null) return cause;
     }
@@ -146,6 +150,8 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
     },
   };
 }
+
+const NO_ROOM = new Int32Array(0);
 
 const NO_TEXTS: Texts = {
   view: new DataView(new ArrayBuffer(0)),

@@ -231,7 +231,7 @@ function append(
       const cause = fillMissing(target, buffer, row, count, timestampMs);
       if (cause !== null) throw cursor.fault(cause);
     } else if (column.texts !== null) {
-      const text = textColumn(column.texts, column.indexes, target, rows, row, timestampMs, symbols);
+      const text = textColumn(column.texts, column.indexes, count, target, rows, row, timestampMs, symbols);
       const cause = text.check();
       if (cause !== null) throw cursor.fault(cause);
       pending.push(text);

@@ -28,10 +28,11 @@ export interface TextColumn {
 const UNTOUCHED = -2;
 const UNKNOWN = -1;
 
-/** `indices` null: row i has text i. The buffer may grow between check and assign. */
+/** `indices` null: row i of `count` has text i. The buffer may grow between check and assign. */
 export function textColumn(
   texts: Texts,
   indices: Int32Array | null,
+  count: number,
   target: TargetColumn,
   rows: RowBuffer,
   row: number,
@@ -39,7 +40,6 @@ export function textColumn(
   symbols: SymbolTable,
 ): TextColumn {
   const { view, start, length } = texts;
-  const count = indices === null ? texts.count : indices.length;
   const codes = new Int32Array(texts.count).fill(UNTOUCHED);
   let unknown = 0;
 
@@ -62,17 +62,13 @@ export function textColumn(
     check() {
       const column = rows.columns[target.index]!;
       const { i32 } = column;
-      for (let i = 0; i < count; i++) {
+      for (let i = storeKnown(indices, codes, i32, row, 0, count); i < count; ) {
         const entry = indices === null ? i : indices[i]!;
-        const known = entry < 0 ? UNTOUCHED : codes[entry]!;
-        if (known !== UNTOUCHED) {
-          i32[row + i] = known;
-          continue;
-        }
         const isMissing = entry < 0 || length[entry]! < 0;
         const cause = isMissing ? storeMissing(target, column, row + i, timestampMs) : lookUp(entry);
         if (cause !== null) return cause;
         if (!isMissing) i32[row + i] = codes[entry]!;
+        i = storeKnown(indices, codes, i32, row, i + 1, count);
       }
       return null;
     },
@@ -87,4 +83,23 @@ export function textColumn(
       }
     },
   };
+}
+
+/** Codes of rows from `from` on while they are known; returns the first row whose is not. */
+function storeKnown(
+  indices: Int32Array | null,
+  codes: Int32Array,
+  i32: Int32Array,
+  row: number,
+  from: number,
+  count: number,
+): number {
+  if (indices === null) return from;
+  let i = from;
+  for (; i < count; i++) {
+    const entry = indices[i]!;
+    if (entry < 0 || codes[entry] === UNTOUCHED) break;
+    i32[row + i] = codes[entry]!;
+  }
+  return i;
 }
