@@ -99,7 +99,7 @@ export function dictionaryIndices(
     default:
       throw new ArrowFault('dictionary indices of an unknown width');
   }
-  let greatest = 0;
+  let greatest = -1;
   if (data.validity < 0) {
     // One below 0 is the greatest of all without its sign.
     for (let i = 0; i < rows; i++) greatest = Math.max(greatest, indices[i]! >>> 0);
@@ -108,7 +108,7 @@ export function dictionaryIndices(
       if (isValid(data, i)) greatest = Math.max(greatest, indices[i]! >>> 0);
       else indices[i] = -1;
     }
-  if (rows > 0 && greatest >= entries) throw new ArrowFault('a dictionary index without an entry');
+  if (greatest >= entries) throw new ArrowFault('a dictionary index without an entry');
   return indices;
 }
 
