@@ -4,7 +4,7 @@
 
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { localDisk } from '../../connectors/fs/disk.ts';
+import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
 import {
   type ColumnArray,
   ColumnType,
@@ -79,7 +79,7 @@ export async function writeBin(
     outputs: { bin: { baseDirectory: folder, compression, sync }, parquet: null },
     strings: new Map(),
   };
-  return (await writeSegments(job, localDisk, null, 1, signal))[0]!;
+  return (await writeSegments(job, blockingDisk, null, 1, signal))[0]!;
 }
 
 /** The same rows in the chunks that the store would have them in: slabs of shared memory. */

@@ -1,25 +1,187 @@
-// What: the Disk port over the local file system.
+// What: the Disk port over the local file system, waiting for it in other threads or in the caller's own.
 // Why: `.bin` segments and local manifests are written here, and each step may be the last before a crash.
 // Invariant: a promise that resolved with `sync` survives a loss of power; an existing file is never replaced by `rename`.
 
-import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, rm, unlink } from 'node:fs/promises';
+import * as fs from 'node:fs';
+import * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import type { Disk } from '../../src/ports.ts';
 import { diskError, errnoOf } from './errors.ts';
 
 /** Linux takes at most this many buffers in one writev. */
 const PARTS_PER_WRITE_MAX = 1024;
+const { O_RDONLY, O_DIRECTORY } = fs.constants;
 
-export const localDisk: Disk = {
-  makeDirectory: (path, sync = true) => naming('make the folder', path, () => makeDirectory(path, sync)),
-  writeFile: (path, parts, sync) => naming('write', path, () => writeFile(path, parts, sync)),
-  rename: (from, to) => naming('rename to', to, () => moveWithoutReplacing(from, to)),
-  syncDirectory: (path) => naming('sync the folder', path, () => syncDirectory(path)),
-  readFile: (path) => naming('read', path, () => unlessMissing<Uint8Array | null>(readFile(path), null)),
-  list: (path) => naming('list', path, () => unlessMissing(readdir(path), [])),
-  remove: (path) => naming('remove', path, () => rm(path, { recursive: true, force: true })),
+type Sometime<T> = T | Promise<T>;
+
+/** What is needed of a file system. */
+interface Files {
+  /** Of one write: what the caller makes of the bytes just before is still in the processor's cache when they are copied. */
+  readonly bytesPerWrite: number;
+  open(path: string, flags: number | 'w'): Sometime<OpenFile>;
+  mkdir(path: string, options: { readonly recursive: true }): Sometime<string | undefined>;
+  readdir(path: string): Sometime<string[]>;
+  rename(from: string, to: string): Sometime<void>;
+  link(from: string, to: string): Sometime<void>;
+  unlink(path: string): Sometime<void>;
+  lstat(path: string): Sometime<fs.Stats>;
+  rm(path: string, options: { readonly recursive: true; readonly force: true }): Sometime<void>;
+}
+
+interface OpenFile {
+  writev(parts: readonly Uint8Array[]): Sometime<{ readonly bytesWritten: number }>;
+  read(to: Uint8Array, at: number, bytes: number, position: number): Sometime<{ readonly bytesRead: number }>;
+  stat(): Sometime<{ readonly size: number }>;
+  datasync(): Promise<void>;
+  sync(): Promise<void>;
+  close(): Sometime<void>;
+}
+
+/** A thread of Node's pool waits. */
+const pooled: Files = { ...promises, bytesPerWrite: 2 ** 24 };
+
+const fdatasync = promisify(fs.fdatasync);
+const fsync = promisify(fs.fsync);
+
+/** The calling thread waits, but for what a device takes to make something durable. */
+const blocking: Files = {
+  bytesPerWrite: 2 ** 18,
+  mkdir: fs.mkdirSync,
+  readdir: (path) => fs.readdirSync(path),
+  rename: fs.renameSync,
+  link: fs.linkSync,
+  unlink: fs.unlinkSync,
+  lstat: (path) => fs.lstatSync(path),
+  rm: fs.rmSync,
+  open(path, flags) {
+    const fd = fs.openSync(path, flags);
+    return {
+      writev: (parts) => ({ bytesWritten: fs.writevSync(fd, parts) }),
+      read: (to, at, bytes, position) => ({ bytesRead: fs.readSync(fd, to, at, bytes, position) }),
+      stat: () => fs.fstatSync(fd),
+      datasync: () => fdatasync(fd),
+      sync: () => fsync(fd),
+      close: () => fs.closeSync(fd),
+    };
+  },
 };
+
+/** For threads that have other things to do meanwhile. */
+export const localDisk: Disk = diskOf(pooled);
+
+/**
+ * For threads that only write: the page cache takes the bytes in less time than another thread takes to wake up, and small
+ * files by the hundred cost a tenth.
+ */
+export const blockingDisk: Disk = diskOf(blocking);
+
+function diskOf(files: Files): Disk {
+  return {
+    makeDirectory: (path, sync = true) => naming('make the folder', path, () => makeDirectory(path, sync)),
+    writeFile: (path, parts, sync) => naming('write', path, () => writeFile(path, parts, sync)),
+    rename: (from, to) => naming('rename to', to, () => moveWithoutReplacing(from, to)),
+    syncDirectory: (path) => naming('sync the folder', path, () => syncDirectory(path)),
+    readFile: (path) =>
+      naming('read', path, () => unlessMissing<Uint8Array | null>(() => readFile(path), null)),
+    list: (path) => naming('list', path, () => unlessMissing(() => files.readdir(path), [])),
+    remove: (path) => naming('remove', path, async () => files.rm(path, { recursive: true, force: true })),
+  };
+
+  /** Each folder it makes is entered durably into its parent: a file synced below a lost folder is lost. */
+  async function makeDirectory(path: string, sync: boolean): Promise<void> {
+    const first = await files.mkdir(path, { recursive: true });
+    if (first === undefined || !sync) return;
+    for (let made = path; made.length >= first.length; made = dirname(made)) {
+      await syncDirectory(dirname(made));
+    }
+  }
+
+  async function writeFile(path: string, parts: Iterable<Uint8Array>, sync: boolean): Promise<void> {
+    const file = await files.open(path, 'w');
+    try {
+      for (const group of groupsOf(parts, files.bytesPerWrite)) await writeParts(file, group);
+      // Data and size; times may be lost.
+      if (sync) await file.datasync();
+    } catch (error) {
+      await ignoring(() => file.close());
+      // Gives the space back to a full disk. Best effort: the write's own error is what the caller must hear.
+      await ignoring(() => files.unlink(path));
+      throw error;
+    }
+    // Network file systems report a full disk here.
+    await file.close();
+  }
+
+  /** In one read: node's own readFile asks for half a megabyte at a time, each a round through the thread pool. */
+  async function readFile(path: string): Promise<Uint8Array> {
+    const file = await files.open(path, O_RDONLY);
+    try {
+      const { size } = await file.stat();
+      const bytes = Buffer.allocUnsafeSlow(size);
+      let end = 0;
+      while (end < size) {
+        const { bytesRead } = await file.read(bytes, end, size - end, end);
+        if (bytesRead === 0) break;
+        end += bytesRead;
+      }
+      return bytes.subarray(0, end);
+    } finally {
+      await file.close();
+    }
+  }
+
+  async function syncDirectory(path: string): Promise<void> {
+    const directory = await files.open(path, O_RDONLY | O_DIRECTORY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  }
+
+  /** rename(2) would replace a file that is there, and an empty folder, in silence; only the latter is wanted. */
+  async function moveWithoutReplacing(from: string, to: string): Promise<'moved' | 'exists'> {
+    const isFile = !(await files.lstat(from)).isDirectory();
+    try {
+      if (isFile) await linkThenUnlink(from, to);
+      else await files.rename(from, to);
+      return 'moved';
+    } catch (error) {
+      switch (errnoOf(error)) {
+        case 'EEXIST':
+        case 'ENOTEMPTY':
+          return 'exists';
+        case 'ENOTDIR':
+          // A folder onto a file. Otherwise a parent of `to` is a file, which is an error.
+          if (!isFile && (await isThere(to))) return 'exists';
+          throw error;
+        default:
+          throw error;
+      }
+    }
+  }
+
+  /** A crash in between leaves both names of one file: the second attempt finds 'exists'. */
+  async function linkThenUnlink(from: string, to: string): Promise<void> {
+    try {
+      await files.link(from, to);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== 'EPERM' && errno !== 'ENOTSUP' && errno !== 'ENOSYS' && errno !== 'EMLINK') throw error;
+      // No hard links here (FAT, some network and container file systems). One writer per name makes the gap harmless.
+      if (await isThere(to))
+        throw Object.assign(new Error('file exists', { cause: error }), { code: 'EEXIST' });
+      await files.rename(from, to);
+      return;
+    }
+    await files.unlink(from);
+  }
+
+  async function isThere(path: string): Promise<boolean> {
+    return (await unlessMissing(() => files.lstat(path), null)) !== null;
+  }
+}
 
 async function naming<T>(what: string, path: string, work: () => Promise<T>): Promise<T> {
   try {
@@ -29,44 +191,41 @@ async function naming<T>(what: string, path: string, work: () => Promise<T>): Pr
   }
 }
 
-async function unlessMissing<T>(work: Promise<T>, otherwise: T): Promise<T> {
+async function unlessMissing<T>(work: () => Sometime<T>, otherwise: T): Promise<T> {
   try {
-    return await work;
+    return await work();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return otherwise;
     throw error;
   }
 }
 
-/** Each folder it makes is entered durably into its parent: a file synced below a lost folder is lost. */
-async function makeDirectory(path: string, sync: boolean): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined || !sync) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) {
-    await syncDirectory(dirname(made));
-  }
-}
-
-async function writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void> {
-  const file = await open(path, 'w');
+async function ignoring(work: () => Sometime<unknown>): Promise<void> {
   try {
-    await writeParts(file, parts);
-    // Data and size; times may be lost.
-    if (sync) await file.datasync();
-  } catch (error) {
-    await file.close().catch(() => {});
-    // Gives the space back to a full disk. Best effort: the write's own error is what the caller must hear.
-    await unlink(path).catch(() => {});
-    throw error;
-  }
-  // Network file systems report a full disk here.
-  await file.close();
+    await work();
+  } catch {}
 }
 
-async function writeParts(file: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
-  let pending = parts.filter((part) => part.byteLength > 0);
+/** Parts for one write each, taken no earlier than they are written. */
+function* groupsOf(parts: Iterable<Uint8Array>, bytesMax: number): Generator<Uint8Array[]> {
+  let group: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    if (part.byteLength === 0) continue;
+    group.push(part);
+    bytes += part.byteLength;
+    if (bytes < bytesMax && group.length < PARTS_PER_WRITE_MAX) continue;
+    yield group;
+    group = [];
+    bytes = 0;
+  }
+  if (group.length > 0) yield group;
+}
+
+async function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void> {
+  let pending = parts;
   while (pending.length > 0) {
-    const { bytesWritten } = await file.writev(pending.slice(0, PARTS_PER_WRITE_MAX));
+    const { bytesWritten } = await file.writev(pending);
     pending = withoutFirst(pending, bytesWritten);
   }
 }
@@ -78,73 +237,4 @@ export function withoutFirst(parts: readonly Uint8Array[], bytes: number): Uint8
   while (index < parts.length && left >= parts[index]!.byteLength) left -= parts[index++]!.byteLength;
   if (index === parts.length) return [];
   return [parts[index]!.subarray(left), ...parts.slice(index + 1)];
-}
-
-/** In one read: node's own readFile asks for half a megabyte at a time, each a round through the thread pool. */
-async function readFile(path: string): Promise<Uint8Array> {
-  const file = await open(path, constants.O_RDONLY);
-  try {
-    const { size } = await file.stat();
-    const bytes = Buffer.allocUnsafeSlow(size);
-    let end = 0;
-    while (end < size) {
-      const { bytesRead } = await file.read(bytes, end, size - end, end);
-      if (bytesRead === 0) break;
-      end += bytesRead;
-    }
-    return bytes.subarray(0, end);
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
-/** rename(2) would replace a file that is there, and an empty folder, in silence; only the latter is wanted. */
-async function moveWithoutReplacing(from: string, to: string): Promise<'moved' | 'exists'> {
-  const isFile = !(await lstat(from)).isDirectory();
-  try {
-    if (isFile) await linkThenUnlink(from, to);
-    else await rename(from, to);
-    return 'moved';
-  } catch (error) {
-    switch (errnoOf(error)) {
-      case 'EEXIST':
-      case 'ENOTEMPTY':
-        return 'exists';
-      case 'ENOTDIR':
-        // A folder onto a file. Otherwise a parent of `to` is a file, which is an error.
-        if (!isFile && (await isThere(to))) return 'exists';
-        throw error;
-      default:
-        throw error;
-    }
-  }
-}
-
-/** A crash in between leaves both names of one file: the second attempt finds 'exists'. */
-async function linkThenUnlink(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    const errno = errnoOf(error);
-    if (errno !== 'EPERM' && errno !== 'ENOTSUP' && errno !== 'ENOSYS' && errno !== 'EMLINK') throw error;
-    // No hard links here (FAT, some network and container file systems). One writer per name makes the gap harmless.
-    if (await isThere(to))
-      throw Object.assign(new Error('file exists', { cause: error }), { code: 'EEXIST' });
-    await rename(from, to);
-    return;
-  }
-  await unlink(from);
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await unlessMissing(lstat(path), null)) !== null;
 }

@@ -4,7 +4,6 @@
 
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { threadId } from 'node:worker_threads';
 import { columnTypeNames, type StoredTable, storedColumns } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
@@ -36,8 +35,7 @@ export interface SegmentKey {
 }
 
 let attempts = 0;
-/** A tenth of a millisecond. */
-const CRC_BYTES_PER_TURN = 2 ** 18;
+const PIECE_BYTES = 2 ** 18;
 /** No host name has it. */
 const ATTEMPT_SEPARATOR = '~';
 
@@ -130,26 +128,19 @@ async function writeFiles(
     if (i + 1 < stored.length) begin(i + 1).catch(() => {}); // told to who asks for it
     return begin(i);
   };
-  // One after the other: two at once beside the checksums would be three threads, and wait for each other on two cores.
-  const write = async (): Promise<void> => {
-    for (const [i, { name }] of stored.entries())
-      await disk.writeFile(columnPath(folder, name), (await fileOf(i)).parts, output.sync);
-  };
   const described: SegmentRecord['columns'][number][] = [];
-  const describe = async (): Promise<void> => {
-    for (const [i, { name, type, scale }] of stored.entries()) {
-      const { bytes, parts } = await fileOf(i);
-      const crc32c = crc32cText(await crc32cInTurns(parts));
-      described.push({
-        name,
-        type: columnTypeNames[type]!,
-        ...(scale !== undefined && { scale }),
-        bytes,
-        crc32c,
-      });
-    }
-  };
-  await allOf([write(), describe()]);
+  for (const [i, { name, type, scale }] of stored.entries()) {
+    const { bytes, parts } = await fileOf(i);
+    const file = new Checksummed(parts);
+    await disk.writeFile(columnPath(folder, name), file, output.sync);
+    described.push({
+      name,
+      type: columnTypeNames[type]!,
+      ...(scale !== undefined && { scale }),
+      bytes,
+      crc32c: crc32cText(file.crc32c),
+    });
+  }
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -171,20 +162,24 @@ async function allOf<T extends readonly unknown[]>(work: { [K in keyof T]: Promi
   return (await Promise.all(work)) as unknown as T;
 }
 
-/** The event loop turns in between, or a write that goes on meanwhile would stand still after its first step. */
-async function crc32cInTurns(parts: readonly Uint8Array[]): Promise<number> {
-  let crc = 0;
-  let left = CRC_BYTES_PER_TURN;
-  for (const part of parts)
-    for (let at = 0; at < part.length; at += CRC_BYTES_PER_TURN) {
-      const piece = part.subarray(at, at + CRC_BYTES_PER_TURN);
-      crc = crc32cOf([piece], crc);
-      left -= piece.length;
-      if (left > 0) continue;
-      await setImmediate();
-      left = CRC_BYTES_PER_TURN;
-    }
-  return crc;
+/** Parts whose checksum is made as each is taken to be written: once through memory for both. */
+class Checksummed implements Iterable<Uint8Array> {
+  /** Of what was taken so far. */
+  crc32c = 0;
+  private readonly parts: readonly Uint8Array[];
+
+  constructor(parts: readonly Uint8Array[]) {
+    this.parts = parts;
+  }
+
+  *[Symbol.iterator](): Generator<Uint8Array> {
+    for (const part of this.parts)
+      for (let at = 0; at < part.length; at += PIECE_BYTES) {
+        const piece = part.subarray(at, at + PIECE_BYTES);
+        this.crc32c = crc32cOf([piece], this.crc32c);
+        yield piece;
+      }
+  }
 }
 
 /** Gives the finished folder its name: the plain one, or with the plan's hash when that is another plan's. */

@@ -3,7 +3,7 @@
 // Invariant: one job at a time; the pool that started the thread decides what it does and when it ends.
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { localDisk } from '../../connectors/fs/disk.ts';
+import { blockingDisk } from '../../connectors/fs/disk.ts';
 import type { ColdTierConfig, LogConfig } from '../config/config.ts';
 import { type PartialJob, type ViewPartialFiles, writePartials } from '../engine/write-partials.ts';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
@@ -28,13 +28,13 @@ const concurrency = coldTier?.uploadConcurrency ?? 4;
 const names: string[] = [];
 const codes = new Map<string, number>();
 const partialPorts = {
-  ...{ disk: localDisk, store, concurrency, monotonicMs: systemClock.monotonicMs },
+  ...{ disk: blockingDisk, store, concurrency, monotonicMs: systemClock.monotonicMs },
   names: { nameOf: (code: number) => names[code], codeOf: (name: string) => codes.get(name) },
 };
 
 const calls = {
   segments: (job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> =>
-    writeSegments(job, localDisk, store, concurrency, signal),
+    writeSegments(job, blockingDisk, store, concurrency, signal),
   /** Names of the next codes. */
   learn: (more: readonly string[]): void => {
     for (const name of more) codes.set(name, names.push(name) - 1);

@@ -6,7 +6,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { localDisk, withoutFirst } from '../../connectors/fs/disk.ts';
+import { blockingDisk, localDisk, withoutFirst } from '../../connectors/fs/disk.ts';
 import { diskError } from '../../connectors/fs/errors.ts';
 import type { Disk } from '../../src/ports.ts';
 import { memoryVolume } from '../support/memory-disk.ts';
@@ -20,6 +20,7 @@ async function temporaryFolder(): Promise<string> {
 
 const disks = [
   ['local', async () => ({ disk: localDisk, base: await temporaryFolder() })],
+  ['blocking', async () => ({ disk: blockingDisk, base: await temporaryFolder() })],
   [
     'memory',
     async () => {
@@ -37,7 +38,7 @@ describe.each(disks)('%s disk', (kind, create) => {
     ({ disk, base } = await create());
   });
   afterAll(async () => {
-    if (kind === 'local') await rm(base, { recursive: true, force: true });
+    if (kind !== 'memory') await rm(base, { recursive: true, force: true });
   });
 
   test('folders are made with their parents, and again without an error', async () => {
@@ -144,15 +145,21 @@ describe.each(disks)('%s disk', (kind, create) => {
 });
 
 describe('local disk', () => {
-  test('a full disk is reported as such, to be retried, and what was half written is taken away', async () => {
-    const base = await temporaryFolder();
-    // Linux refuses every write there, which is what a full disk does. Behind a link, for the file is removed.
-    await symlink('/dev/full', `${base}/f`);
-    const writing = localDisk.writeFile(`${base}/f`, [bytes('x')], false);
-    await expect(writing).rejects.toMatchObject({ code: 'DISK_FULL', action: 'retry' });
-    expect(await localDisk.list(base)).toEqual([]);
-    await rm(base, { recursive: true });
-  });
+  test.each([
+    ['another', localDisk],
+    ['its own', blockingDisk],
+  ])(
+    'a full disk is reported, to be retried, and what was half written is taken away, in %s thread',
+    async (_, disk) => {
+      const base = await temporaryFolder();
+      // Linux refuses every write there, which is what a full disk does. Behind a link, for the file is removed.
+      await symlink('/dev/full', `${base}/f`);
+      const writing = disk.writeFile(`${base}/f`, [bytes('x')], false);
+      await expect(writing).rejects.toMatchObject({ code: 'DISK_FULL', action: 'retry' });
+      expect(await disk.list(base)).toEqual([]);
+      await rm(base, { recursive: true });
+    },
+  );
 
   test('after a write that took only some bytes, exactly the rest is left', () => {
     const parts = [bytes('ab'), bytes('cde'), bytes('f')];
