@@ -1,4 +1,4 @@
-// What: an Arrow IPC stream as schema, dictionary batches and record batches: where each value lies (Arrow format 1.5).
+// What: an Arrow IPC stream, or a file of one, as schema, dictionary batches and record batches: where each value lies (Arrow format 1.5).
 // Why: one Kafka message is one stream; its columns are taken where they lie, so only positions are worked out here.
 // Invariant: every position handed out lies within the message; whatever the metadata claims is checked before it is believed.
 //
@@ -53,9 +53,15 @@ export interface ArrowBatch {
 }
 
 export type ArrowMessage =
-  | { readonly kind: 'schema'; readonly metadata: Uint8Array }
+  | { readonly kind: 'schema'; readonly metadata: SchemaMetadata }
   | { readonly kind: 'dictionary'; readonly id: number; readonly delta: boolean; readonly batch: ArrowBatch }
   | { readonly kind: 'batch'; readonly batch: ArrowBatch };
+
+/** A table of FlatBuffers, and which of its fields is the schema. */
+export interface SchemaMetadata {
+  readonly bytes: Uint8Array;
+  readonly field: number;
+}
 
 /** What makes a stream undecodable, in words. */
 export class ArrowFault extends Error {
@@ -65,10 +71,39 @@ export class ArrowFault extends Error {
 const CONTINUATION = 0xffffffff;
 const FIELDS_MAX = 4096;
 const DEPTH_MAX = 32;
-const FILE_MAGIC = 0x4f525241; // 'ARRO'
+const SCHEMA_OF_MESSAGE = 2;
+const SCHEMA_OF_FOOTER = 1;
+/** A file is ARROW1, two zeros, the messages of a stream, the footer, its length as i32, ARROW1. */
+const FILE_MARK = 'ARROW1';
+const FILE_HEAD_BYTES = 8;
+const FILE_TAIL_BYTES = 4 + FILE_MARK.length;
 
-/** The messages of the stream in bytes[start, end) of `view`. @throws ArrowFault, RangeError. */
-export function* arrowMessages(view: DataView, start: number, end: number): Generator<ArrowMessage> {
+/** The messages of the stream or file in bytes[start, end) of `view`. @throws ArrowFault, RangeError. */
+export function arrowMessages(view: DataView, start: number, end: number): Generator<ArrowMessage> {
+  return isMarked(view, start, end) ? messagesOfFile(view, start, end) : messagesIn(view, start, end);
+}
+
+/** The schema is the footer's: some writers have it nowhere else. Batches lie one after the other, dictionaries first. */
+function* messagesOfFile(view: DataView, start: number, end: number): Generator<ArrowMessage> {
+  const from = start + FILE_HEAD_BYTES;
+  const tail = end - FILE_TAIL_BYTES;
+  const isWhole = tail >= from && isMarked(view, tail + 4, end);
+  const footerBytes = isWhole ? view.getInt32(tail, true) : -1;
+  if (footerBytes < 0 || footerBytes > tail - from) throw new ArrowFault('a file without its end');
+  const footer = new Uint8Array(view.buffer, view.byteOffset + tail - footerBytes, footerBytes);
+  yield { kind: 'schema', metadata: { bytes: footer, field: SCHEMA_OF_FOOTER } };
+  for (const message of messagesIn(view, from, tail - footerBytes))
+    if (message.kind !== 'schema') yield message;
+}
+
+function isMarked(view: DataView, start: number, end: number): boolean {
+  if (start + FILE_MARK.length > end) return false;
+  for (let i = 0; i < FILE_MARK.length; i++)
+    if (view.getUint8(start + i) !== FILE_MARK.charCodeAt(i)) return false;
+  return true;
+}
+
+function* messagesIn(view: DataView, start: number, end: number): Generator<ArrowMessage> {
   let p = start;
   let batches = 0;
   while (p + 4 <= end) {
@@ -78,8 +113,7 @@ export function* arrowMessages(view: DataView, start: number, end: number): Gene
       if (p + 4 > end) throw new ArrowFault('the stream ends within a message');
       length = view.getUint32(p, true);
       p += 4;
-    } else if (length === FILE_MAGIC)
-      throw new ArrowFault('this is the Arrow file format: send the stream format');
+    }
     if (length === 0) return;
     if (length > end - p) throw new ArrowFault('the stream ends within a message');
     const metadata = new DataView(view.buffer, view.byteOffset + p, length);
@@ -93,7 +127,8 @@ export function* arrowMessages(view: DataView, start: number, end: number): Gene
     if (header === null) throw new ArrowFault('a message without a header');
     const kind = uint8Field(message, 1, 0);
     if (kind === 1) {
-      yield { kind: 'schema', metadata: new Uint8Array(metadata.buffer, metadata.byteOffset, length) };
+      const bytes = new Uint8Array(metadata.buffer, metadata.byteOffset, length);
+      yield { kind: 'schema', metadata: { bytes, field: SCHEMA_OF_MESSAGE } };
     } else if (kind === 2) {
       const data = tableField(header, 1);
       if (data === null) throw new ArrowFault('a dictionary without data');
@@ -142,10 +177,10 @@ function batchOf(table: Table, body: Span): ArrowBatch {
   };
 }
 
-/** The top-level fields of a schema message. @throws ArrowFault, RangeError. */
-export function arrowFields(metadata: Uint8Array): ArrowField[] {
-  const message = rootTable(new DataView(metadata.buffer, metadata.byteOffset, metadata.byteLength));
-  const schema = tableField(message, 2);
+/** The top-level fields of a schema. @throws ArrowFault, RangeError. */
+export function arrowFields({ bytes, field }: SchemaMetadata): ArrowField[] {
+  const message = rootTable(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  const schema = tableField(message, field);
   if (schema === null) throw new ArrowFault('a message without a header');
   if (int16Field(schema, 0, 0) !== 0) throw new ArrowFault('its numbers are big-endian');
   // Unions had a validity buffer before metadata version 5.

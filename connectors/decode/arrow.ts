@@ -1,4 +1,4 @@
-// What: the Arrow decoder: one Kafka message is one IPC stream of ticks, its columns copied whole.
+// What: the Arrow decoder: one Kafka message is one IPC stream or file of ticks, its columns copied whole.
 // Why: a producer that has thousands of ticks at hand sends them as they lie; nothing is parsed per row.
 // Invariant: all rows of a message have its offset; a message gives all of its rows or is one undecodable record.
 
@@ -6,7 +6,14 @@ import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
 import { type ColumnFiller, columnData, columnFiller } from './arrow-column.ts';
-import { type ArrowBatch, ArrowFault, type ArrowField, arrowFields, arrowMessages } from './arrow-stream.ts';
+import {
+  type ArrowBatch,
+  ArrowFault,
+  type ArrowField,
+  arrowFields,
+  arrowMessages,
+  type SchemaMetadata,
+} from './arrow-stream.ts';
 import { dictionaryIndices, fillQuoted, isTextType, textsOf } from './arrow-text.ts';
 import { fillMissing } from './fixed-width.ts';
 import type { Cause } from './store.ts';
@@ -15,7 +22,7 @@ import { type TextColumn, type Texts, textColumn } from './text-column.ts';
 
 /** What a schema means for the table. */
 interface Plan {
-  readonly metadata: Uint8Array;
+  readonly metadata: SchemaMetadata;
   readonly columns: readonly PlannedColumn[];
   /** Fields whose values are dictionaries of texts, by dictionary id. */
   readonly dictionaries: ReadonlyMap<number, ArrowField>;
@@ -49,9 +56,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
       if (message.kind === 'schema') {
         if (current !== null) throw new ArrowFault('a second schema');
         plan =
-          plan !== null && Buffer.compare(plan.metadata, message.metadata) === 0
-            ? plan
-            : planOf(message.metadata, target);
+          plan !== null && isSame(plan.metadata, message.metadata) ? plan : planOf(message.metadata, target);
         current = plan;
       } else if (current === null) throw new ArrowFault('no schema at the start');
       else if (message.kind === 'dictionary') {
@@ -161,7 +166,7 @@ const NO_TEXTS: Texts = {
 };
 
 /** @throws ArrowFault when no stream of this schema can fill the table. */
-function planOf(metadata: Uint8Array, target: Target): Plan {
+function planOf(metadata: SchemaMetadata, target: Target): Plan {
   const fields = arrowFields(metadata);
   const columns = target.columns.map((column): PlannedColumn => {
     const named = fields.filter((field) => field.name === column.field);
@@ -180,8 +185,11 @@ function planOf(metadata: Uint8Array, target: Target): Plan {
   for (const { field, fill } of columns)
     if (field !== null && field.dictionary !== null && fill === null)
       dictionaries.set(field.dictionary.id, field);
-  return { metadata: Uint8Array.from(metadata), columns, dictionaries };
+  return { metadata: { ...metadata, bytes: Uint8Array.from(metadata.bytes) }, columns, dictionaries };
 }
+
+const isSame = (a: SchemaMetadata, b: SchemaMetadata): boolean =>
+  a.field === b.field && Buffer.compare(a.bytes, b.bytes) === 0;
 
 /** A dictionary is a batch of one column, of its entries. */
 function dictionaryOf(view: DataView, field: ArrowField, batch: ArrowBatch): Texts {

@@ -177,6 +177,7 @@ const streams = fc
   .chain((fields) =>
     fc.record({
       fields: fc.constant(fields),
+      isFile: fc.boolean(),
       rows: fc.array(
         fc.tuple(
           ...fields.map(({ name, source }) =>
@@ -197,7 +198,7 @@ const streams = fc
 type Stream = typeof streams extends fc.Arbitrary<infer T> ? T : never;
 
 /** As apache-arrow writes them; the rows are divided among the batches. */
-function write({ fields, rows, batches }: Stream): Uint8Array {
+function write({ fields, rows, batches, isFile }: Stream): Uint8Array {
   const schema = new arrow.Schema(fields.map(({ name, source }) => new arrow.Field(name, source.type, true)));
   const whole = new arrow.Table(
     schema,
@@ -213,7 +214,7 @@ function write({ fields, rows, batches }: Stream): Uint8Array {
   );
   const cuts = Array.from({ length: batches }, (_, i) => Math.floor((rows.length * i) / batches));
   const parts = cuts.map((from, i) => whole.slice(from, cuts[i + 1] ?? rows.length));
-  const writer = new arrow.RecordBatchStreamWriter();
+  const writer = isFile ? new arrow.RecordBatchFileWriter() : new arrow.RecordBatchStreamWriter();
   for (const part of parts) for (const batch of part.batches) writer.write(batch);
   if (rows.length === 0) writer.write(whole);
   writer.finish();
@@ -259,7 +260,7 @@ function expectedRows({ fields, rows }: Stream, timestampMs: number): Record<str
   });
 }
 
-test('streams that apache-arrow wrote become the rows that their values say, all at their message’s offset', async () => {
+test('streams and files that apache-arrow wrote become the rows that their values say, all at their message’s offset', async () => {
   let batchesWritten = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(streams, { minLength: 1, maxLength: 3 }), async (messages) => {

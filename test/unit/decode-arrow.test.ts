@@ -60,6 +60,14 @@ test.each([
       { symbol: 'AAPL', price: 20000n, volume: 3n, timestamp: 1711000800125000000n },
     ],
   ],
+  [
+    'pyarrow-file',
+    [
+      { symbol: 'AAPL', price: 1502500n, volume: 1n, timestamp: 1711000800123000000n },
+      { symbol: LONG, price: 15000n, volume: 2n, timestamp: 1711000800124000000n },
+      { symbol: 'AAPL', price: 20000n, volume: 3n, timestamp: 1711000800125000000n },
+    ],
+  ],
   ['pyarrow-empty', []],
   [
     'pyarrow-odd',
@@ -98,12 +106,23 @@ test.each([
 test.each([
   ['pyarrow-lz4', 'Arrow stream: its buffers are compressed (LZ4_FRAME): let Kafka compress instead'],
   ['pyarrow-zstd', 'Arrow stream: its buffers are compressed (ZSTD): let Kafka compress instead'],
-  ['pyarrow-file', 'Arrow stream: this is the Arrow file format: send the stream format'],
   ['polars-null-symbol', 'symbol is missing'],
 ])('%s is set aside with the reason', async (name, cause) => {
   const { rows, causes } = await decode([fixture(name)]);
   expect(rows).toEqual([]);
   expect(causes).toEqual([cause]);
+});
+
+test('a file is read to its footer, and one that was cut or lies about it is set aside', async () => {
+  const table = new arrow.Table({ symbol: symbolsOf('A', 'B'), price: longs(1n, 2n) });
+  const file = arrow.tableToIPC(table, 'file');
+  const changed = Uint8Array.from(file);
+  // The length of the footer.
+  new DataView(changed.buffer).setInt32(changed.length - 10, changed.length, true);
+  const cut = [file.subarray(0, file.length - 1), file.subarray(0, 20), file.subarray(0, 8)];
+  const { rows, causes } = await decode([file, ...cut, changed]);
+  expect(rows.map(({ symbol }) => symbol)).toEqual(['A', 'B']);
+  expect(causes).toEqual(Array(4).fill('Arrow stream: a file without its end'));
 });
 
 test('messages of different schemas follow each other, and a bad one leaves nothing between the good ones', async () => {
