@@ -124,10 +124,12 @@ export interface TimeBounds {
   readonly max: bigint;
 }
 
+/** The bounds of whatever has none: this very object. */
 export const ALL_TIMES: TimeBounds = { min: -INT64_MAX, max: INT64_MAX };
 const NO_TIMES: TimeBounds = { min: 1n, max: 0n };
 
 export function timeBounds(times: readonly TimeCondition[], scope: Scope): TimeBounds {
+  if (times.length === 0) return ALL_TIMES;
   let { min, max } = ALL_TIMES;
   for (const { operator, value } of times) {
     const instant = constantValue(compile(value, scope)) as bigint | null;

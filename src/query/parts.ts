@@ -18,7 +18,7 @@ import { parquetPieces } from '../format/read-parquet.ts';
 import { openSegment } from '../format/read-segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { ForeignRun } from '../ports.ts';
-import type { TimeBounds } from './conditions.ts';
+import { ALL_TIMES, type TimeBounds } from './conditions.ts';
 import type { Run } from './run.ts';
 import type { AnyPart, ColdPart, HotPart, TableSnapshot, WarmPart } from './snapshot.ts';
 
@@ -31,7 +31,9 @@ export interface Piece {
 export const hourStart = (part: AnyPart): bigint => BigInt(part.hour) * NANOS_PER_HOUR;
 
 /** Whether no row, some rows or all rows of the part can be within the bounds. */
-export function coverage(part: AnyPart, { min, max }: TimeBounds): 'none' | 'some' | 'all' {
+export function coverage(part: AnyPart, time: TimeBounds): 'none' | 'some' | 'all' {
+  if (time === ALL_TIMES) return 'all';
+  const { min, max } = time;
   const first = part.timestampMin ?? hourStart(part);
   const last = part.timestampMax ?? hourStart(part) + NANOS_PER_HOUR - 1n;
   if (last < min || first > max) return 'none';

@@ -7,6 +7,7 @@ import { unreachable } from '../../kernel/assert.ts';
 import type { Expression } from '../../sql/ast.ts';
 import { printExpression } from '../../sql/print-expression.ts';
 import type { SqlType } from '../../sql/types.ts';
+import type { Count } from '../aggregate/sums.ts';
 import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
 import { floorMultiple } from '../expression/arithmetic.ts';
@@ -106,7 +107,7 @@ class ScanAggregate {
     const { parts, time, filter } = this.chosen;
     let symbol = -1;
     for (const part of parts) {
-      this.run.check();
+      this.run.tick();
       if (this.bySymbol && part.symbol !== symbol) this.groupOf = new Map();
       symbol = part.symbol;
       const cover = coverage(part, time);
@@ -170,7 +171,13 @@ class ScanAggregate {
 
   /** All rows of the part are of one group: what is remembered of them is merged, only what is new is read. */
   private *takeWhole(part: AnyPart): Flow {
-    const group = this.group(part.symbol, this.bucketAt(hourStart(part)).number);
+    const bucket = this.bucket === null ? 0 : this.bucketAt(hourStart(part)).number;
+    const group = this.group(part.symbol, bucket);
+    if (this.onlyCounts) {
+      for (const { state } of this.aggregates) (state as Count).addCount(group, part.rows);
+      this.run.stats.rowsKnown += part.rows;
+      return;
+    }
     const memory = this.cache.of(part);
     const runs = part.tier === 'hot' ? part.runs.length : 1;
     const missing: RangeAggregate[] = [];
@@ -184,6 +191,7 @@ class ScanAggregate {
       this.run.stats.rowsKnown += part.rows;
       return;
     }
+    this.run.check();
     const open = missing.map((aggregate) => new PartAggregate(aggregate, memory));
     const from = Math.min(...open.map(({ runsKnown }) => runsKnown));
     const hour = hourOf(hourStart(part));
