@@ -4,15 +4,20 @@
 
 /** Smaller answers get memory of their own: it costs nothing. */
 const BYTES_MIN = 65_536;
-/** One extraordinary answer must not hold its memory for ever. */
-const KEPT_BYTES_MAX = 2 ** 26;
+const KEPT_BYTES_MAX = 2 ** 23;
 /** One answer is read while the next waits and another arrives. */
 const KEPT_MAX = 3;
 const STEP_BYTES = 2 ** 20;
 
 export class AnswerMemory {
+  private readonly keptBytesMax: number;
   private readonly free: ArrayBuffer[] = [];
   private readonly lent = new WeakSet<ArrayBufferLike>();
+
+  /** An answer that needs more is extraordinary, and must not hold its memory for ever. */
+  constructor(keptBytesMax = KEPT_BYTES_MAX) {
+    this.keptBytesMax = keptBytesMax;
+  }
 
   /** At least `bytes`; the content is undefined. */
   take(bytes: number): Buffer {
@@ -24,7 +29,7 @@ export class AnswerMemory {
 
   /** Nobody reads in it any more. What is not from here, or was given back before, is ignored. */
   give(memory: ArrayBufferLike): void {
-    if (!this.lent.delete(memory) || memory.byteLength > KEPT_BYTES_MAX) return;
+    if (!this.lent.delete(memory) || memory.byteLength > this.keptBytesMax) return;
     this.free.push(memory as ArrayBuffer);
     this.free.sort((a, b) => a.byteLength - b.byteLength);
     if (this.free.length > KEPT_MAX) this.free.shift();

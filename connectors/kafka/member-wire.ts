@@ -51,15 +51,16 @@ export interface MemberWire {
 /** A join is answered by the end of the rebalance timeout; so much later it is not coming. */
 const JOIN_MARGIN_MS = 5_000;
 
-/** Connects to nothing yet. */
+/** Connects to nothing yet. `fetchBytesMax`: of an answer, but for one whose first batch is larger. */
 export function openMemberWire(
   connection: KafkaConnection,
   groupId: string,
   rebalanceTimeoutMs: number,
+  fetchBytesMax: number,
   logger: Logger,
   clock: Clock,
 ): MemberWire {
-  const memory = new AnswerMemory();
+  const memory = new AnswerMemory(2 * fetchBytesMax);
   const data = openCluster(connection, logger, clock, { memory });
   // Apart: a broker serves each connection in order, and a join may wait for a minute.
   const group = openCluster(

@@ -51,7 +51,15 @@ const STOP_WAIT_MS_MAX = 2_000;
 /** One member of a consumer group. Connects when it is started. */
 export function createKafkaSource(parts: KafkaSourceParts): TickSource {
   const { connection, config, clock, logger } = parts;
-  const wire = openMemberWire(connection, config.group.id, config.group.rebalanceTimeoutMs, logger, clock);
+  const { group, kafka } = config;
+  const wire = openMemberWire(
+    connection,
+    group.id,
+    group.rebalanceTimeoutMs,
+    kafka.fetchBytesMax,
+    logger,
+    clock,
+  );
   return new KafkaSource(wire, parts);
 }
 

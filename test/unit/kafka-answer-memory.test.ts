@@ -30,9 +30,9 @@ describe('the memory of answers', () => {
   });
 
   it('is not kept where it is small, huge, more than an exchange needs, or not from here', () => {
-    const memory = new AnswerMemory();
+    const memory = new AnswerMemory(4 * MIB);
     const small = memory.take(100);
-    const huge = memory.take(65 * MIB);
+    const huge = memory.take(4 * MIB + 1);
     const foreign = new ArrayBuffer(MIB);
     for (const { buffer } of [small, huge]) memory.give(buffer);
     memory.give(foreign);
