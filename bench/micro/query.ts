@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { localDisk } from '../../connectors/fs/disk.ts';
+import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
 import {
   type ColumnArray,
   ColumnType,
@@ -291,7 +291,7 @@ async function answer(statement: Statement, snapshot: Snapshot, cache: PartCache
     limits: { rowsMax: 1e9, bytesMax: 8e9, timeoutMs: 600_000 },
     nowNs: nsOfHour(HOUR + HOURS),
     monotonicMs: systemClock.monotonicMs,
-    disk: localDisk,
+    disk: blockingDisk,
     cache,
   });
   return { columns: result.columns, rows: await rowsOf(result) };

@@ -5,7 +5,9 @@
 import * as fs from 'node:fs';
 import * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { systemClock } from '../../src/kernel/clock.ts';
 import type { Disk } from '../../src/ports.ts';
 import { diskError, errnoOf } from './errors.ts';
 
@@ -19,6 +21,8 @@ type Sometime<T> = T | Promise<T>;
 interface Files {
   /** Of one write: what the caller makes of the bytes just before is still in the processor's cache when they are copied. */
   readonly bytesPerWrite: number;
+  /** Before a file is read or written. */
+  turn(): Promise<void> | undefined;
   open(path: string, flags: number | 'w'): Sometime<OpenFile>;
   mkdir(path: string, options: { readonly recursive: true }): Sometime<string | undefined>;
   readdir(path: string): Sometime<string[]>;
@@ -39,14 +43,24 @@ interface OpenFile {
 }
 
 /** A thread of Node's pool waits. */
-const pooled: Files = { ...promises, bytesPerWrite: 2 ** 24 };
+const pooled: Files = { ...promises, bytesPerWrite: 2 ** 24, turn: () => undefined };
 
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
 
+/** So often the calling thread sees to what else waits in it. */
+const TURN_MS = 4;
+let turnedAtMs = 0;
+
 /** The calling thread waits, but for what a device takes to make something durable. */
 const blocking: Files = {
   bytesPerWrite: 2 ** 18,
+  turn() {
+    if (systemClock.monotonicMs() - turnedAtMs < TURN_MS) return undefined;
+    return setImmediate().then(() => {
+      turnedAtMs = systemClock.monotonicMs();
+    });
+  },
   mkdir: fs.mkdirSync,
   readdir: (path) => fs.readdirSync(path),
   rename: fs.renameSync,
@@ -71,8 +85,8 @@ const blocking: Files = {
 export const localDisk: Disk = diskOf(pooled);
 
 /**
- * For threads that only write: the page cache takes the bytes in less time than another thread takes to wake up, and small
- * files by the hundred cost a tenth.
+ * For threads that do little else: the page cache takes and gives bytes in less time than another thread takes to wake up, and
+ * small files by the hundred cost a tenth.
  */
 export const blockingDisk: Disk = diskOf(blocking);
 
@@ -98,9 +112,14 @@ function diskOf(files: Files): Disk {
   }
 
   async function writeFile(path: string, parts: Iterable<Uint8Array>, sync: boolean): Promise<void> {
+    await files.turn();
     const file = await files.open(path, 'w');
     try {
-      for (const group of groupsOf(parts, files.bytesPerWrite)) await writeParts(file, group);
+      for (const group of groupsOf(parts, files.bytesPerWrite)) {
+        const writing = writeParts(file, group);
+        // What waits in its own thread goes on at once: another file's turn would only part this one's bytes.
+        if (writing !== undefined) await writing;
+      }
       // Data and size; times may be lost.
       if (sync) await file.datasync();
     } catch (error) {
@@ -115,6 +134,7 @@ function diskOf(files: Files): Disk {
 
   /** In one read: node's own readFile asks for half a megabyte at a time, each a round through the thread pool. */
   async function readFile(path: string): Promise<Uint8Array> {
+    await files.turn();
     const file = await files.open(path, O_RDONLY);
     try {
       const { size } = await file.stat();
@@ -222,12 +242,15 @@ function* groupsOf(parts: Iterable<Uint8Array>, bytesMax: number): Generator<Uin
   if (group.length > 0) yield group;
 }
 
-async function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void> {
+function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void> | undefined {
   let pending = parts;
   while (pending.length > 0) {
-    const { bytesWritten } = await file.writev(pending);
-    pending = withoutFirst(pending, bytesWritten);
+    const written = file.writev(pending);
+    if (written instanceof Promise)
+      return written.then(({ bytesWritten }) => writeParts(file, withoutFirst(pending, bytesWritten)));
+    pending = withoutFirst(pending, written.bytesWritten);
   }
+  return undefined;
 }
 
 /** A write may take only some of the bytes, and end in the middle of a part. */

@@ -174,7 +174,8 @@ const paths: Readonly<Record<string, Readonly<Record<string, Operation>>>> = {
   },
   '/insert/arrow': {
     post: {
-      summary: 'Inserts the rows of an Arrow IPC stream or file: durable in Kafka and visible here when this answers',
+      summary:
+        'Inserts the rows of an Arrow IPC stream or file: durable in Kafka and visible here when this answers',
       access: 'write',
       parameters: [
         inQuery('table', 'The table. `table_name` is taken too.'),

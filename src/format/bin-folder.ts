@@ -128,19 +128,28 @@ async function writeFiles(
     if (i + 1 < stored.length) begin(i + 1).catch(() => {}); // told to who asks for it
     return begin(i);
   };
-  const described: SegmentRecord['columns'][number][] = [];
-  for (const [i, { name, type, scale }] of stored.entries()) {
-    const { bytes, parts } = await fileOf(i);
-    const file = new Checksummed(parts);
-    await disk.writeFile(columnPath(folder, name), file, output.sync);
-    described.push({
-      name,
-      type: columnTypeNames[type]!,
-      ...(scale !== undefined && { scale }),
-      bytes,
-      crc32c: crc32cText(file.crc32c),
-    });
+  const written: { readonly bytes: number; readonly file: Checksummed }[] = [];
+  const writing: Promise<void>[] = [];
+  try {
+    for (const [i, { name }] of stored.entries()) {
+      const { bytes, parts } = await fileOf(i);
+      const file = new Checksummed(parts);
+      // What a device takes to make one durable, the next one is written in.
+      const write = disk.writeFile(columnPath(folder, name), file, output.sync);
+      write.catch(() => {}); // told below
+      writing.push(write);
+      written.push({ bytes, file });
+    }
+  } finally {
+    await allOf(writing);
   }
+  const described = stored.map(({ name, type, scale }, i): SegmentRecord['columns'][number] => ({
+    name,
+    type: columnTypeNames[type]!,
+    ...(scale !== undefined && { scale }),
+    bytes: written[i]!.bytes,
+    crc32c: crc32cText(written[i]!.file.crc32c),
+  }));
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,

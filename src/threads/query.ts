@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { clickhouseType } from '../../connectors/formats/clickhouse-types.ts';
 import { resultFormat } from '../../connectors/formats/format.ts';
-import { localDisk } from '../../connectors/fs/disk.ts';
+import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 import { openCluster } from '../../connectors/kafka/cluster.ts';
 import { openTickSink } from '../../connectors/kafka/tick-sink.ts';
@@ -130,7 +130,7 @@ const snapshot = async (): Promise<Snapshot> =>
 const reading = {
   names: mirror.names,
   snapshot,
-  options: { disk: localDisk, monotonicMs: clock.monotonicMs, ...cold },
+  options: { disk: blockingDisk, monotonicMs: clock.monotonicMs, ...cold },
   bytesMax: Math.floor(query.viewBytesMax / query.threads),
 };
 const views = new ViewKeeper({ ...reading, clock, logger });
@@ -221,7 +221,7 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
     monotonicMs: clock.monotonicMs,
     cancel,
     signal: stopping.signal,
-    disk: localDisk,
+    disk: blockingDisk,
     ...cold,
     analytic: foreign?.engine ?? null,
     cache,
