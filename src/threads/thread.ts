@@ -20,6 +20,9 @@ export interface Listening {
   readonly metrics: (message: MetricsMessage) => void;
 }
 
+/** Of each thread's objects that are new. V8's own limit is 48, which half a dozen threads reach together when ticks come fast. */
+const YOUNG_MIB_MAX = 6;
+
 /** `name` is a file of src/threads without its ending. `data` arrives as `workerData`. */
 export function startThread(
   name: 'shard' | 'encoder' | 'query' | 'unpacker',
@@ -33,6 +36,7 @@ export function startThread(
     name,
     workerData: data,
     transferList: [...transfer],
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
     ...(isTypeScript ? { execArgv: ['--import', 'tsx'] } : {}),
   });
   worker.on('message', (told: Told) => {
