@@ -265,10 +265,10 @@ export interface Disk {
   /** With parents; no error when it exists. `sync` false: what it makes need not survive a loss of power. */
   makeDirectory(path: string, sync?: boolean): Promise<void>;
   /**
-   * Writes the parts one after the other into a new file (an existing one is replaced), each taken shortly before it is
-   * written; `sync` = fsync before it resolves.
+   * Writes the parts one after the other into a new file (an existing one is replaced); they must stay as they are
+   * meanwhile. `sync` = fsync before it resolves.
    */
-  writeFile(path: string, parts: Iterable<Uint8Array>, sync: boolean): Promise<void>;
+  writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void>;
   /** Moves a file or folder. 'exists' when `to` is there already (a non-empty folder, or any file). */
   rename(from: string, to: string): Promise<'moved' | 'exists'>;
   /** Makes entries of the folder durable. */

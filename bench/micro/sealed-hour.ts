@@ -22,6 +22,7 @@ import type {
   SegmentFile,
   SegmentSource,
 } from '../../src/format/segment.ts';
+import { factsOf } from '../../src/format/segment-columns.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { Arena, SlabPool } from '../../src/store/arena.ts';
@@ -82,7 +83,7 @@ export async function writeBin(
   return (await writeSegments(job, blockingDisk, null, 1, signal))[0]!;
 }
 
-/** The same rows in the chunks that the store would have them in: slabs of shared memory. */
+/** The same rows in the chunks that the store would have them in: slabs of shared memory, and what it knows of full ones. */
 export function inChunks(segment: SegmentSource): SegmentSource {
   const arena = new Arena(new SlabPool());
   const stored = storedColumns(tradesTable);
@@ -93,6 +94,11 @@ export function inChunks(segment: SegmentSource): SegmentSource {
     chunk.rows = Math.min(chunk.capacity, segment.rows - from);
     for (const [i, { values }] of chunk.columns.entries())
       bytesOf(values).set(bytesOf(whole[i]!.subarray(from, from + chunk.rows) as ColumnArray));
+    if (chunk.rows === chunk.capacity)
+      chunk.facts = factsOf(
+        chunk.columns.map(({ values }) => values),
+        0,
+      );
     chunks.push(sealedChunk(chunk));
   }
   return { ...segment, chunks };

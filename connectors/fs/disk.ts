@@ -19,8 +19,6 @@ type Sometime<T> = T | Promise<T>;
 
 /** What is needed of a file system. */
 interface Files {
-  /** Of one write: what the caller makes of the bytes just before is still in the processor's cache when they are copied. */
-  readonly bytesPerWrite: number;
   /** Before a file is read or written. */
   turn(): Promise<void> | undefined;
   open(path: string, flags: number | 'w'): Sometime<OpenFile>;
@@ -43,7 +41,7 @@ interface OpenFile {
 }
 
 /** A thread of Node's pool waits. */
-const pooled: Files = { ...promises, bytesPerWrite: 2 ** 24, turn: () => undefined };
+const pooled: Files = { ...promises, turn: () => undefined };
 
 const fdatasync = promisify(fs.fdatasync);
 const fsync = promisify(fs.fsync);
@@ -54,7 +52,6 @@ let turnedAtMs = 0;
 
 /** The calling thread waits, but for what a device takes to make something durable. */
 const blocking: Files = {
-  bytesPerWrite: 2 ** 18,
   turn() {
     if (systemClock.monotonicMs() - turnedAtMs < TURN_MS) return undefined;
     return setImmediate().then(() => {
@@ -111,11 +108,11 @@ function diskOf(files: Files): Disk {
     }
   }
 
-  async function writeFile(path: string, parts: Iterable<Uint8Array>, sync: boolean): Promise<void> {
+  async function writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void> {
     await files.turn();
     const file = await files.open(path, 'w');
     try {
-      for (const group of groupsOf(parts, files.bytesPerWrite)) {
+      for (const group of groupsOf(parts)) {
         const writing = writeParts(file, group);
         // What waits in its own thread goes on at once: another file's turn would only part this one's bytes.
         if (writing !== undefined) await writing;
@@ -226,20 +223,11 @@ async function ignoring(work: () => Sometime<unknown>): Promise<void> {
   } catch {}
 }
 
-/** Parts for one write each, taken no earlier than they are written. */
-function* groupsOf(parts: Iterable<Uint8Array>, bytesMax: number): Generator<Uint8Array[]> {
-  let group: Uint8Array[] = [];
-  let bytes = 0;
-  for (const part of parts) {
-    if (part.byteLength === 0) continue;
-    group.push(part);
-    bytes += part.byteLength;
-    if (bytes < bytesMax && group.length < PARTS_PER_WRITE_MAX) continue;
-    yield group;
-    group = [];
-    bytes = 0;
-  }
-  if (group.length > 0) yield group;
+/** Parts for one write each. */
+function* groupsOf(parts: readonly Uint8Array[]): Generator<readonly Uint8Array[]> {
+  const filled = parts.filter((part) => part.byteLength > 0);
+  for (let at = 0; at < filled.length; at += PARTS_PER_WRITE_MAX)
+    yield filled.slice(at, at + PARTS_PER_WRITE_MAX);
 }
 
 function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void> | undefined {

@@ -47,6 +47,8 @@ export interface PartitionPorts {
   readonly writer: PlanWriter | null;
   readonly symbols: SymbolAssigner;
   readonly pool: SlabPool;
+  /** Seals write columns as they are: what they need to know of full chunks is found out at once. */
+  readonly sealsRaw: boolean;
   /** To the threads that read rows. */
   readonly feed: Feed;
   readonly clock: Clock;
@@ -121,8 +123,11 @@ export class PartitionRun {
     this.labels = { topic: partition.topic, partition: String(partition.partition) };
     this.reading = ports.table.at(ports.table.newest);
     this.publishing = new Publishing(ports.publishing, ports);
-    this.hot = new HotPartition(this.reading.source.table, ports.pool, (hour, part, chunk) =>
-      ports.feed.tellChunk(id, hour, part, chunk),
+    this.hot = new HotPartition(
+      this.reading.source.table,
+      ports.pool,
+      (hour, part, chunk) => ports.feed.tellChunk(id, hour, part, chunk),
+      ports.sealsRaw,
     );
     this.log = new GuardedLog({
       log: ports.offsets.open(partition),

@@ -35,7 +35,6 @@ export interface SegmentKey {
 }
 
 let attempts = 0;
-const PIECE_BYTES = 2 ** 18;
 /** No host name has it. */
 const ATTEMPT_SEPARATOR = '~';
 
@@ -122,34 +121,37 @@ async function writeFiles(
   const stored = storedColumns(key.table);
   const files: Promise<BinColumnFile>[] = [];
   const begin = (i: number): Promise<BinColumnFile> =>
-    (files[i] ??= encodeBinColumn(stored[i]!.type, columns.columns[i]!, output.compression));
+    (files[i] ??= encodeBinColumn(
+      stored[i]!.type,
+      columns.columns[i]!,
+      output.compression,
+      columns.crc32c?.[i],
+    ));
   // When it is needed first, with the next one: two are compressed at once.
   const fileOf = (i: number): Promise<BinColumnFile> => {
     if (i + 1 < stored.length) begin(i + 1).catch(() => {}); // told to who asks for it
     return begin(i);
   };
-  const written: { readonly bytes: number; readonly file: Checksummed }[] = [];
+  const described: SegmentRecord['columns'][number][] = [];
   const writing: Promise<void>[] = [];
   try {
-    for (const [i, { name }] of stored.entries()) {
-      const { bytes, parts } = await fileOf(i);
-      const file = new Checksummed(parts);
+    for (const [i, { name, type, scale }] of stored.entries()) {
+      const file = await fileOf(i);
       // What a device takes to make one durable, the next one is written in.
-      const write = disk.writeFile(columnPath(folder, name), file, output.sync);
+      const write = disk.writeFile(columnPath(folder, name), file.parts, output.sync);
       write.catch(() => {}); // told below
       writing.push(write);
-      written.push({ bytes, file });
+      described.push({
+        name,
+        type: columnTypeNames[type]!,
+        ...(scale !== undefined && { scale }),
+        bytes: file.bytes,
+        crc32c: crc32cText(checksumOf(file)),
+      });
     }
   } finally {
     await allOf(writing);
   }
-  const described = stored.map(({ name, type, scale }, i): SegmentRecord['columns'][number] => ({
-    name,
-    type: columnTypeNames[type]!,
-    ...(scale !== undefined && { scale }),
-    bytes: written[i]!.bytes,
-    crc32c: crc32cText(written[i]!.file.crc32c),
-  }));
   const record: SegmentRecord = {
     plan: key.plan,
     table: key.table.name,
@@ -171,24 +173,14 @@ async function allOf<T extends readonly unknown[]>(work: { [K in keyof T]: Promi
   return (await Promise.all(work)) as unknown as T;
 }
 
-/** Parts whose checksum is made as each is taken to be written: once through memory for both. */
-class Checksummed implements Iterable<Uint8Array> {
-  /** Of what was taken so far. */
-  crc32c = 0;
-  private readonly parts: readonly Uint8Array[];
-
-  constructor(parts: readonly Uint8Array[]) {
-    this.parts = parts;
+/** Of its bytes: of those parts that nobody has looked through, now. */
+function checksumOf({ parts, crc32c }: BinColumnFile): number {
+  let crc = 0;
+  for (const [i, part] of parts.entries()) {
+    const known = crc32c[i];
+    crc = known === undefined ? crc32cOf([part], crc) : combineCrc32c(crc, known, part.length);
   }
-
-  *[Symbol.iterator](): Generator<Uint8Array> {
-    for (const part of this.parts)
-      for (let at = 0; at < part.length; at += PIECE_BYTES) {
-        const piece = part.subarray(at, at + PIECE_BYTES);
-        this.crc32c = crc32cOf([piece], this.crc32c);
-        yield piece;
-      }
-  }
+  return crc;
 }
 
 /** Gives the finished folder its name: the plain one, or with the plan's hash when that is another plan's. */

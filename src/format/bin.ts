@@ -55,6 +55,8 @@ export interface BinHeader {
 /** A column file ready to be written: `parts` one after the other. Raw parts are views of the column's own memory. */
 export interface BinColumnFile {
   readonly parts: readonly Uint8Array[];
+  /** CRC-32C of the parts, of those that are known. */
+  readonly crc32c: readonly (number | undefined)[];
   readonly bytes: number;
 }
 
@@ -73,13 +75,14 @@ export function encodeBinHeader(header: Omit<BinHeader, 'version' | 'tableId'>):
 }
 
 /**
- * A column as a file. `parts` are its values in row order; memory may be shared.
+ * A column as a file. `parts` are its values in row order, `crc32c` what is known of their checksums; memory may be shared.
  * LZ4 is used when it makes the payload strictly smaller.
  */
 export async function encodeBinColumn(
   type: ColumnType,
   parts: readonly ColumnArray[],
   compression: 'none' | 'lz4',
+  crc32c: readonly (number | undefined)[] = [],
 ): Promise<BinColumnFile> {
   const raw = parts.map(bytesOf);
   const uncompressedBytes = byteCount(raw);
@@ -94,7 +97,11 @@ export async function encodeBinColumn(
     payloadBytes,
     uncompressedBytes,
   });
-  return { parts: [header, ...payload], bytes: header.length + payloadBytes };
+  return {
+    parts: [header, ...payload],
+    crc32c: block === null ? [undefined, ...crc32c] : [],
+    bytes: header.length + payloadBytes,
+  };
 }
 
 /**

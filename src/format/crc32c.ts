@@ -22,15 +22,28 @@ export const crc32cText = (crc: number): string => (crc >>> 0).toString(16).padS
  * In GF(2)[x] modulo the polynomial: crc(a ++ b) = crc(a) · x^(8·length) + crc(b).
  */
 export function combineCrc32c(first: number, second: number, secondBytes: number): number {
-  return (multiply(first, powerOfX(8 * secondBytes)) ^ second) >>> 0;
+  return (multiply(first, powerOfBytes(secondBytes)) ^ second) >>> 0;
+}
+
+/** Parts of a column have mostly the same length. */
+let lastBytes = 0;
+let lastPower = powerOfX(0);
+
+function powerOfBytes(bytes: number): number {
+  if (bytes !== lastBytes) {
+    lastPower = powerOfX(8 * bytes);
+    lastBytes = bytes;
+  }
+  return lastPower;
 }
 
 /** Product of two polynomials modulo POLYNOMIAL; bit 31 is the coefficient of x^0 (reflected). */
 function multiply(a: number, b: number): number {
   let product = 0;
   for (let bit = 31; bit >= 0; bit--) {
-    if ((a >>> bit) & 1) product ^= b;
-    b = b & 1 ? (b >>> 1) ^ POLYNOMIAL : b >>> 1;
+    // Without a branch: half of the bits would be guessed wrong.
+    product ^= b & -((a >>> bit) & 1);
+    b = (b >>> 1) ^ (POLYNOMIAL & -(b & 1));
   }
   return product >>> 0;
 }

@@ -12,13 +12,16 @@ import {
   type TableSchema,
 } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
+import { crc32cOf } from './crc32c.ts';
 import { nsOfHour } from './layout.ts';
-import type { SegmentSource } from './segment.ts';
+import type { ChunkFacts, SegmentChunk, SegmentSource } from './segment.ts';
 
 /** In `storedColumns(table)` order: each column's values as parts one after the other, `rows` values in all. */
 export interface SegmentColumns {
   readonly rows: number;
   readonly columns: readonly (readonly ColumnArray[])[];
+  /** CRC-32C of each column's parts, those that are known. */
+  readonly crc32c?: readonly (readonly (number | undefined)[])[];
   /** Of the event time, ns since 1970 UTC. */
   readonly timestampMin: bigint;
   readonly timestampMax: bigint;
@@ -48,44 +51,51 @@ export function sortedColumns(segment: SegmentSource, table: TableSchema): Segme
     'chunks hold as many rows as their segment',
   );
   const partsOf = (index: number): ColumnArray[] => chunks.map((chunk) => chunk.columns[index]!);
-  if (isSorted(times))
-    return withTimeRange(
+  if (isSorted(chunks, time))
+    return {
       rows,
-      stored.map((_, index) => partsOf(index)),
-      time,
-      hour,
-    );
+      columns: stored.map((_, index) => partsOf(index)),
+      crc32c: stored.map((_, index) => chunks.map(({ facts }) => facts?.crc32c[index])),
+      ...timeRange(times as BigInt64Array[], hour),
+    };
   const order = orderOf(nsInHour(times, hour, rows));
   const columns = stored.map(({ type }, index) => [permuted(partsOf(index), order, type)]);
-  return withTimeRange(rows, columns, time, hour);
+  return { rows, columns, ...timeRange(columns[time] as BigInt64Array[], hour) };
 }
 
-function withTimeRange(
-  rows: number,
-  columns: SegmentColumns['columns'],
-  time: number,
+/** Of a chunk's columns; `time` is the place of the event time. */
+export function factsOf(columns: readonly ColumnArray[], time: number): ChunkFacts {
+  return {
+    crc32c: columns.map((column) =>
+      crc32cOf([new Uint8Array(column.buffer, column.byteOffset, column.byteLength)]),
+    ),
+    isSorted: ascends(doublesOf(columns[time]!), Number.MIN_VALUE),
+  };
+}
+
+function timeRange(
+  times: readonly BigInt64Array[],
   hour: number,
-): SegmentColumns {
-  const times = columns[time]! as readonly BigInt64Array[];
+): Pick<SegmentColumns, 'timestampMin' | 'timestampMax'> {
   const timestampMin = times[0]!.at(0)!;
   const timestampMax = times.at(-1)!.at(-1)!;
   assert(
     timestampMin >= nsOfHour(hour) && timestampMax < nsOfHour(hour + 1),
     'every row of a segment lies in its hour',
   );
-  return { rows, columns, timestampMin, timestampMax };
+  return { timestampMin, timestampMax };
 }
 
 /**
  * Ends at the first row that is out of order. Positive int64s are ordered as the doubles of the same bits, so one look per
  * row is enough; times at or before 1970 or with the bits of a NaN compare as unsorted, and take the longer way.
  */
-function isSorted(times: readonly ColumnArray[]): boolean {
+function isSorted(chunks: readonly SegmentChunk[], time: number): boolean {
   let last = Number.MIN_VALUE;
-  for (const part of times) {
-    const doubles = new Float64Array(part.buffer, part.byteOffset, part.length);
-    if (!ascends(doubles, last)) return false;
-    last = doubles[doubles.length - 1]!;
+  for (const { columns, facts } of chunks) {
+    const times = doublesOf(columns[time]!);
+    if (facts === undefined ? !ascends(times, last) : !(facts.isSorted && times[0]! >= last)) return false;
+    last = times[times.length - 1]!;
   }
   return true;
 }
@@ -236,6 +246,9 @@ function joined(parts: readonly ColumnArray[], byteLength: number): Uint8Array {
   }
   return whole;
 }
+
+const doublesOf = (times: ColumnArray): Float64Array =>
+  new Float64Array(times.buffer, times.byteOffset, times.length);
 
 const wordsOf = (values: ColumnArray): Int32Array =>
   new Int32Array(values.buffer, values.byteOffset, values.byteLength / 4);

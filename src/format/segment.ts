@@ -21,6 +21,16 @@ export interface PlanIdentity {
 export interface SegmentChunk {
   readonly rows: number;
   readonly columns: readonly ColumnArray[];
+  /** Absent where nobody has looked. */
+  readonly facts?: ChunkFacts;
+}
+
+/** What was found out of a chunk when its last row came, its values in the processor's cache: a seal need not look again. */
+export interface ChunkFacts {
+  /** CRC-32C of each column's bytes. */
+  readonly crc32c: readonly number[];
+  /** Each time is as late as the one before, or later. */
+  readonly isSorted: boolean;
 }
 
 /** Rows of one symbol in one UTC hour from one Kafka partition, in offset order. */

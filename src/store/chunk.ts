@@ -10,7 +10,7 @@ import {
   columnView,
   elementBytes,
 } from '../columns/types.ts';
-import type { SegmentChunk } from '../format/segment.ts';
+import type { ChunkFacts, SegmentChunk } from '../format/segment.ts';
 import { type Arena, SLAB_BYTES } from './arena.ts';
 
 const CHUNK_ROWS_FIRST = 64;
@@ -29,6 +29,8 @@ export interface Chunk {
   readonly published: Int32Array;
   /** Rows written; only the writer reads it. */
   rows: number;
+  /** Of a full chunk, where its writer wants them. */
+  facts: ChunkFacts | null;
 }
 
 /** The next chunk of a partition that has `rowsSoFar` rows: sizes double, so that small partitions stay small, up to a slab. */
@@ -63,7 +65,7 @@ export function chunkAt(
     at += padded(capacity * width);
     return { values, bits };
   });
-  return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0 };
+  return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0, facts: null };
 }
 
 export function publish(chunk: Chunk): void {
@@ -75,5 +77,6 @@ export function sealedChunk(chunk: Chunk): SegmentChunk {
   return {
     rows: chunk.rows,
     columns: chunk.columns.map(({ values }) => values.subarray(0, chunk.rows) as ColumnArray),
+    ...(chunk.facts !== null && { facts: chunk.facts }),
   };
 }

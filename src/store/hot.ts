@@ -11,6 +11,7 @@ import {
   type TableSchema,
 } from '../columns/types.ts';
 import type { SegmentFile, SegmentSource } from '../format/segment.ts';
+import { factsOf } from '../format/segment-columns.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
 import { allocateChunk, type Chunk, publish, sealedChunk } from './chunk.ts';
@@ -69,6 +70,9 @@ export class HotPartition {
   offsetNext = 0;
   private readonly pool: SlabPool;
   private readonly chunkAdded: ChunkAdded;
+  private readonly sealsRaw: boolean;
+  /** Where `stored` has the times. */
+  private time!: number;
   private readonly active = new Map<number, HourRows>();
   /** Unsealed rows of an older version of the table; they only leave. */
   private earlier: HourRows[] = [];
@@ -80,8 +84,15 @@ export class HotPartition {
   private owner = new Int32Array(1024);
   private order = new Int32Array(1024);
 
-  constructor(table: TableSchema, pool: SlabPool, chunkAdded: ChunkAdded = () => {}) {
+  /** `sealsRaw`: seals write columns as they are, so facts of full chunks serve them. */
+  constructor(
+    table: TableSchema,
+    pool: SlabPool,
+    chunkAdded: ChunkAdded = () => {},
+    sealsRaw: boolean = false,
+  ) {
     this.chunkAdded = chunkAdded;
+    this.sealsRaw = sealsRaw;
     this.pool = pool;
     this.takeUp(table);
   }
@@ -91,6 +102,7 @@ export class HotPartition {
     this.table = table;
     this.stored = storedColumns(table);
     this.storedIndex = table.columns.flatMap((_, i) => (i === table.symbolColumn ? [] : [i]));
+    this.time = this.stored.indexOf(table.columns[table.timestampColumn]!);
     this.earlier.push(...this.active.values());
     this.active.clear();
   }
@@ -296,6 +308,11 @@ export class HotPartition {
       target.rows += count;
       from += count;
       publish(chunk);
+      if (this.sealsRaw && chunk.rows === chunk.capacity)
+        chunk.facts = factsOf(
+          chunk.columns.map(({ values }) => values),
+          this.time,
+        );
     }
   }
 }

@@ -180,6 +180,7 @@ async function start(): Promise<void> {
         offsets,
         writer,
         symbols: assigner,
+        sealsRaw: outputs.bin?.compression === 'none',
         policy: sealPolicy(config),
         recovery: { autoOffsetReset: group.autoOffsetReset, onDataLoss: group.onDataLoss },
         hasPlans,

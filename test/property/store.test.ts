@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
+import { factsOf } from '../../src/format/segment-columns.ts';
 import { Arena, SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
 import { freeRows, HotPartition, segmentsOf } from '../../src/store/hot.ts';
 import { hoursOf } from '../../src/store/hours.ts';
@@ -56,9 +57,9 @@ const batches = fc.array(
 describe('hot store', () => {
   it('holds each appended row once, in offset order within its symbol-hour', () => {
     fc.assert(
-      fc.property(batches, fc.integer({ min: -3, max: 3 }), (input, hourLast) => {
+      fc.property(batches, fc.integer({ min: -3, max: 3 }), fc.boolean(), (input, hourLast, sealsRaw) => {
         const pool = new SlabPool();
-        const hot = new HotPartition(table, pool);
+        const hot = new HotPartition(table, pool, () => {}, sealsRaw);
         const buffer = new RowBuffer(table, 8);
         const rows: Row[] = [];
         for (const batch of input) {
@@ -72,7 +73,9 @@ describe('hot store', () => {
         const late = hot.freeze(Number.POSITIVE_INFINITY);
         const segments = [...segmentsOf(early), ...segmentsOf(late)];
         const found = segments.flatMap((segment) => {
-          const ids = segment.chunks.flatMap((chunk) => {
+          const ids = segment.chunks.flatMap((chunk, k) => {
+            const isKnown = sealsRaw && (k < segment.chunks.length - 1 || chunk.facts !== undefined);
+            expect(chunk.facts).toEqual(isKnown ? factsOf(chunk.columns, 0) : undefined);
             const [, id, size, flag] = chunk.columns;
             return Array.from({ length: chunk.rows }, (_, i) => {
               const value = Number((id as BigInt64Array)[i]!) + 5;

@@ -88,6 +88,7 @@ export class Member {
         offsets: this.offsets(),
         writer: this.writer(),
         symbols: assigner,
+        sealsRaw: true,
         policy,
         recovery: { autoOffsetReset: 'earliest', onDataLoss: 'stop' },
         hasPlans: async ({ topic, partition }) =>

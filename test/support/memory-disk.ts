@@ -168,7 +168,7 @@ export function memoryVolume(): MemoryVolume {
         run('makeDirectory', path, 'make the folder', { whole: () => makeDirectory(path, durably) }),
 
       writeFile(path, parts, durably) {
-        const bytes = Buffer.concat([...parts]);
+        const bytes = Buffer.concat(parts);
         return run('writeFile', path, 'write', {
           half() {
             if (used(root) + bytes.byteLength > capacityBytes) throw errno('ENOSPC');

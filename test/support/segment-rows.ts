@@ -16,6 +16,7 @@ import {
   type TableSchema,
 } from '../../src/columns/types.ts';
 import type { SegmentSource } from '../../src/format/segment.ts';
+import { factsOf } from '../../src/format/segment-columns.ts';
 
 export type Value = number | bigint | boolean | null;
 /** Values in `storedColumns` order; a STRING is its code, a BOOL a boolean. */
@@ -56,13 +57,17 @@ export const everyType: TableSchema = {
   timestampColumn: 6,
 };
 
-/** Rows in offset order, cut into chunks of the given sizes (the last one takes the rest), over shared memory. */
+/**
+ * Rows in offset order, cut into chunks of the given sizes (the last one takes the rest), over shared memory. With `facts`,
+ * those of all chunks but the last are known, as the store has it.
+ */
 export function segmentOf(
   table: TableSchema,
   rows: readonly Row[],
-  options: { symbol?: number; hour?: number; chunkRows?: readonly number[] } = {},
+  options: { symbol?: number; hour?: number; chunkRows?: readonly number[]; facts?: boolean } = {},
 ): SegmentSource {
-  const { symbol = 42, hour = HOUR, chunkRows = [] } = options;
+  const { symbol = 42, hour = HOUR, chunkRows = [], facts = false } = options;
+  const time = storedColumns(table).indexOf(table.columns[table.timestampColumn]!);
   const chunks: SegmentSource['chunks'][number][] = [];
   let start = 0;
   for (const wanted of [...chunkRows, rows.length]) {
@@ -75,7 +80,8 @@ export function segmentOf(
         part.map((row) => row[index]!),
       ),
     );
-    chunks.push({ rows: part.length, columns });
+    const isFull = start < rows.length;
+    chunks.push({ rows: part.length, columns, ...(facts && isFull && { facts: factsOf(columns, time) }) });
   }
   return { symbol, hour, rows: rows.length, chunks };
 }

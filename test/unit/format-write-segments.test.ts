@@ -127,6 +127,20 @@ describe('an undisturbed job', () => {
     expect([...world.volume.files().keys()].filter((path) => path.includes('.tmp'))).toEqual([]);
   });
 
+  test('is the same whether the store knows facts of chunks or not', async () => {
+    const rows = Array.from({ length: 40 }, (_, i): Row => [HOUR_NS + BigInt(i), BigInt(i), 100n, i % 3]);
+    const written = await Promise.all(
+      [false, true].map(async (facts) => {
+        const world = newWorld();
+        const bin = { baseDirectory: BASE, compression: 'none', sync: false } as const;
+        const segments = [segmentOf(trades, rows, { chunkRows: [16, 16], facts })];
+        const files = await run(world, { ...jobOf({ bin, parquet: null }), segments });
+        return { files, contents: contents(world) };
+      }),
+    );
+    expect(written[1]).toEqual(written[0]);
+  });
+
   test('lists bytes and checksums of what stands there', async () => {
     const world = newWorld();
     for (const file of await run(world, jobOf())) {
