@@ -34,6 +34,7 @@ import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import type { Statement } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import type { OutputColumn } from '../../src/sql/scope.ts';
+import { SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
 import { type Polars, startPolars } from './polars.ts';
 
 export interface QueryBenchOptions {
@@ -47,7 +48,7 @@ export interface QueryBenchOptions {
 const SYMBOLS = 50;
 const HOUR = 475_278;
 const HOURS = 4;
-const SLAB_BYTES = 65_536;
+const slabs = new SlabPool();
 const names: readonly string[] = Array.from(
   { length: SYMBOLS },
   (_, i) => `SYM${String(i).padStart(2, '0')}`,
@@ -373,7 +374,7 @@ function hotParts(table: TickTable, rows: number, stepNs: number): HotPart[] {
   });
 }
 
-/** Chunks of a slab, as the store has them. */
+/** Chunks of a slab, as the store has them, of blocks of its size. */
 function runsOf(table: TickTable, ids: readonly number[], stepNs: number): ColumnRun[] {
   const width = 1 + table.columns.length;
   const capacity = Math.floor(SLAB_BYTES / (8 * width)) & ~7;
@@ -381,13 +382,13 @@ function runsOf(table: TickTable, ids: readonly number[], stepNs: number): Colum
   const startNs = nsOfHour(HOUR);
   for (let from = 0; from < ids.length; from += capacity) {
     const rows = Math.min(capacity, ids.length - from);
-    const buffer = new SharedArrayBuffer(SLAB_BYTES);
+    const { buffer, byteOffset } = slabs.take();
     const columns: ColumnArray[] = [];
     for (let k = 0; k < width; k++) {
       const values = columnView(
         k === 0 ? ColumnType.TIMESTAMP_NS : ColumnType.INT64,
         buffer,
-        k * capacity * 8,
+        byteOffset + k * capacity * 8,
         rows,
       ) as BigInt64Array;
       for (let row = 0; row < rows; row++) {

@@ -127,9 +127,9 @@ async function writeFiles(
       output.compression,
       columns.crc32c?.[i],
     ));
-  // When it is needed first, with the next one: two are compressed at once.
+  // When it is needed first, with the next two: the threads that compress need not wait for this one to write.
   const fileOf = (i: number): Promise<BinColumnFile> => {
-    if (i + 1 < stored.length) begin(i + 1).catch(() => {}); // told to who asks for it
+    for (let next = i + 1; next <= i + 2 && next < stored.length; next++) begin(next).catch(() => {}); // told to who asks for it
     return begin(i);
   };
   const described: SegmentRecord['columns'][number][] = [];

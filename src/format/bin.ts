@@ -39,7 +39,7 @@ const LZ4_PREFIX_BYTES = 4;
 const LZ4_APART_BYTES_MIN = 2 ** 18;
 /** Parts are joined where parts were joined before: the system takes longer to give new memory than the copy takes. */
 const spareBuffers: Buffer[] = [];
-const SPARE_BUFFERS_MAX = 2;
+const SPARE_BUFFERS_MAX = 3;
 const SPARE_BYTES_MAX = 2 ** 24;
 
 export interface BinHeader {

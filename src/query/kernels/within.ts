@@ -54,11 +54,22 @@ export function countNear(a: NearRange, b: NearRange, from: number, to: number):
   const { halves: left, min: leftMin, max: leftMax } = a;
   const { halves: right, min: rightMin, max: rightMax } = b;
   let failed = 0;
-  for (let at = 2 * from; at < 2 * to; at += 2) {
+  let at = 2 * from;
+  // A difference below 0 is a row outside, counted without a branch that would be guessed wrong. Four rows at a time: memory is
+  // asked for the next before the last has come.
+  for (; at + 8 <= 2 * to; at += 8) {
+    const [x0, x1, x2, x3] = [left[at]!, left[at + 2]!, left[at + 4]!, left[at + 6]!];
+    const [y0, y1, y2, y3] = [right[at]!, right[at + 2]!, right[at + 4]!, right[at + 6]!];
+    failed +=
+      (((x0 - leftMin) | (leftMax - x0) | (y0 - rightMin) | (rightMax - y0)) >>> 31) +
+      (((x1 - leftMin) | (leftMax - x1) | (y1 - rightMin) | (rightMax - y1)) >>> 31) +
+      (((x2 - leftMin) | (leftMax - x2) | (y2 - rightMin) | (rightMax - y2)) >>> 31) +
+      (((x3 - leftMin) | (leftMax - x3) | (y3 - rightMin) | (rightMax - y3)) >>> 31);
+  }
+  for (; at < 2 * to; at += 2) {
     const x = left[at]!;
     const y = right[at]!;
-    // A difference below 0 is a row outside, counted without a branch that would be guessed wrong.
-    failed -= ((x - leftMin) | (leftMax - x) | (y - rightMin) | (rightMax - y)) >> 31;
+    failed += ((x - leftMin) | (leftMax - x) | (y - rightMin) | (rightMax - y)) >>> 31;
   }
   return to - from - failed;
 }
