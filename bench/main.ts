@@ -29,6 +29,10 @@ const benchmarks: Readonly<Record<string, Benchmark>> = {
     file: 'end-to-end/backfill',
     what: 'a materialized view made over 10 M rows while ticks arrive',
   },
+  group: {
+    file: 'end-to-end/group',
+    what: 'aggregates over two members: groups that are merged, beside rows that are sent',
+  },
   seal: { file: 'micro/seal', what: 'a sealed hour to .bin and Parquet; beside plain files and LZ4' },
   'record-batch': { file: 'micro/record-batch', what: 'record batches to typed arrays' },
   decode: { file: 'micro/decode', what: 'JSON, Avro, BINARY and Arrow to columns' },

@@ -12,7 +12,7 @@ import { Columns, type Flow } from './block.ts';
 import { catalogOf } from './catalog.ts';
 import { explainPlan } from './explain.ts';
 import { type FileColumns, filesOf, noFiles, pathsOf } from './files.ts';
-import { planQuery, type QueryPlan } from './plan.ts';
+import { planGroups, planQuery, type QueryPlan } from './plan.ts';
 import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
 import { resultBlock } from './result-block.ts';
 import { type ExecuteOptions, Run } from './run.ts';
@@ -92,8 +92,12 @@ async function planned(
   run: Run,
 ): Promise<{ plan: QueryPlan; columns: readonly OutputColumn[] }> {
   const files = await filesFor(sourcesOf(query), run);
-  const { views = noViews, isViewRewriteOn = true, group = null } = run.options;
+  const { views = noViews, isViewRewriteOn = true, group = null, asParts = false } = run.options;
   const analysis = analyzeQuery(query, catalogFor(run, files));
+  if (asParts) {
+    const plan = planGroups(query, analysis, snapshot.tables);
+    return { plan, columns: plan.root.types.map((type, i) => ({ name: String(i), type })) };
+  }
   const plan = planQuery(
     query,
     analysis,

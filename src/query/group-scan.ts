@@ -3,7 +3,6 @@
 // Invariant: each partition is read from the one member that has it; all members have agreed to answer before the first row.
 
 import { NULL_BOOL, NULL_CODE, NULL_INT64 } from '../columns/types.ts';
-import type { OutputColumn } from '../sql/scope.ts';
 import { type Block, Columns, type Flow, type Operator } from './block.ts';
 import { drained } from './parts.ts';
 import type { ResultBlock, ResultValues } from './result.ts';
@@ -21,8 +20,10 @@ import {
 /** What is read of the other members, as SQL. */
 export interface PeerQuery {
   readonly table: string;
-  /** Columns and conditions; a member answers of the partitions that it was asked for. */
+  /** A member answers of the partitions that it was asked for. */
   readonly sql: string;
+  /** Whether groups are asked for, each with the parts of its aggregates' states. */
+  readonly wantsParts: boolean;
 }
 
 /** Reads of the other members of the group. */
@@ -33,23 +34,18 @@ export interface GroupReader {
   open(query: PeerQuery, signal: AbortSignal): Promise<readonly AsyncIterable<ResultBlock>[]>;
 }
 
-/** `local`: the same columns of this member's rows. */
-export function groupScan(
-  local: Operator,
-  query: PeerQuery,
-  columns: readonly OutputColumn[],
-  members: number,
-): Operator {
+/** `local`: what the query asks of the others, of this member's rows. */
+export function groupScan(local: Operator, query: PeerQuery, members: number): Operator {
   return {
     types: local.types,
     label: `Group scan ${query.table}`,
     details: () => [`of ${members} other members: ${query.sql}`],
     inputs: [local],
-    open: (run) => read(local, query, columns.length, run),
+    open: (run) => read(local, query, run),
   };
 }
 
-function* read(local: Operator, query: PeerQuery, width: number, run: Run): Flow {
+function* read(local: Operator, query: PeerQuery, run: Run): Flow {
   const opened: { streams: readonly AsyncIterable<ResultBlock>[] } = { streams: [] };
   yield run.options.group!.open(query, run.signal).then((streams) => {
     opened.streams = streams;
@@ -63,7 +59,7 @@ function* read(local: Operator, query: PeerQuery, width: number, run: Run): Flow
       }
       run.check();
       run.stats.rowsScanned += item.rows;
-      yield blockOf(item, width, run);
+      yield blockOf(item, local.types.length, run);
     }
 }
 

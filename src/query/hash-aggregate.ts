@@ -4,7 +4,7 @@
 
 import type { Call, Expression } from '../sql/ast.ts';
 import { printExpression } from '../sql/print-expression.ts';
-import type { SqlType } from '../sql/types.ts';
+import { BOOL, FLOAT64, INT64, type SqlType, STRING } from '../sql/types.ts';
 import type { Accumulator } from './aggregate/accumulator.ts';
 import { type Aggregate, makeAggregate, type Runs } from './aggregate/make.ts';
 import { type Block, Columns, each, type Flow, type Operator } from './block.ts';
@@ -13,7 +13,7 @@ import { coerced } from './expression/compiled.ts';
 import { decodeTuples, KeyTable, tupleWords } from './keys.ts';
 import type { Binding } from './rows.ts';
 import { scopeOf } from './rows.ts';
-import type { Run } from './run.ts';
+import { type Run, runOfNoQuery } from './run.ts';
 import { Scratch } from './scratch.ts';
 import { BLOCK_ROWS, kindOf, tailOf, type Vector } from './vector.ts';
 
@@ -29,18 +29,16 @@ export interface AggregateSpec {
   readonly calls: readonly Call[];
   /** Event time of the input, for first and last; null: the order of rows. */
   readonly time: Expression | null;
+  /** Whether states are given in parts, for who merges them, instead of values. */
+  readonly asParts?: boolean;
 }
 
-/** Columns: the keys, then the calls. */
+/** Columns: the keys, then the calls, or the parts of their states. */
 export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Binding): Operator {
-  const typeOf = (e: Expression): SqlType => storable(binding.types.get(e)!);
   return {
-    types: [...spec.keys.map(typeOf), ...spec.calls.map(typeOf)],
+    types: typesOf(spec, binding),
     label: spec.keys.length === 0 ? 'Aggregate' : 'Group',
-    details: () => [
-      ...(spec.keys.length === 0 ? [] : [`by ${spec.keys.map(printExpression).join(', ')}`]),
-      spec.calls.map(printExpression).join(', ') || 'no aggregate',
-    ],
+    details: () => detailsOf(spec),
     inputs: [input],
     *open(run) {
       const groups = new Groups(spec, binding, run);
@@ -48,6 +46,63 @@ export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Bin
       yield* groups.rows();
     },
   };
+}
+
+/** Groups whose states come in parts. `binding`: as for who made them. */
+export function mergedGroups(parts: Operator, spec: AggregateSpec, binding: Binding): Operator {
+  return {
+    types: typesOf(spec, binding),
+    label: 'Merge groups',
+    details: () => detailsOf(spec),
+    inputs: [parts],
+    *open(run) {
+      const groups = new Groups(spec, binding, run);
+      yield* each(parts.open(run), (block) => groups.merge(block));
+      yield* groups.rows();
+    },
+  };
+}
+
+function typesOf(spec: AggregateSpec, binding: Binding): SqlType[] {
+  const typeOf = (e: Expression): SqlType => storable(binding.types.get(e)!);
+  const keys = spec.keys.map(typeOf);
+  return spec.asParts === true
+    ? [...keys, ...typesOfParts(spec, binding)]
+    : [...keys, ...spec.calls.map(typeOf)];
+}
+
+const detailsOf = ({ keys, calls }: AggregateSpec): string[] => [
+  ...(keys.length === 0 ? [] : [`by ${keys.map(printExpression).join(', ')}`]),
+  calls.map(printExpression).join(', ') || 'no aggregate',
+];
+
+/** Whether all states can be merged from parts. */
+export const haveParts = (spec: AggregateSpec, binding: Binding): boolean =>
+  spec.calls.every(({ distinct }) => !distinct) &&
+  emptyStates(spec, binding).every(({ parts }) => parts !== undefined);
+
+const typesOfParts = (spec: AggregateSpec, binding: Binding): SqlType[] =>
+  emptyStates(spec, binding).flatMap((state) => state.parts!(0).map(({ vector }) => typeOfKind(vector.kind)));
+
+function typeOfKind(kind: Vector['kind']): SqlType {
+  switch (kind) {
+    case 'int':
+    case 'wide':
+      return INT64;
+    case 'float':
+      return FLOAT64;
+    case 'bool':
+      return BOOL;
+    case 'text':
+      return STRING;
+  }
+}
+
+/** Of the calls, outside of any query. */
+function emptyStates(spec: AggregateSpec, binding: Binding): Accumulator[] {
+  const scope = scopeOf(runOfNoQuery(), binding);
+  const time = spec.time === null ? null : compile(spec.time, scope);
+  return spec.calls.map((call) => makeAggregate(call, scope, time).state);
 }
 
 /** A key that is an untyped NULL is kept as an integer. */
@@ -63,11 +118,13 @@ export class Groups {
   private readonly words = new Scratch();
   private readonly ids = new Scratch();
   private readonly starts = new Scratch();
+  private readonly asParts: boolean;
   private groups = 0;
 
   constructor(spec: AggregateSpec, binding: Binding, run: Run) {
     const scope = scopeOf(run, binding);
     this.run = run;
+    this.asParts = spec.asParts ?? false;
     this.keyTypes = spec.keys.map((key) => storable(binding.types.get(key)!));
     this.keys = spec.keys.map((key, i) =>
       coerced(compile(key, scopeOf(run, spec.bindings[i] ?? binding)), this.keyTypes[i]!, key.at),
@@ -84,6 +141,24 @@ export class Groups {
     const runs = this.number(block, ids);
     this.grow(Math.max(this.groups, this.table.count));
     for (const aggregate of this.aggregates) aggregate.take(block, ids, runs);
+  }
+
+  /** Groups that others have made of their rows, which come after those that are here: keys, then parts of states. */
+  merge(block: Block): void {
+    const { rows } = block;
+    const ids = this.ids.integers(rows);
+    const keys = this.keyTypes.map((_, slot) => block.column(slot));
+    this.table.numberRows(keys, rows, ids, this.words, true);
+    this.grow(Math.max(this.groups, this.table.count));
+    let at = keys.length;
+    for (const { state, makeState } of this.aggregates) {
+      const theirs = makeState();
+      theirs.grow(rows);
+      const parts = theirs.parts!(0).map((_, k) => block.column(at + k));
+      at += parts.length;
+      theirs.restore!(parts, rows);
+      for (let row = 0; row < rows; row++) state.merge(ids[row]!, theirs as never, row);
+    }
   }
 
   /** Fills in each row's group; returns its runs unless they are many. */
@@ -132,7 +207,7 @@ export class Groups {
   *rows(): Flow {
     const { groups } = this;
     const vectors = this.keyValues();
-    for (const { state } of this.aggregates) vectors.push(state.finish(groups));
+    for (const { state } of this.aggregates) vectors.push(...this.given(state));
     for (let from = 0; from < groups; from += BLOCK_ROWS) {
       this.run.check();
       yield new Columns(
@@ -140,6 +215,11 @@ export class Groups {
         vectors.map((vector) => tailOf(vector, from)),
       );
     }
+  }
+
+  private given(state: Accumulator): readonly Vector[] {
+    if (!this.asParts) return [state.finish(this.groups)];
+    return state.parts!(this.groups).map(({ vector }) => vector);
   }
 
   private grow(groups: number): void {

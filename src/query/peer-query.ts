@@ -2,7 +2,7 @@
 // Why: they leave out rows that the query cannot want; what comes is asked again, so leaving one in does no harm.
 // Invariant: every row that passes the conditions passes those that are sent.
 
-import type { Expression, TableReference } from '../sql/ast.ts';
+import type { Call, Expression, TableReference } from '../sql/ast.ts';
 import { quoteName } from '../sql/keywords.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import { some } from '../sql/walk.ts';
@@ -20,19 +20,44 @@ export function peerQuery(
   conditions: readonly Expression[],
   columns: readonly string[],
 ): PeerQuery {
-  const alias = quoteName(table.alias ?? table.table.name);
-  const sent = conditions
-    .filter((condition) => isOfTable(planner, table, condition))
-    .map((e) => `(${printExpression(e)})`);
-  const where = sent.length === 0 ? '' : ` WHERE ${sent.join(' AND ')}`;
-  const sample = table.sampleRatio === null ? '' : ` SAMPLE ${table.sampleRatio}`;
+  const alias = aliasOf(table);
+  const sent = conditions.filter((condition) => isOfTable(planner, table, condition));
   const names = columns.map((name) => `${alias}.${quoteName(name)}`).join(', ');
-  const name = quoteName(table.table.name);
   return {
     table: table.table.name,
-    sql: `SELECT ${names} FROM ${name} AS ${alias}${sample}${where}`,
+    sql: `SELECT ${names} FROM ${source(table, sent)}`,
+    wantsParts: false,
   };
 }
+
+/** Groups of the rows that pass the conditions, asked of each member by itself; null: they mean nothing to a member alone. */
+export function peerGroups(
+  planner: Planner,
+  table: TableReference,
+  conditions: readonly Expression[],
+  keys: readonly Expression[],
+  calls: readonly Call[],
+): PeerQuery | null {
+  const all = [...conditions, ...keys, ...calls];
+  if (!all.every((e) => isOfTable(planner, table, e))) return null;
+  // A number in GROUP BY would be a place.
+  if (!keys.every((key) => some(key, ({ kind }) => kind === 'column'))) return null;
+  const printed = keys.map(printExpression);
+  const by = keys.length === 0 ? '' : ` GROUP BY ${printed.join(', ')}`;
+  return {
+    table: table.table.name,
+    sql: `SELECT ${[...printed, ...calls.map(printExpression)].join(', ')} FROM ${source(table, conditions)}${by}`,
+    wantsParts: true,
+  };
+}
+
+function source(table: TableReference, conditions: readonly Expression[]): string {
+  const sample = table.sampleRatio === null ? '' : ` SAMPLE ${table.sampleRatio}`;
+  const where = conditions.map((e) => `(${printExpression(e)})`).join(' AND ');
+  return `${quoteName(table.table.name)} AS ${aliasOf(table)}${sample}${where === '' ? '' : ` WHERE ${where}`}`;
+}
+
+const aliasOf = (table: TableReference): string => quoteName(table.alias ?? table.table.name);
 
 /** Whether it means the same without the rest of the query. */
 const isOfTable = (planner: Planner, table: TableReference, condition: Expression): boolean =>

@@ -238,7 +238,7 @@ function planGroupScan(
     conditions,
     (chosen.length > 0 ? chosen : all.slice(0, 1)).map(({ name }) => name),
   );
-  const operator = groupScan(local, query, chosen, planner.group!.members);
+  const operator = groupScan(local, query, planner.group!.members);
   return { operator, slots: new Map([[table, slots]]), filters: conditions, symbolSlot: null };
 }
 

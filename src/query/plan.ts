@@ -32,11 +32,12 @@ import { compile } from './expression/compile.ts';
 import { coerced, constant, type Scope, slot } from './expression/compiled.ts';
 import { compileCoalesce } from './expression/logic.ts';
 import { filled } from './fill.ts';
-import type { GroupReader } from './group-scan.ts';
-import { type AggregateSpec, hashAggregate, storable } from './hash-aggregate.ts';
+import { type GroupReader, groupScan } from './group-scan.ts';
+import { type AggregateSpec, hashAggregate, haveParts, mergedGroups, storable } from './hash-aggregate.ts';
 import { latestOfSymbol } from './kernels/latest-of-symbol.ts';
 import { matchKernel } from './kernels/match.ts';
 import { latestOn } from './latest.ts';
+import { peerGroups } from './peer-query.ts';
 import { type FromPlan, planFrom } from './plan-from.ts';
 import {
   type Binding,
@@ -87,6 +88,12 @@ export interface QueryPlan {
   readonly subqueries: readonly Subquery[];
 }
 
+/** The groups of the query, each with the parts of its aggregates' states. @throws ZeptoError SQL_UNSUPPORTED: it has none */
+export function planGroups(query: Query, analysis: QueryAnalysis, tables: Snapshot['tables']): QueryPlan {
+  const planner = new Planner(analysis, tables);
+  return { root: planner.groups(query), subqueries: planner.subqueries };
+}
+
 /** `answering`: views that may answer in place of their table. */
 export function planQuery(
   query: Query,
@@ -111,7 +118,7 @@ export class Planner {
   readonly subqueries: Subquery[] = [];
   /** Those of the analysis, and of nodes made here. */
   readonly types: Map<Expression, SqlType>;
-  private readonly references: Map<ColumnReference, Reference>;
+  readonly references: Map<ColumnReference, Reference>;
   private readonly commonOperators = new Map<CommonTable, Operator>();
   private readonly commonUses = new Map<CommonTable, number>();
 
@@ -121,14 +128,15 @@ export class Planner {
     views: Views = noViews,
     answering: Views = noViews,
     group: GroupReader | null = null,
+    nodes: Pick<Planner, 'types' | 'references'> | null = null,
   ) {
     this.analysis = analysis;
     this.tables = tables;
     this.views = views;
     this.answering = answering;
     this.group = group;
-    this.types = new Map(analysis.types);
-    this.references = new Map(analysis.references);
+    this.types = nodes?.types ?? new Map(analysis.types);
+    this.references = nodes?.references ?? new Map(analysis.references);
     for (const definition of analysis.commonTables.values())
       this.commonUses.set(definition, (this.commonUses.get(definition) ?? 0) + 1);
   }
@@ -314,6 +322,7 @@ export class Planner {
       const spec = { keys: analysis.groupKeys, calls, time, bindings: [] };
       plan =
         answerFromView(this, select, analysis.groupKeys, calls) ??
+        this.groupedOfAll(select, spec, base) ??
         this.grouped(plan, spec, base, select.latestOn === null ? from.scan : undefined);
       binding = this.groupBinding(analysis, calls, null);
       if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
@@ -479,7 +488,10 @@ export class Planner {
         : base.resolve(e, scope),
     );
     const spec = { keys: [bucket, ...keys], calls, time, bindings: [base, ...keys.map(() => ofBucket)] };
-    let plan = this.grouped(input, spec, base, select.latestOn === null ? scan : undefined);
+    const isOfTime = keys.some((key) => some(key, (e) => this.isSampleTime(e, analysis)));
+    let plan =
+      (isOfTime ? null : this.groupedOfAll(select, spec, base)) ??
+      this.grouped(input, spec, base, select.latestOn === null ? scan : undefined);
     let binding = this.groupBinding(analysis, calls, keys, 0);
     if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
     const outputs = [...analysis.items.map((item) => item.expression), ...hidden];
@@ -502,6 +514,54 @@ export class Planner {
       return reference?.kind === 'item' ? compile(analysis.items[reference.index]!.expression, scope) : null;
     });
     return [plan, filledBinding];
+  }
+
+  /**
+   * Where other members have rows: each groups its own, and the groups are merged. Null: this member has all rows, or must
+   * see those of all.
+   */
+  private groupedOfAll(select: Select, spec: AggregateSpec, binding: Binding): Operator | null {
+    const { from, where, latestOn } = select;
+    if (this.group === null || from?.kind !== 'table' || latestOn !== null) return null;
+    if (!this.isStored(from) || !haveParts(spec, binding)) return null;
+    const query = peerGroups(this, from, conjuncts(where), spec.keys, spec.calls);
+    if (query === null) return null;
+    const alone = new Planner(this.analysis, this.tables, noViews, noViews, null, this);
+    const parts = alone.groupedAlone(select, { ...spec, bindings: [] });
+    return mergedGroups(groupScan(parts, query, this.group.members), spec, binding);
+  }
+
+  /** Of this member's rows, each group with the parts of its states. */
+  private groupedAlone(select: Select, { keys, calls, time }: AggregateSpec): Operator {
+    const where = conjuncts(select.where);
+    const expressions = [...keys, ...calls, ...where, ...(time === null ? [] : [time])];
+    const from = planFrom(this, select.from!, where, { expressions, windowCalls: [] });
+    const binding = this.sourceBinding(from, this.analysis.selects.get(select)!.items);
+    const spec = { keys, calls, time, bindings: [], asParts: true };
+    return this.grouped(filter(from.operator, from.filters, binding), spec, binding, from.scan);
+  }
+
+  /** What another member asks of this one's rows: the groups of a SELECT over a table, as `groupedOfAll` merges them. */
+  groups({ body }: Query): Operator {
+    const analysis = body.kind === 'select' ? this.analysis.selects.get(body) : undefined;
+    if (body.kind !== 'select' || analysis?.grouping !== 'groups')
+      throw new ZeptoError('SQL_UNSUPPORTED', 'stop', 'only groups have states in parts');
+    const outputs = analysis.items.map(({ expression }) => expression);
+    const expressions = [...outputs, ...analysis.groupKeys, ...conjuncts(body.where)];
+    const time = this.eventTime(analysis, expressions);
+    const spec = { keys: analysis.groupKeys, calls: this.aggregatesIn(outputs), time, bindings: [] };
+    return this.groupedAlone(body, spec);
+  }
+
+  /** Whether its rows are those of a table of ticks. */
+  private isStored(table: TableReference): boolean {
+    const { table: name } = table;
+    return (
+      this.analysis.sources.get(table)!.files === undefined &&
+      !this.analysis.commonTables.has(table) &&
+      name.schema !== 'system' &&
+      !this.views.has(name.name)
+    );
   }
 
   /** By a kernel where one does it. `scan`: what the input is, if it is nothing else. */

@@ -7,7 +7,7 @@ import type { AnalyticEngine, Disk } from '../ports.ts';
 import type { Registered } from './files.ts';
 import type { GroupReader } from './group-scan.ts';
 import type { PartCache } from './part-cache.ts';
-import type { QueryStats } from './result.ts';
+import { emptyStats, type QueryStats } from './result.ts';
 import type { QueryLimits, Snapshot } from './snapshot.ts';
 import type { SystemTables } from './system/system-table.ts';
 import type { TypeName } from './system/tables.ts';
@@ -80,6 +80,8 @@ export interface ExecuteOptions {
   readonly registered?: Registered;
   /** Whether a view may answer a query that names its table. Default: yes. */
   readonly isViewRewriteOn?: boolean;
+  /** Whether a query gives its groups, each with the parts of its aggregates' states, as another member merges them. */
+  readonly asParts?: boolean;
   /** What `system.…` names. */
   readonly system?: SystemTables;
   /** DESCRIBE answers as ClickHouse does, with its names of types; absent: as this system does. */
@@ -96,6 +98,26 @@ export interface ServerFacts {
 
 /** What is put before a query's rows are read: values of scalar subqueries, sets of IN, by AST node. */
 export type Prepared = Map<object, unknown>;
+
+/** Of no query: expressions are compiled for what they would give, and nothing is read. */
+export const runOfNoQuery = (): Run =>
+  new Run(
+    {
+      tables: new Map(),
+      names: { nameOf: () => undefined, codeOf: () => undefined },
+      release: () => {},
+    },
+    {
+      limits: {
+        rowsMax: Number.MAX_SAFE_INTEGER,
+        bytesMax: Number.MAX_SAFE_INTEGER,
+        timeoutMs: Number.MAX_SAFE_INTEGER,
+      },
+      nowNs: 0n,
+      monotonicMs: () => 0,
+    },
+    emptyStats(),
+  );
 
 export class Run {
   readonly snapshot: Snapshot;

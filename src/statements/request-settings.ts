@@ -52,6 +52,7 @@ const settings: readonly Setting[] = [
   obeyed('fan_out', 'switch', '1', '0: of the partitions of this member alone, where --peer-address is set'),
   obeyed('partitions', 'text', '', 'topic:0.2.5 of this member alone, as other members ask for them'),
   obeyed('now_ns', 'text', '', 'what now() is, as other members ask'),
+  obeyed('as_parts', 'switch', '0', '1: groups with what merges of their aggregates, as other members ask'),
   obeyed('view_rewrite', 'switch', '1', '0: no view answers in place of its table'),
   obeyed('output_format_json_quote_64bit_integers', 'switch', '1', 'int64 in quotes in JSON formats'),
   obeyed('output_format_json_quote_denormals', 'switch', '0', 'infinities as texts in JSON formats'),
@@ -153,6 +154,7 @@ export function limitsFor(asked: RequestSettings, limits: QueryLimits): QueryLim
 
 export const mayOnlyRead = (asked: RequestSettings): boolean => Number(asked.readonly ?? 0) !== 0;
 
+export const isOn = (value: string | undefined): boolean => value === '1' || value === 'true';
 export const isOff = (value: string | undefined): boolean => value === '0' || value === 'false';
 
 /** As system.settings lists them. */

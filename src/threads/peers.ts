@@ -9,11 +9,13 @@ import type { GroupReader, PeerQuery } from '../query/group-scan.ts';
 import type { ResultBlock } from '../query/result.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import { partsIn, tableOf } from '../query/table-parts.ts';
+import { isOn } from '../statements/request-settings.ts';
 import type { GroupShares } from './group-watch.ts';
 
 /** Settings of a request between members. */
 const PARTITIONS = 'partitions';
 const NOW = 'now_ns';
+const AS_PARTS = 'as_parts';
 
 export interface PeerReads {
   readonly shares: GroupShares;
@@ -50,7 +52,7 @@ export function groupReader(reads: PeerReads): GroupReader | null {
 
 async function ask(
   { address, partitions }: GroupShares['peers'][number],
-  { sql }: PeerQuery,
+  { sql, wantsParts }: PeerQuery,
   { authorization, nowNs }: PeerReads,
   signal: AbortSignal,
 ): Promise<AsyncIterable<ResultBlock>> {
@@ -59,6 +61,7 @@ async function ask(
   url.searchParams.set('default_format', 'ZeptoBlocks');
   url.searchParams.set(PARTITIONS, textOf(partitions));
   url.searchParams.set(NOW, String(nowNs));
+  if (wantsParts) url.searchParams.set(AS_PARTS, '1');
   let response: Response;
   try {
     response = await fetch(url, {
@@ -118,6 +121,9 @@ export function partitionsAsked(
     throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `partitions = ${text}: topic:0.2.5 is expected`);
   return match[2]!.split('.').map((partition) => ({ topic: match[1]!, partition: Number(partition) }));
 }
+
+export const arePartsAsked = (settings: Readonly<Record<string, string>>): boolean =>
+  isOn(settings[AS_PARTS]);
 
 /** The moment of the query that a peer's is part of. */
 export const nowAsked = (settings: Readonly<Record<string, string>>): bigint | null =>

@@ -38,7 +38,7 @@ import { openForeignFiles } from './foreign-files.ts';
 import { Gathered, type Pulled } from './gather.ts';
 import type { GroupShares } from './group-watch.ts';
 import type { MainCalls } from './main-calls.ts';
-import { groupReader, narrowedTo, nowAsked, partitionsAsked, unknownGroup } from './peers.ts';
+import { arePartsAsked, groupReader, narrowedTo, nowAsked, partitionsAsked, unknownGroup } from './peers.ts';
 import { type BucketsRequest, PublishedViews } from './published-views.ts';
 import { answer, type StatementParts } from './statements.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
@@ -218,6 +218,7 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
     limits,
     nowNs,
     group: reader,
+    asParts: asPeer !== null && arePartsAsked(asked),
     monotonicMs: clock.monotonicMs,
     cancel,
     signal: stopping.signal,

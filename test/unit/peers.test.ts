@@ -12,7 +12,13 @@ import { emptyStats, type ResultBlock } from '../../src/query/result.ts';
 import type { Snapshot, WarmPart } from '../../src/query/snapshot.ts';
 import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import type { GroupShares } from '../../src/threads/group-watch.ts';
-import { groupReader, narrowedTo, nowAsked, partitionsAsked } from '../../src/threads/peers.ts';
+import {
+  arePartsAsked,
+  groupReader,
+  narrowedTo,
+  nowAsked,
+  partitionsAsked,
+} from '../../src/threads/peers.ts';
 
 const schema: TableSchema = {
   name: 'trades',
@@ -69,7 +75,7 @@ describe('a request between members', () => {
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  async function read(shares: Partial<GroupShares>): Promise<ResultBlock[]> {
+  async function read(shares: Partial<GroupShares>, wantsParts = false): Promise<ResultBlock[]> {
     const reader = groupReader({
       shares: { own: [], peers: [], unreachable: [], ...shares },
       topicOf: (table) => (table === 'trades' ? 'ticks' : undefined),
@@ -77,7 +83,10 @@ describe('a request between members', () => {
       nowNs: 42n,
     })!;
     const blocks: ResultBlock[] = [];
-    const streams = await reader.open({ table: 'trades', sql: 'SELECT 1' }, new AbortController().signal);
+    const streams = await reader.open(
+      { table: 'trades', sql: 'SELECT 1', wantsParts },
+      new AbortController().signal,
+    );
     for (const stream of streams) for await (const block of stream) blocks.push(block);
     return blocks;
   }
@@ -101,9 +110,14 @@ describe('a request between members', () => {
       reply.end();
     });
     const other = { topic: 'other', partition: 0 };
-    expect(await read({ peers: [{ address, partitions: [...of(2, 5), other] }] })).toEqual([block]);
-    const { searchParams } = new URL(seen.split(' ').at(-1)!, address);
-    const asked = Object.fromEntries(searchParams);
+    const askedOf = (): Record<string, string> =>
+      Object.fromEntries(new URL(seen.split(' ').at(-1)!, address).searchParams);
+    const peers = [{ address, partitions: [...of(2, 5), other] }];
+    expect(await read({ peers }, true)).toEqual([block]);
+    expect(arePartsAsked(askedOf())).toBe(true);
+    expect(await read({ peers })).toEqual([block]);
+    const asked = askedOf();
+    expect(arePartsAsked(asked)).toBe(false);
     expect(seen.startsWith('Bearer key ')).toBe(true);
     expect(partitionsAsked(asked)).toEqual(of(2, 5));
     expect(nowAsked(asked)).toBe(42n);

@@ -22,6 +22,8 @@ export interface Accumulator {
   finish(groups: number): Vector;
   /** Of groups [0, groups): what merges with the same parts of other states by plain sums, extremes and orders. Absent: nothing does. */
   parts?(groups: number): readonly StatePart[];
+  /** Groups [0, groups) of an empty state become those whose `parts` these are. Given where `parts` is. */
+  restore?(parts: readonly Vector[], groups: number): void;
 }
 
 /** One number, text or boolean of each group's state. */

@@ -4,11 +4,12 @@
 
 import { NULL_INT64 } from '../../columns/types.ts';
 import { ZeptoError } from '../../kernel/errors.ts';
-import { bigintAt, type IntegerVector, NARROW_MAX, wideVector } from '../vector.ts';
+import { bigintAt, type IntegerVector, NARROW_MAX, type Vector, wideVector } from '../vector.ts';
 import { roomFor, type StatePart } from './accumulator.ts';
 
 /** What a carry counts: values below it, of either sign, fit an int64 and are never its NULL. */
 const CARRY = 2n ** 63n;
+const NARROW = BigInt(NARROW_MAX);
 
 export class ExactSums {
   private sums = new Float64Array(0);
@@ -142,6 +143,17 @@ export class ExactSums {
       { name, vector: wideVector(values) },
       { name: name === '' ? 'carry' : `${name}_carry`, vector: wideVector(carries) },
     ];
+  }
+
+  /** Of `parts`. */
+  restore(values: Vector, carries: Vector, groups: number): void {
+    for (let group = 0; group < groups; group++) {
+      const value = bigintAt(values as IntegerVector, group);
+      if (value === null) continue;
+      const total = value + CARRY * bigintAt(carries as IntegerVector, group)!;
+      if (total <= NARROW && total >= -NARROW) this.add(group, Number(total));
+      else this.addBigint(group, total);
+    }
   }
 
   private carry(group: number): void {

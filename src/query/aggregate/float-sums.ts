@@ -56,6 +56,13 @@ export class FloatSums {
     return Number.isNaN(total) ? this.sums[group]! : total;
   }
 
+  /** Of `totals`: the errors are in them. */
+  restore(totals: Vector, groups: number): void {
+    const values = totals.values as Float64Array;
+    for (let group = 0; group < groups; group++)
+      if (!Number.isNaN(values[group]!)) this.sums[group] = values[group]!;
+  }
+
   totals(groups: number): Vector {
     return floatVector(Float64Array.from({ length: groups }, (_, group) => this.total(group)));
   }

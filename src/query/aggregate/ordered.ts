@@ -133,6 +133,12 @@ export class Ordered {
     } else this.values[group] = (source.values as Float64Array)[row]!;
   }
 
+  /** Group i takes row i. */
+  takeAll(vector: Vector, groups: number): void {
+    this.begin(vector);
+    for (let group = 0; group < groups; group++) if (!this.isNull(group)) this.take(group, group);
+  }
+
   isEmpty(group: number): boolean {
     if (this.wide !== null) return this.wide[group] === NULL_INT64;
     return this.kind === 'text' ? this.codes[group] === NULL_CODE : Number.isNaN(this.values[group]!);

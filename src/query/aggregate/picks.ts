@@ -67,6 +67,10 @@ export class Extreme implements Accumulator {
   parts(): readonly StatePart[] {
     return [{ name: '', vector: this.best.vector() }];
   }
+
+  restore([best]: readonly Vector[], groups: number): void {
+    this.best.takeAll(best!, groups);
+  }
 }
 
 /** What rows are picked by. `sign`: 1 when the greatest wins, −1 when the least does. */
@@ -164,6 +168,11 @@ export class Pick implements Accumulator {
       { name: '', vector: this.value.vector() },
       ...this.orders.map((order, k) => ({ name: this.by[k]!.name, vector: order.vector() })),
     ];
+  }
+
+  restore([value, ...orders]: readonly Vector[], groups: number): void {
+    this.value.takeAll(value!, groups);
+    for (const [k, order] of this.orders.entries()) order.takeAll(orders[k]!, groups);
   }
 
   private wins(group: number, row: number): boolean {

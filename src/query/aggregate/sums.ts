@@ -61,6 +61,10 @@ export class Count implements Accumulator {
   parts(groups: number): readonly StatePart[] {
     return [{ name: '', vector: this.finish(groups) }];
   }
+
+  restore([counts]: readonly Vector[], groups: number): void {
+    for (let group = 0; group < groups; group++) this.counts[group] = numberAt(counts!, group);
+  }
 }
 
 abstract class Counted {
@@ -68,6 +72,15 @@ abstract class Counted {
 
   protected countPart(groups: number): StatePart {
     return { name: 'count', vector: intVector(this.counts.slice(0, groups)) };
+  }
+
+  protected restoreCounts(counts: Vector, groups: number): void {
+    for (let group = 0; group < groups; group++) this.counts[group] = numberAt(counts, group);
+  }
+
+  /** Where it only matters whether there was a value: of those that are NULL there was none. */
+  protected restoreIsEmpty(values: Vector, groups: number): void {
+    for (let group = 0; group < groups; group++) this.counts[group] = isNullAt(values, group) ? 0 : 1;
   }
 
   grow(groups: number): void {
@@ -82,6 +95,10 @@ abstract class Counted {
     this.counts[group] = 0;
   }
 }
+
+/** A count that came as a part. */
+const numberAt = (vector: Vector, row: number): number =>
+  Number(bigintAt(vector as IntegerVector, row) ?? 0n);
 
 /** `at`: position for an overflow. */
 export class IntegerSum extends Counted implements Accumulator {
@@ -137,6 +154,11 @@ export class IntegerSum extends Counted implements Accumulator {
   parts(groups: number): readonly StatePart[] {
     return this.sums.parts(groups, '', (group) => this.counts[group] === 0);
   }
+
+  restore([values, carries]: readonly Vector[], groups: number): void {
+    this.sums.restore(values!, carries!, groups);
+    this.restoreIsEmpty(values!, groups);
+  }
 }
 
 export class IntegerMean extends IntegerSum {
@@ -157,6 +179,11 @@ export class IntegerMean extends IntegerSum {
 
   override parts(groups: number): readonly StatePart[] {
     return [...this.sums.parts(groups, 'sum'), this.countPart(groups)];
+  }
+
+  override restore([values, carries, counts]: readonly Vector[], groups: number): void {
+    this.sums.restore(values!, carries!, groups);
+    this.restoreCounts(counts!, groups);
   }
 }
 
@@ -204,6 +231,11 @@ export class FloatSum extends Counted implements Accumulator {
   parts(groups: number): readonly StatePart[] {
     return [{ name: '', vector: this.finish(groups) }];
   }
+
+  restore([sums]: readonly Vector[], groups: number): void {
+    this.sums.restore(sums!, groups);
+    this.restoreIsEmpty(sums!, groups);
+  }
 }
 
 export class FloatMean extends FloatSum {
@@ -215,6 +247,11 @@ export class FloatMean extends FloatSum {
 
   override parts(groups: number): readonly StatePart[] {
     return [{ name: 'sum', vector: this.sums.totals(groups) }, this.countPart(groups)];
+  }
+
+  override restore([sums, counts]: readonly Vector[], groups: number): void {
+    this.sums.restore(sums!, groups);
+    this.restoreCounts(counts!, groups);
   }
 }
 
@@ -309,6 +346,11 @@ export class IntegerVwap implements Accumulator {
   parts(groups: number): readonly StatePart[] {
     return [...this.products.parts(groups, 'products'), ...this.volumes.parts(groups, 'weights')];
   }
+
+  restore([products, carries, weights, weightCarries]: readonly Vector[], groups: number): void {
+    this.products.restore(products!, carries!, groups);
+    this.volumes.restore(weights!, weightCarries!, groups);
+  }
 }
 
 export class FloatVwap implements Accumulator {
@@ -360,6 +402,11 @@ export class FloatVwap implements Accumulator {
       { name: 'products', vector: this.products.totals(groups) },
       { name: 'weights', vector: this.volumes.totals(groups) },
     ];
+  }
+
+  restore([products, weights]: readonly Vector[], groups: number): void {
+    this.products.restore(products!, groups);
+    this.volumes.restore(weights!, groups);
   }
 }
 
@@ -433,5 +480,11 @@ export class Variance extends Counted implements Accumulator {
       { name: 'mean', vector: floatVector(this.means.slice(0, groups)) },
       { name: 'm2', vector: floatVector(this.squares.slice(0, groups)) },
     ];
+  }
+
+  restore([counts, means, squares]: readonly Vector[], groups: number): void {
+    this.restoreCounts(counts!, groups);
+    this.means.set((means!.values as Float64Array).subarray(0, groups));
+    this.squares.set((squares!.values as Float64Array).subarray(0, groups));
   }
 }

@@ -20,6 +20,7 @@ export interface Matchable {
   readonly calls: readonly Call[];
   readonly time: Expression | null;
   readonly types: readonly SqlType[];
+  readonly asParts?: boolean;
   /** Index of the table's column that an expression is, or null. */
   readonly columnOf: (e: Expression) => number | null;
 }
@@ -55,6 +56,7 @@ export function matchKernel(
       ...shape,
       keyExpressions: query.keys,
       types: query.types,
+      asParts: query.asParts ?? false,
       time: goesByTime ? query.time : null,
     },
     input,

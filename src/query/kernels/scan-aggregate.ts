@@ -41,11 +41,13 @@ export interface ScanAggregateSpec {
   readonly keyExpressions: readonly Expression[];
   readonly calls: readonly RangeCall[];
   readonly types: readonly SqlType[];
+  /** As in AggregateSpec. */
+  readonly asParts: boolean;
   /** The event time, for first and last. */
   readonly time: Expression | null;
 }
 
-/** Columns: the keys, then the calls. */
+/** Columns: the keys, then the calls, or the parts of their states. */
 export function scanAggregate(spec: ScanAggregateSpec, input: Operator, binding: Binding): Operator {
   return {
     types: spec.types,
@@ -128,7 +130,9 @@ class ScanAggregate {
           return unreachable(key);
       }
     });
-    for (const { state } of this.aggregates) vectors.push(state.finish(this.groups));
+    for (const { state } of this.aggregates)
+      if (this.spec.asParts) vectors.push(...state.parts!(this.groups).map(({ vector }) => vector));
+      else vectors.push(state.finish(this.groups));
     for (let from = 0; from < this.groups; from += BLOCK_ROWS)
       yield new Columns(
         Math.min(BLOCK_ROWS, this.groups - from),

@@ -29,7 +29,7 @@ import { bucketOf } from '../kernels/match.ts';
 import { type GroupedParts, Planner } from '../plan.ts';
 import { emptyStats } from '../result.ts';
 import { scopeOf, Test } from '../rows.ts';
-import { type ExecuteOptions, Run } from '../run.ts';
+import { type ExecuteOptions, Run, runOfNoQuery } from '../run.ts';
 import type { AnyPart, Names, Snapshot } from '../snapshot.ts';
 import { tableOf } from '../table-parts.ts';
 import { PartReader } from '../table-scan.ts';
@@ -206,12 +206,7 @@ class Naming {
 }
 
 function partColumns({ calls, rows, time }: GroupedParts, naming: Naming): PartialColumn[] {
-  const run = new Run(
-    noTables({ nameOf: () => undefined, codeOf: () => undefined }),
-    unbounded,
-    emptyStats(),
-  );
-  const scope = scopeOf(run, rows);
+  const scope = scopeOf(runOfNoQuery(), rows);
   const compiledTime = time === null ? null : compile(time, scope);
   const found = calls.map((call) => ({
     call,
@@ -306,13 +301,3 @@ function storedValues(vector: Vector, rows: number): ColumnArray {
 }
 
 const noTables = (names: Names): Snapshot => ({ tables: new Map(), names, release: () => {} });
-
-const unbounded: ExecuteOptions = {
-  limits: {
-    rowsMax: Number.MAX_SAFE_INTEGER,
-    bytesMax: Number.MAX_SAFE_INTEGER,
-    timeoutMs: Number.MAX_SAFE_INTEGER,
-  },
-  nowNs: 0n,
-  monotonicMs: () => 0,
-};
