@@ -8,8 +8,8 @@ import { compressFrameSync } from 'lz4-napi';
 import { compressSync } from 'snappy';
 import { Codec, decompressInto } from '../connectors/kafka/codecs.ts';
 import { crc32c } from '../connectors/kafka/crc.ts';
-import { GrowableBytes } from '../connectors/kafka/growable-bytes.ts';
 import { ATTRIBUTES_AT, CRC_AT, HEADER_BYTES, LENGTH_AT } from '../connectors/kafka/record-batch.ts';
+import { GrowableBytes } from '../src/compression/growable-bytes.ts';
 import { assert } from '../src/kernel/assert.ts';
 import { systemClock } from '../src/kernel/clock.ts';
 

@@ -11,6 +11,7 @@ const root = join(import.meta.dirname, '..');
 /** Folder (longest prefix wins) → prefixes that its files may import. `type:` allows types only. */
 const rules: readonly (readonly [string, readonly string[]])[] = [
   ['src/kernel/', ['src/kernel/']],
+  ['src/compression/', ['src/compression/', 'src/kernel/']],
   ['src/columns/', ['src/columns/', 'src/kernel/']],
   ['src/ports.ts', ['src/columns/', 'src/kernel/']],
   ['src/format/', ['src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
@@ -87,7 +88,7 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
   ['src/threads/', ['src/', 'connectors/']],
   ['src/commands/', ['src/', 'connectors/']],
   ['src/bin/', ['src/bin/', 'src/main.ts', 'src/cli.ts', 'src/config/', 'src/kernel/']],
-  ['connectors/', ['src/ports.ts', 'src/http-port.ts', 'src/columns/', 'src/kernel/']],
+  ['connectors/', ['src/ports.ts', 'src/http-port.ts', 'src/columns/', 'src/compression/', 'src/kernel/']],
   ['services/', ['services/', 'src/kernel/']],
   ['demo/', ['demo/', 'services/', 'src/', 'connectors/']],
 ];

@@ -28,7 +28,8 @@ export type ColumnFiller = (
 ) => Cause;
 
 /** @throws ArrowFault when the batch does not have what the schema promises. */
-export function columnData(view: DataView, field: ArrowField, batch: ArrowBatch): ColumnData {
+export function columnData(field: ArrowField, batch: ArrowBatch): ColumnData {
+  const { view } = batch;
   const node = batch.nodes[field.node];
   if (node === undefined || node.length !== batch.rows)
     throw new ArrowFault(`${field.name} has no ${batch.rows} values`);

@@ -9,6 +9,8 @@
 //        8    – metadata: a FlatBuffers Message, padded to 8 bytes
 //        –    – body: the buffers
 
+import { expandLz4, expandZstd } from '../../src/compression/expand.ts';
+import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import {
   int16Field,
   int32Field,
@@ -39,13 +41,17 @@ export interface ArrowField {
   readonly viewsBefore: number;
 }
 
-/** Bytes [start, end) of the message. */
+/** Bytes [start, end) of a view. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
 export interface ArrowBatch {
+  /** Where the buffers lie: the message's bytes, or, when they came compressed, others. */
+  readonly view: DataView;
+  /** What rows may at most have come out of. */
+  readonly bytes: number;
   readonly rows: number;
   readonly nodes: readonly { readonly length: number; readonly nulls: number }[];
   readonly buffers: readonly Span[];
@@ -69,6 +75,9 @@ export class ArrowFault extends Error {
 }
 
 const CONTINUATION = 0xffffffff;
+/** Of the buffers of a batch, once they are expanded. */
+const EXPANDED_BYTES_MAX = 2 ** 28;
+const PADDING = new Uint8Array(8);
 const FIELDS_MAX = 4096;
 const DEPTH_MAX = 32;
 const SCHEMA_OF_MESSAGE = 2;
@@ -136,45 +145,80 @@ function* messagesIn(view: DataView, start: number, end: number): Generator<Arro
         kind: 'dictionary',
         id: int64Field(header, 0, 0),
         delta: uint8Field(header, 2, 0) !== 0,
-        batch: batchOf(data, body),
+        batch: batchOf(data, view, body, end - start),
       };
     } else if (kind === 3) {
       batches++;
-      yield { kind: 'batch', batch: batchOf(header, body) };
+      yield { kind: 'batch', batch: batchOf(header, view, body, end - start) };
     } else throw new ArrowFault(`a message of kind ${kind} is neither schema, dictionary nor record batch`);
   }
   // The end need not be marked, so a stream that was cut between two messages shows only when nothing came at all.
   if (p !== end || batches === 0) throw new ArrowFault('the stream ends too early');
 }
 
-function batchOf(table: Table, body: Span): ArrowBatch {
+function batchOf(table: Table, message: DataView, body: Span, messageBytes: number): ArrowBatch {
   const { view } = table;
-  const compression = tableField(table, 3);
-  if (compression !== null) {
-    const codec = uint8Field(compression, 0, 0) === 0 ? 'LZ4_FRAME' : 'ZSTD';
-    throw new ArrowFault(`its buffers are compressed (${codec}): let Kafka compress instead`);
-  }
   const rows = int64Field(table, 0, 0);
   if (rows < 0 || rows > 2 ** 31) throw new ArrowFault('a batch of an impossible length');
   const nodes = vectorField(table, 1, 16);
   const buffers = vectorField(table, 2, 16);
   const variadic = vectorField(table, 4, 8);
   const int64At = (at: number): number => Number(view.getBigInt64(at, true));
+  const spans = Array.from({ length: buffers.length }, (_, i): Span => {
+    const offset = int64At(buffers.at + i * 16);
+    const length = int64At(buffers.at + i * 16 + 8);
+    if (offset < 0 || length < 0 || offset + length > body.end - body.start)
+      throw new ArrowFault('a buffer passes the end of its body');
+    return { start: body.start + offset, end: body.start + offset + length };
+  });
+  const compression = tableField(table, 3);
+  const placed =
+    compression === null
+      ? { view: message, buffers: spans, bytes: messageBytes }
+      : expandedBuffers(message, spans, compression);
   return {
+    ...placed,
     rows,
     nodes: Array.from({ length: nodes.length }, (_, i) => ({
       length: int64At(nodes.at + i * 16),
       nulls: int64At(nodes.at + i * 16 + 8),
     })),
-    buffers: Array.from({ length: buffers.length }, (_, i) => {
-      const offset = int64At(buffers.at + i * 16);
-      const length = int64At(buffers.at + i * 16 + 8);
-      if (offset < 0 || length < 0 || offset + length > body.end - body.start)
-        throw new ArrowFault('a buffer passes the end of its body');
-      return { start: body.start + offset, end: body.start + offset + length };
-    }),
     variadicCounts: Array.from({ length: variadic.length }, (_, i) => int64At(variadic.at + i * 8)),
   };
+}
+
+/** Each buffer begins with its size as i64, −1 when it is not compressed. An empty one has nothing. */
+function expandedBuffers(
+  message: DataView,
+  spans: readonly Span[],
+  compression: Table,
+): Pick<ArrowBatch, 'view' | 'buffers' | 'bytes'> {
+  const expand = [expandLz4, expandZstd][uint8Field(compression, 0, 0)];
+  if (expand === undefined || uint8Field(compression, 1, 0) !== 0)
+    throw new ArrowFault('buffers compressed in an unknown way');
+  const out = new GrowableBytes();
+  const buffers = spans.map(({ start, end }): Span => {
+    // Values are copied from where they are aligned.
+    out.append(PADDING.subarray(0, -out.length & 7));
+    const from = out.length;
+    if (end === start) return { start: from, end: from };
+    if (end - start < 8) throw new ArrowFault('a compressed buffer without its size');
+    const bytes = Number(message.getBigInt64(start, true));
+    const packed = new Uint8Array(message.buffer, message.byteOffset + start + 8, end - start - 8);
+    if (bytes === -1) out.append(packed);
+    else if (bytes < 0 || from + bytes > EXPANDED_BYTES_MAX)
+      throw new ArrowFault(`a compressed buffer of ${bytes} bytes: at most ${EXPANDED_BYTES_MAX} in a batch`);
+    else if (bytes > 0)
+      try {
+        expand(packed, out, bytes);
+      } catch (error) {
+        throw new ArrowFault(`a compressed buffer: ${(error as Error).message}`);
+      }
+    if (bytes >= 0 && out.length - from !== bytes)
+      throw new ArrowFault('a compressed buffer has another size than it says');
+    return { start: from, end: out.length };
+  });
+  return { view: new DataView(out.bytes.buffer, 0, out.length), buffers, bytes: out.length };
 }
 
 /** The top-level fields of a schema. @throws ArrowFault, RangeError. */

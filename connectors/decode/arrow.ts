@@ -63,18 +63,9 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         const field = current.dictionaries.get(message.id);
         if (field === undefined) continue;
         if (message.delta) throw new ArrowFault('a delta dictionary: send whole dictionaries');
-        dictionaries.set(message.id, dictionaryOf(view, field, message.batch));
+        dictionaries.set(message.id, dictionaryOf(field, message.batch));
       } else {
-        const cause = appendBatch(
-          view,
-          current,
-          message.batch,
-          end - start,
-          dictionaries,
-          timestampMs,
-          rows,
-          pending,
-        );
+        const cause = appendBatch(current, message.batch, dictionaries, timestampMs, rows, pending);
         if (cause !== null) return cause;
       }
     }
@@ -84,17 +75,15 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   }
 
   function appendBatch(
-    view: DataView,
     { columns }: Plan,
     batch: ArrowBatch,
-    bytes: number,
     dictionaries: ReadonlyMap<number, Texts>,
     timestampMs: number,
     rows: RowBuffer,
     pending: TextColumn[],
   ): Cause {
     // A symbol takes a byte at least: more rows than bytes is a lie, and must not reserve memory.
-    if (batch.rows > bytes) throw new ArrowFault(`${batch.rows} rows in ${bytes} bytes`);
+    if (batch.rows > batch.bytes) throw new ArrowFault(`${batch.rows} rows in ${batch.bytes} bytes`);
     const row = rows.rows;
     rows.reserve(row + batch.rows);
     for (const { target: column, field, fill } of columns) {
@@ -103,9 +92,9 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
       if (field === null) {
         cause = fillMissing(column, buffer, row, batch.rows, timestampMs);
       } else if (fill !== null) {
-        cause = fill(columnData(view, field, batch), buffer, row, timestampMs);
+        cause = fill(columnData(field, batch), buffer, row, timestampMs);
       } else {
-        const data = columnData(view, field, batch);
+        const data = columnData(field, batch);
         let texts: Texts;
         let indices: Int32Array | null = null;
         if (field.dictionary === null) texts = textsOf(data, field.type.kind, field.name);
@@ -192,7 +181,7 @@ const isSame = (a: SchemaMetadata, b: SchemaMetadata): boolean =>
   a.field === b.field && Buffer.compare(a.bytes, b.bytes) === 0;
 
 /** A dictionary is a batch of one column, of its entries. */
-function dictionaryOf(view: DataView, field: ArrowField, batch: ArrowBatch): Texts {
+function dictionaryOf(field: ArrowField, batch: ArrowBatch): Texts {
   const alone: ArrowField = { ...field, dictionary: null, node: 0, buffer: 0, viewsBefore: 0 };
-  return textsOf(columnData(view, alone, batch), field.type.kind, field.name);
+  return textsOf(columnData(alone, batch), field.type.kind, field.name);
 }

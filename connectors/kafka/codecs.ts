@@ -6,9 +6,8 @@ import { createRequire } from 'node:module';
 import * as zlib from 'node:zlib';
 import { compressFrameSync } from 'lz4-napi';
 import { compressSync as snappyCompress, uncompressSync as snappyUncompress } from 'snappy';
-import { GrowableBytes } from './growable-bytes.ts';
-import { unlz4Into } from './lz4.ts';
-import { unzstdInto } from './zstd.ts';
+import { type Expand, expandLz4, expandZstd } from '../../src/compression/expand.ts';
+import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 
 /** As in the attributes of a record batch. */
 export const Codec = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } as const;
@@ -29,22 +28,12 @@ export function decompressInto(
   decompress(input, output, bytesMax);
 }
 
-type ZstdSync = (input: Uint8Array, options: { maxOutputLength: number }) => Buffer;
-/** In Node from 22.15 on. */
-const nativeUnzstd = (zlib as unknown as { zstdDecompressSync?: ZstdSync }).zstdDecompressSync;
-
-type Decompressor = (input: Uint8Array, output: GrowableBytes, bytesMax: number) => void;
-
-const decompressors: Readonly<Record<number, Decompressor>> = {
+const decompressors: Readonly<Record<number, Expand>> = {
   [Codec.GZIP]: gunzipInto,
   [Codec.SNAPPY]: unsnappyInto,
-  [Codec.LZ4]: unlz4Into,
-  [Codec.ZSTD]: nativeUnzstd === undefined ? unzstdInto : nativeUnzstdInto,
+  [Codec.LZ4]: expandLz4,
+  [Codec.ZSTD]: expandZstd,
 };
-
-function nativeUnzstdInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
-  output.append(nativeUnzstd!(input, { maxOutputLength: bytesMax }));
-}
 
 function gunzipInto(input: Uint8Array, output: GrowableBytes, bytesMax: number): void {
   // The last four bytes are the size modulo 2^32: a hint that saves zlib from growing its output in small steps.

@@ -4,10 +4,10 @@
 
 import { createRequire } from 'node:module';
 import type { RecordBatch } from '../../src/columns/batch.ts';
+import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { AbortedTransactions } from './aborted.ts';
 import { registerCodecs } from './codecs.ts';
-import { GrowableBytes } from './growable-bytes.ts';
 import {
   ATTRIBUTES_AT,
   CODEC_MASK,

@@ -22,11 +22,11 @@
 // |     61 |    – | records (record-positions.ts), compressed as one piece                                  |
 
 import type { RecordBatch } from '../../src/columns/batch.ts';
+import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { type AbortedTransaction, AbortedTransactions } from './aborted.ts';
 import { decompressInto } from './codecs.ts';
 import { crc32c } from './crc.ts';
-import { GrowableBytes } from './growable-bytes.ts';
 import { RECORD_BYTES_MIN, RecordPositions } from './record-positions.ts';
 
 export const HEADER_BYTES = 61;

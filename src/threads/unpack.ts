@@ -3,7 +3,7 @@
 // Invariant: whole, or FORMAT_INVALID; never beyond its bound.
 
 import { type Codec, decompressInto } from '../../connectors/kafka/codecs.ts';
-import { GrowableBytes } from '../../connectors/kafka/growable-bytes.ts';
+import { GrowableBytes } from '../compression/growable-bytes.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 
 export interface Packed {

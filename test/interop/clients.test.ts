@@ -229,7 +229,8 @@ frame = pd.DataFrame(dict(timestamp=pd.to_datetime(range(${start}, ${start} + co
 frame.loc[7, "share"] = None
 client.insert_df("parts", frame)
 table = pa.table(dict(symbol=["A", "B", "A"], timestamp=[1, 2, 3], share=[0.5, None, 1.5]))
-connected(False).insert_arrow("parts", table)
+for compress in [False, "lz4", "zstd"]:
+    connected(compress).insert_arrow("parts", table)
 arrow = client.query("SELECT symbol, timestamp, share FROM parts WHERE timestamp < 4 ORDER BY timestamp").result_rows
 back = client.query_df("SELECT timestamp, symbol, size, share, price FROM parts WHERE size IS NOT NULL ORDER BY timestamp")
 same = bool((back["timestamp"].astype("int64").to_numpy() == frame["timestamp"].astype("int64").to_numpy()).all())
@@ -239,11 +240,7 @@ answer(dict(first=first, arrow=[[row[0], row[2]] for row in arrow], rows=len(bac
 `)) as Record<string, unknown>;
     expect(found).toEqual({
       first: [[String(start + 123_456_000n), 'MSFT', '1.5000', ...Array(8).fill(null)]],
-      arrow: [
-        ['A', 0.5],
-        ['B', null],
-        ['A', 1.5],
-      ],
+      arrow: [...Array(3).fill(['A', 0.5]), ...Array(3).fill(['B', null]), ...Array(3).fill(['A', 1.5])],
       rows: 100_000,
       ...{ times: true, sizes: true, symbols: true, prices: true, missing: [7] },
     });
@@ -264,7 +261,7 @@ answer(dict(
   unread=failure([[1, "A", [1]]], column_names=named, column_type_names=["Int64", "String", "Array(Int64)"]),
   range=failure([[1, "A", 2 ** 63]], column_names=named, column_type_names=["Int64", "String", "UInt64"]),
   name=failure([[1, "A", 1]], column_names=["timestamp", "symbol", "sise"], column_type_names=["Int64", "String", "Int64"]),
-  arrow=failure(pa.table(dict(timestamp=[1] * 99, symbol=["A"] * 99)), insert=client.insert_arrow),
+  arrow=failure(pa.table(dict(timestamp=[1] * 99, symbol=[None] * 99)), insert=client.insert_arrow),
   rows=client.command("SELECT count(*) FROM refused")))
 `)) as Record<string, unknown>;
     expect(found).toEqual({
@@ -273,7 +270,7 @@ answer(dict(
       unread: expect.stringContaining("column size: the type 'Array(Int64)' is not read; possible are Int8"),
       range: expect.stringContaining('row 1: size is out of range'),
       name: expect.stringContaining('unknown column sise'),
-      arrow: expect.stringContaining('its buffers are compressed (LZ4_FRAME)'),
+      arrow: expect.stringContaining('symbol is missing'),
       rows: 0,
     });
   });

@@ -17,7 +17,6 @@ import {
   encodeSubscription,
 } from '../../connectors/kafka/group-protocol.ts';
 import { heartbeat, joinGroup, leaveGroup, syncGroup } from '../../connectors/kafka/group-requests.ts';
-import { GrowableBytes } from '../../connectors/kafka/growable-bytes.ts';
 import { MessageReader } from '../../connectors/kafka/message-reader.ts';
 import { Reader, Writer } from '../../connectors/kafka/protocol.ts';
 import {
@@ -40,6 +39,7 @@ import {
 import { symbolOf, symbolRecord } from '../../connectors/kafka/symbol-record.ts';
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
 import { ColumnType } from '../../src/columns/types.ts';
+import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import { encodeBatch, sealed, varint } from '../support/kafka-batches.ts';
 import { damage, damaged, damagedJson, jsonDamage } from '../support/mutations.ts';

@@ -4,7 +4,7 @@
 
 import { readFileSync } from 'node:fs';
 import * as arrow from 'apache-arrow';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { SymbolTable } from '../../src/columns/symbols.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
@@ -103,14 +103,39 @@ test.each([
   expect(rows).toEqual(expected);
 });
 
-test.each([
-  ['pyarrow-lz4', 'Arrow stream: its buffers are compressed (LZ4_FRAME): let Kafka compress instead'],
-  ['pyarrow-zstd', 'Arrow stream: its buffers are compressed (ZSTD): let Kafka compress instead'],
-  ['polars-null-symbol', 'symbol is missing'],
-])('%s is set aside with the reason', async (name, cause) => {
-  const { rows, causes } = await decode([fixture(name)]);
-  expect(rows).toEqual([]);
-  expect(causes).toEqual([cause]);
+test.each([['polars-null-symbol', 'symbol is missing']])(
+  '%s is set aside with the reason',
+  async (name, cause) => {
+    const { rows, causes } = await decode([fixture(name)]);
+    expect(rows).toEqual([]);
+    expect(causes).toEqual([cause]);
+  },
+);
+
+describe.each(['lz4', 'zstd'])('buffers compressed by %s', (codec) => {
+  test('are expanded', async () => {
+    const short = await decode([fixture(`pyarrow-${codec}`)]);
+    expect(short).toMatchObject({ causes: [], rows: (await decode([fixture('pyarrow-view')])).rows });
+    const { rows, causes } = await decode([fixture(`pyarrow-long-${codec}`)]);
+    expect(causes).toEqual([]);
+    const expected = Array.from({ length: 2_999 }, (_, i) => ({
+      ...{ symbol: `S${i % 5}`, price: BigInt(Math.floor(i / 10)) * 10_000n },
+      ...{ volume: i % 3 === 2 ? null : BigInt(i), timestamp: (1_711_000_800_000n + BigInt(i)) * 1_000_000n },
+    })).filter((_, i) => i % 7 !== 6);
+    expect(rows).toEqual(expected);
+  });
+
+  test('that are damaged anywhere are set aside, or give other values, and claim no memory', async () => {
+    const good = fixture(`pyarrow-long-${codec}`);
+    const before = process.memoryUsage().arrayBuffers;
+    for (let at = 0; at < good.length; at += 61) {
+      const bad = Uint8Array.from(good);
+      bad[at]! ^= 0xff;
+      const { rows, causes } = await decode([bad]);
+      expect(causes.length === 1 ? rows.length : causes.length, `byte ${at}`).toBe(0);
+    }
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 29);
+  });
 });
 
 test('a file is read to its footer, and one that was cut or lies about it is set aside', async () => {
