@@ -54,7 +54,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 }
 
 /** Early and late: a sort begins when all rows are there. */
-const DELAYS_MS = [0, 100, 400, 900, 1_600, 2_500];
+const DELAYS_MS = [0, 300, 900, 2_000];
 
 const heavy: readonly (readonly [string, 'running' | 'first byte', string])[] = [
   [

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { VerifyReport } from '../../src/verify/report.ts';
 import { copyObjects } from '../support/copy-objects.ts';
 import { killMembers, MemberProcess } from '../support/member.ts';
@@ -24,8 +24,11 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'zepto-alter-'));
 });
-afterEach(killMembers);
-afterAll(() => rm(home, { recursive: true, force: true }));
+// The tests run beside each other: members of one are none of the other's to kill.
+afterAll(async () => {
+  await killMembers();
+  await rm(home, { recursive: true, force: true });
+});
 
 /**
  * A tick has all fields at any time. `added` of some is no number: a dead letter where there is that column. `old` of others:
@@ -146,7 +149,7 @@ async function refused(member: MemberProcess, sql: string): Promise<{ error: str
   return JSON.parse(text) as { error: string; code: string };
 }
 
-describe('ALTER TABLE', () => {
+describe.concurrent('ALTER TABLE', () => {
   it('while ticks flow, with a kill right after, leaves each tick once, with the values of its version', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: services.s3, partitions: 1 });
     const topic = `${here.topic}-fills`;

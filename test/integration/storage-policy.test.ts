@@ -6,7 +6,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { paginateListObjectsV2, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { killMembers, MemberProcess } from '../support/member.ts';
 import { openScene, type Scene, sealAll } from '../support/scene.ts';
 
@@ -16,8 +16,11 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'zepto-policy-'));
 });
-afterEach(killMembers);
-afterAll(() => rm(home, { recursive: true, force: true }));
+// The tests run beside each other: members of one are none of the other's to kill.
+afterAll(async () => {
+  await killMembers();
+  await rm(home, { recursive: true, force: true });
+});
 
 const HOUR_NS = 3_600_000_000_000n;
 const ANSWER =
@@ -65,7 +68,7 @@ async function keysOf({ topic }: Scene): Promise<string[]> {
 const folders = async ({ hdb }: Scene): Promise<string[]> =>
   (await readdir(hdb, { recursive: true })).filter((path) => path.endsWith('price.bin'));
 
-describe('a storage policy', () => {
+describe.concurrent('a storage policy', () => {
   it('walks rows through all tiers, with one answer throughout, also when the process dies in the middle', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: services.s3, partitions: 2 });
     const flags = ['--tiering-interval', '500ms', '--hot-window', '1000h'];
@@ -156,7 +159,7 @@ async function taken(here: Scene, member: MemberProcess): Promise<unknown[][]> {
 const countOf = async (member: MemberProcess): Promise<unknown> =>
   (await member.query('SELECT count(*), count(DISTINCT id) FROM trades'))[0];
 
-describe('a storage mode', () => {
+describe.concurrent('a storage mode', () => {
   it('pure keeps the window in memory alone, reads it again after SIGKILL, and drops by policy', async () => {
     const here = await openScene({ home, brokers: services.brokers, s3: null, partitions: 2 });
     const start = (): MemberProcess =>

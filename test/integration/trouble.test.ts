@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Kafka, logLevel } from 'kafkajs';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
 import { type Services, startServices } from '../../services/up.ts';
 import { type HttpFaultProxy, s3Error, startHttpFaultProxy } from '../support/http-fault-proxy.ts';
 import { killMembers, type MemberProcess } from '../support/member.ts';
@@ -22,8 +22,11 @@ let home: string;
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'zepto-trouble-'));
 });
-afterEach(killMembers);
-afterAll(() => rm(home, { recursive: true, force: true }));
+// Some tests run beside each other: members of one are none of the other's to kill.
+afterAll(async () => {
+  await killMembers();
+  await rm(home, { recursive: true, force: true });
+});
 
 /** The member ends by itself, unsuccessfully. Returns all it said. */
 async function refused(member: MemberProcess, withinMs: number): Promise<string> {
@@ -110,7 +113,7 @@ describe('a setting that is wrong ends the member at once and is named:', () => 
   });
 });
 
-describe('S3', () => {
+describe.concurrent('S3', () => {
   let proxy: HttpFaultProxy;
   beforeAll(async () => {
     proxy = await startHttpFaultProxy(s3.endpoint);
@@ -145,7 +148,7 @@ describe('S3', () => {
   });
 });
 
-describe('a disk', () => {
+describe.concurrent('a disk', () => {
   let disk: SmallDisk;
   beforeAll(async () => {
     disk = await openSmallDisk(join(home, 'small-disk'), 16);
@@ -173,7 +176,7 @@ describe('a disk', () => {
   });
 });
 
-describe('records', () => {
+describe.concurrent('records', () => {
   it('that cannot be decoded become dead letters with their origin, and the others are stored', async () => {
     const scene = await openScene({ home, brokers, s3: null, partitions: 1 });
     const { topic } = scene;
@@ -202,7 +205,7 @@ describe('records', () => {
   });
 });
 
-describe('offsets', () => {
+describe.concurrent('offsets', () => {
   it('with metadata of a newer version are refused and left alone', async () => {
     const scene = await openScene({ home, brokers, s3: null, partitions: 1 });
     const { topic } = scene;

@@ -16,7 +16,7 @@ import { generateQuery } from '../support/query-generator.ts';
 import { type Answer, ask, comparableRows, difference, optionsFor } from '../support/query-oracle.ts';
 import { type World, worldOf } from '../support/query-tables.ts';
 
-const QUERIES = 400;
+const QUERIES = 200;
 const firstSeed = Number(process.env.ORACLE_SEED ?? 1);
 const HOUR_FIRST = Number(START_NS / 3_600_000_000_000n);
 
