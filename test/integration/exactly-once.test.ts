@@ -55,7 +55,7 @@ describe('exactly once', () => {
     240_000,
   );
 
-  it('holds when a member is stopped past its session and continued', async () => {
+  it.concurrent('holds when a member is stopped past its session and continued', async () => {
     const here = await scene('s3');
     const zombie = here.start('--seal-interval', '500ms');
     await zombie.ready();
