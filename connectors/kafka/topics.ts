@@ -45,6 +45,9 @@ function limit(setting: string | undefined): number | null {
   return value < 0 ? null : value;
 }
 
+/** So often a cluster is asked again that has too few live brokers: about 15 seconds. */
+const SHORT_OF_BROKERS_MAX = 32;
+
 /**
  * Creates the topic unless it exists; whoever else creates it at the same time is welcome.
  * @throws ZeptoError KAFKA_TOPIC_MISSING (stop) naming the topic and how to create it by hand.
@@ -55,10 +58,14 @@ export async function ensureTopic(
   purpose: string,
 ): Promise<'created' | 'exists'> {
   if ((await cluster.partitionCount(topic.name)) !== null) return 'exists';
+  // Replication is the cluster's default. A broker that starts, or that has stalled, is not live yet, and will be in a moment.
+  let timesShort = 0;
+  const isShort = (code: number): boolean =>
+    code === KafkaCode.INVALID_REPLICATION_FACTOR && timesShort++ < SHORT_OF_BROKERS_MAX;
   const { code, message } = await cluster.ask(
     { kind: 'controller' },
     createTopic(topic, cluster.requestTimeoutMs),
-    (answer) => answer.code,
+    (answer) => (isShort(answer.code) ? KafkaCode.BROKER_NOT_AVAILABLE : answer.code),
     `create topic ${topic.name}`,
   );
   if (code === KafkaCode.TOPIC_ALREADY_EXISTS) return 'exists';

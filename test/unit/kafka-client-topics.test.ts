@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from 'vitest';
 import type { Cluster } from '../../connectors/kafka/cluster.ts';
-import { KafkaCode } from '../../connectors/kafka/errors.ts';
+import { isPassing, KafkaCode } from '../../connectors/kafka/errors.ts';
 import { ensureTopic, topicRetention } from '../../connectors/kafka/topics.ts';
 
 /** A cluster without the topic that answers every request with this. */
@@ -31,6 +31,26 @@ describe('a missing topic', () => {
         'the dead-letter topic ticks.dlq does not exist and could not be created: TOPIC_AUTHORIZATION_FAILED (29), no right. ' +
         'Create it: kafka-topics.sh --create --topic ticks.dlq --partitions 6 --config cleanup.policy=delete',
     });
+  });
+
+  it('is made when enough brokers are live again; when there are never enough, that is said', async () => {
+    const short = { code: KafkaCode.INVALID_REPLICATION_FACTOR, message: 'all brokers are fenced' };
+    let asked = 0;
+    const live = (after: number): Cluster => ({
+      ...answering(null),
+      async ask<Answer>(_: unknown, __: unknown, codeOf: (answer: Answer) => number): Promise<Answer> {
+        for (asked = 0; ; asked++) {
+          const answer = (asked < after ? short : { code: 0, message: '' }) as Answer;
+          if (!isPassing(codeOf(answer))) return answer;
+        }
+      },
+    });
+    expect(await ensureTopic(live(5), topic, 'it')).toBe('created');
+    expect(asked).toBe(5);
+    await expect(ensureTopic(live(Number.POSITIVE_INFINITY), topic, 'it')).rejects.toThrow(
+      'could not be created: INVALID_REPLICATION_FACTOR (38), all brokers are fenced',
+    );
+    expect(asked).toBeGreaterThan(5);
   });
 
   it('that another member makes at the same time is there', async () => {
