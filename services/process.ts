@@ -47,6 +47,8 @@ export async function openServer(spec: ServerSpec): Promise<Server> {
   const logFile = join(spec.dir, 'log');
   await mkdir(spec.dir, { recursive: true });
   let pid = await runningPid(spec.dir);
+  /** The end of the one before, with its pid file: which must not take that of the next along. */
+  let ended: Promise<void> = Promise.resolve();
   const current = (): number | undefined => {
     if (pid !== undefined && !isAlive(pid)) pid = undefined;
     return pid;
@@ -54,12 +56,14 @@ export async function openServer(spec: ServerSpec): Promise<Server> {
 
   async function start(): Promise<void> {
     if (current() !== undefined) return;
+    await ended;
     const logBytesBefore = await stat(logFile).then(
       (s) => s.size,
       () => 0,
     );
     const started = await spawnServer(spec, logFile);
     pid = started.pid;
+    ended = started.ended;
     await waitUntilReady(spec, started.pid, logFile, logBytesBefore);
   }
 
@@ -126,7 +130,10 @@ async function commandLineOf(pid: number): Promise<string> {
 }
 
 /** Starts it in a session of its own, so that Ctrl-C in the terminal reaches our caller first, not the server. */
-async function spawnServer(spec: ServerSpec, logFile: string): Promise<{ pid: number }> {
+async function spawnServer(
+  spec: ServerSpec,
+  logFile: string,
+): Promise<{ readonly pid: number; readonly ended: Promise<void> }> {
   const log = await open(logFile, 'a');
   try {
     const child = spawn(spec.command, spec.args, {
@@ -135,6 +142,7 @@ async function spawnServer(spec: ServerSpec, logFile: string): Promise<{ pid: nu
       stdio: ['ignore', log.fd, log.fd],
       env: { ...process.env, ...spec.env },
     });
+    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
       child.once('error', (error: NodeJS.ErrnoException) =>
@@ -145,11 +153,12 @@ async function spawnServer(spec: ServerSpec, logFile: string): Promise<{ pid: nu
     const pid = child.pid!;
     const pidFile = join(spec.dir, 'pid');
     await writeFile(pidFile, String(pid));
-    child.once('exit', async () => {
+    const ended = (async () => {
+      await exited;
       const written = await readFile(pidFile, 'utf8').catch(() => '');
       if (written === String(pid)) await rm(pidFile, { force: true });
-    });
-    return { pid };
+    })();
+    return { pid, ended };
   } finally {
     await log.close();
   }
