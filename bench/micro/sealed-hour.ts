@@ -22,11 +22,10 @@ import type {
   SegmentFile,
   SegmentSource,
 } from '../../src/format/segment.ts';
-import { factsOf } from '../../src/format/segment-columns.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { Arena, SlabPool } from '../../src/store/arena.ts';
-import { allocateChunk, sealedChunk } from '../../src/store/chunk.ts';
+import { allocateChunk, findFacts, sealedChunk } from '../../src/store/chunk.ts';
 
 export const HOUR = 475_278;
 const SYMBOL = 42;
@@ -94,11 +93,7 @@ export function inChunks(segment: SegmentSource): SegmentSource {
     chunk.rows = Math.min(chunk.capacity, segment.rows - from);
     for (const [i, { values }] of chunk.columns.entries())
       bytesOf(values).set(bytesOf(whole[i]!.subarray(from, from + chunk.rows) as ColumnArray));
-    if (chunk.rows === chunk.capacity)
-      chunk.facts = factsOf(
-        chunk.columns.map(({ values }) => values),
-        0,
-      );
+    if (chunk.rows === chunk.capacity) findFacts(chunk, 0);
     chunks.push(sealedChunk(chunk));
   }
   return { ...segment, chunks };

@@ -2,8 +2,8 @@
 // Why: the native library gives a new buffer for each batch and no bound for it; making those costs more than decoding.
 // Invariant: every length is checked before it is used; output is bounded by the limit; a frame is whole or an error.
 //
-// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md. Checksums are stepped over: the
-// record batch has one of all its bytes.
+// https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md. Checksums are stepped over: a
+// record batch has one of all its bytes, and so has what comes over a connection.
 
 import type { GrowableBytes } from './growable-bytes.ts';
 

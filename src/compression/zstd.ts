@@ -190,7 +190,7 @@ function frame(view: DataView, start: number, end: number, out: GrowableBytes, l
   }
   if (contentBytes !== null && out.length - state.origin !== contentBytes)
     throw new Error('zstd frame has another size than it says');
-  // The checksum of the content is not computed: the record batch has one of all its bytes.
+  // The checksum of the content is not computed: a record batch has one of all its bytes, and so has a connection.
   const after = state.at + ((flags & 0x04) !== 0 ? 4 : 0);
   need(after);
   return after;

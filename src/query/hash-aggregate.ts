@@ -5,7 +5,7 @@
 import type { Call, Expression } from '../sql/ast.ts';
 import { printExpression } from '../sql/print-expression.ts';
 import { BOOL, FLOAT64, INT64, type SqlType, STRING } from '../sql/types.ts';
-import type { Accumulator } from './aggregate/accumulator.ts';
+import { type Accumulator, vectorsOfState } from './aggregate/accumulator.ts';
 import { type Aggregate, makeAggregate, type Runs } from './aggregate/make.ts';
 import { type Block, Columns, each, type Flow, type Operator } from './block.ts';
 import { compile } from './expression/compile.ts';
@@ -207,7 +207,7 @@ export class Groups {
   *rows(): Flow {
     const { groups } = this;
     const vectors = this.keyValues();
-    for (const { state } of this.aggregates) vectors.push(...this.given(state));
+    for (const { state } of this.aggregates) vectors.push(...vectorsOfState(state, groups, this.asParts));
     for (let from = 0; from < groups; from += BLOCK_ROWS) {
       this.run.check();
       yield new Columns(
@@ -215,11 +215,6 @@ export class Groups {
         vectors.map((vector) => tailOf(vector, from)),
       );
     }
-  }
-
-  private given(state: Accumulator): readonly Vector[] {
-    if (!this.asParts) return [state.finish(this.groups)];
-    return state.parts!(this.groups).map(({ vector }) => vector);
   }
 
   private grow(groups: number): void {

@@ -11,6 +11,7 @@ import {
   elementBytes,
 } from '../columns/types.ts';
 import type { ChunkFacts, SegmentChunk } from '../format/segment.ts';
+import { factsOf } from '../format/segment-columns.ts';
 import { type Arena, SLAB_BYTES } from './arena.ts';
 
 const CHUNK_ROWS_FIRST = 64;
@@ -70,6 +71,14 @@ export function chunkAt(
 
 export function publish(chunk: Chunk): void {
   Atomics.store(chunk.published, 0, chunk.rows);
+}
+
+/** Of a full chunk; `time` is the place of the event time among its columns. */
+export function findFacts(chunk: Chunk, time: number): void {
+  chunk.facts = factsOf(
+    chunk.columns.map(({ values }) => values),
+    time,
+  );
 }
 
 /** The chunk's rows as a segment's source, by reference. */

@@ -11,10 +11,9 @@ import {
   type TableSchema,
 } from '../columns/types.ts';
 import type { SegmentFile, SegmentSource } from '../format/segment.ts';
-import { factsOf } from '../format/segment-columns.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
-import { allocateChunk, type Chunk, publish, sealedChunk } from './chunk.ts';
+import { allocateChunk, type Chunk, findFacts, publish, sealedChunk } from './chunk.ts';
 
 /** Ids below this are looked up in an array; messages may carry any id below 2^31, so the rest goes through a map. */
 const DENSE_SYMBOLS = 65_536;
@@ -308,11 +307,7 @@ export class HotPartition {
       target.rows += count;
       from += count;
       publish(chunk);
-      if (this.sealsRaw && chunk.rows === chunk.capacity)
-        chunk.facts = factsOf(
-          chunk.columns.map(({ values }) => values),
-          this.time,
-        );
+      if (this.sealsRaw && chunk.rows === chunk.capacity) findFacts(chunk, this.time);
     }
   }
 }

@@ -33,6 +33,11 @@ export interface StatePart {
   readonly vector: Vector;
 }
 
+/** Of groups [0, groups): the values, or the states in parts for who merges them. */
+export function vectorsOfState(state: Accumulator, groups: number, asParts: boolean): readonly Vector[] {
+  return asParts ? state.parts!(groups).map(({ vector }) => vector) : [state.finish(groups)];
+}
+
 /** A larger copy when it is too small for `length`; what is new is 0. */
 export function roomFor<T extends Float64Array | Int32Array | Uint8Array | Uint32Array | BigInt64Array>(
   array: T,

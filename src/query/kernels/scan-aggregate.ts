@@ -7,6 +7,7 @@ import { unreachable } from '../../kernel/assert.ts';
 import type { Expression } from '../../sql/ast.ts';
 import { printExpression } from '../../sql/print-expression.ts';
 import type { SqlType } from '../../sql/types.ts';
+import { vectorsOfState } from '../aggregate/accumulator.ts';
 import type { Count } from '../aggregate/sums.ts';
 import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
@@ -131,8 +132,7 @@ class ScanAggregate {
       }
     });
     for (const { state } of this.aggregates)
-      if (this.spec.asParts) vectors.push(...state.parts!(this.groups).map(({ vector }) => vector));
-      else vectors.push(state.finish(this.groups));
+      vectors.push(...vectorsOfState(state, this.groups, this.spec.asParts));
     for (let from = 0; from < this.groups; from += BLOCK_ROWS)
       yield new Columns(
         Math.min(BLOCK_ROWS, this.groups - from),
