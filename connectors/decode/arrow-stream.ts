@@ -75,7 +75,7 @@ export class ArrowFault extends Error {
 }
 
 const CONTINUATION = 0xffffffff;
-/** Of the buffers of a batch, once they are expanded. */
+/** Of all compressed buffers of a stream, once they are expanded. */
 const EXPANDED_BYTES_MAX = 2 ** 28;
 const PADDING = new Uint8Array(8);
 const FIELDS_MAX = 4096;
@@ -115,6 +115,7 @@ function isMarked(view: DataView, start: number, end: number): boolean {
 function* messagesIn(view: DataView, start: number, end: number): Generator<ArrowMessage> {
   let p = start;
   let batches = 0;
+  let expandable = EXPANDED_BYTES_MAX;
   while (p + 4 <= end) {
     let length = view.getUint32(p, true);
     p += 4;
@@ -141,22 +142,28 @@ function* messagesIn(view: DataView, start: number, end: number): Generator<Arro
     } else if (kind === 2) {
       const data = tableField(header, 1);
       if (data === null) throw new ArrowFault('a dictionary without data');
-      yield {
-        kind: 'dictionary',
-        id: int64Field(header, 0, 0),
-        delta: uint8Field(header, 2, 0) !== 0,
-        batch: batchOf(data, view, body, end - start),
-      };
+      const batch = batchOf(data, view, body, end - start, expandable);
+      if (batch.view !== view) expandable -= batch.bytes;
+      const delta = uint8Field(header, 2, 0) !== 0;
+      yield { kind: 'dictionary', id: int64Field(header, 0, 0), delta, batch };
     } else if (kind === 3) {
       batches++;
-      yield { kind: 'batch', batch: batchOf(header, view, body, end - start) };
+      const batch = batchOf(header, view, body, end - start, expandable);
+      if (batch.view !== view) expandable -= batch.bytes;
+      yield { kind: 'batch', batch };
     } else throw new ArrowFault(`a message of kind ${kind} is neither schema, dictionary nor record batch`);
   }
   // The end need not be marked, so a stream that was cut between two messages shows only when nothing came at all.
   if (p !== end || batches === 0) throw new ArrowFault('the stream ends too early');
 }
 
-function batchOf(table: Table, message: DataView, body: Span, messageBytes: number): ArrowBatch {
+function batchOf(
+  table: Table,
+  message: DataView,
+  body: Span,
+  messageBytes: number,
+  expandable: number,
+): ArrowBatch {
   const { view } = table;
   const rows = int64Field(table, 0, 0);
   if (rows < 0 || rows > 2 ** 31) throw new ArrowFault('a batch of an impossible length');
@@ -175,7 +182,7 @@ function batchOf(table: Table, message: DataView, body: Span, messageBytes: numb
   const placed =
     compression === null
       ? { view: message, buffers: spans, bytes: messageBytes }
-      : expandedBuffers(message, spans, compression);
+      : expandedBuffers(message, spans, compression, expandable);
   return {
     ...placed,
     rows,
@@ -192,6 +199,7 @@ function expandedBuffers(
   message: DataView,
   spans: readonly Span[],
   compression: Table,
+  bytesMax: number,
 ): Pick<ArrowBatch, 'view' | 'buffers' | 'bytes'> {
   const expand = [expandLz4, expandZstd][uint8Field(compression, 0, 0)];
   if (expand === undefined || uint8Field(compression, 1, 0) !== 0)
@@ -206,8 +214,10 @@ function expandedBuffers(
     const bytes = Number(message.getBigInt64(start, true));
     const packed = new Uint8Array(message.buffer, message.byteOffset + start + 8, end - start - 8);
     if (bytes === -1) out.append(packed);
-    else if (bytes < 0 || from + bytes > EXPANDED_BYTES_MAX)
-      throw new ArrowFault(`a compressed buffer of ${bytes} bytes: at most ${EXPANDED_BYTES_MAX} in a batch`);
+    else if (bytes < 0 || from + bytes > bytesMax)
+      throw new ArrowFault(
+        `a compressed buffer of ${bytes} bytes: at most ${EXPANDED_BYTES_MAX} in a stream`,
+      );
     else if (bytes > 0)
       try {
         expand(packed, out, bytes);
