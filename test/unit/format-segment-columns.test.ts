@@ -71,3 +71,9 @@ test('a segment whose chunks do not add up is refused', () => {
   expect(() => sortedColumns({ ...segment, rows: 1 }, trades)).toThrow(/as many rows/);
   expect(() => sortedColumns({ ...segment, rows: 0, chunks: [] }, trades)).toThrow(/has rows/);
 });
+
+test('a chunk whose known facts say that it is out of order is sorted', () => {
+  const rows = [3, 1, 2, 4, 5].map((time): Row => [HOUR_NS + BigInt(time), BigInt(time), 1n, 0]);
+  const { columns } = sortedColumns(segmentOf(trades, rows, { chunkRows: [3], facts: true }), trades);
+  expect([...columns[1]!.flatMap((part) => [...(part as BigInt64Array)])]).toEqual([1n, 2n, 3n, 4n, 5n]);
+});
