@@ -268,7 +268,7 @@ export interface Disk {
    * Writes the parts one after the other into a new file (an existing one is replaced); they must stay as they are
    * meanwhile. `sync` = fsync before it resolves.
    */
-  writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void>;
+  writeFile(path: string, parts: readonly NodeJS.ArrayBufferView[], sync: boolean): Promise<void>;
   /** Moves a file or folder. 'exists' when `to` is there already (a non-empty folder, or any file). */
   rename(from: string, to: string): Promise<'moved' | 'exists'>;
   /** Makes entries of the folder durable. */

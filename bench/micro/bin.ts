@@ -6,11 +6,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compressSync, uncompressSync } from 'lz4-napi';
-import type { ColumnArray } from '../../src/columns/types.ts';
+import { bytesOf, type ColumnArray } from '../../src/columns/types.ts';
 import type { SegmentFile, SegmentSource } from '../../src/format/segment.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { bytesOf, crcOf, inChunks, readBin, ticksOfHour, writeBin, writePlain } from './sealed-hour.ts';
+import { crcOf, inChunks, readBin, ticksOfHour, writeBin, writePlain } from './sealed-hour.ts';
 
 export interface BinBenchOptions {
   readonly rows?: number;
@@ -62,6 +62,8 @@ async function runOn(segment: SegmentSource, clock: string, rounds: number, fold
   const away = (): void => rmSync(join(folder, 'new'), { recursive: true, force: true });
   // Interleaved, so that what else the machine does meets all of them alike; and each writer finds the same free memory.
   for (let round = 0; round < rounds; round++) {
+    // What a round left is not the next one's to clear away.
+    globalThis.gc!();
     await measure(plain, () => writePlain(join(folder, 'new'), columns, false), away);
     await measure(raw, () => writeBin(join(folder, 'new'), stored, 'none'), away);
     await measure(plainSynced, () => writePlain(join(folder, 'new'), columns, true), away);

@@ -6,6 +6,7 @@ import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:f
 import { join } from 'node:path';
 import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
 import {
+  bytesOf,
   type ColumnArray,
   ColumnType,
   columnView,
@@ -159,9 +160,6 @@ function size(random: () => number): number {
 function int64Column(type: ColumnType, rows: number): BigInt64Array {
   return columnView(type, new SharedArrayBuffer(8 * rows), 0, rows) as BigInt64Array;
 }
-
-export const bytesOf = (column: ColumnArray): Uint8Array =>
-  new Uint8Array(column.buffer, column.byteOffset, column.byteLength);
 
 export const crcOf = (bytes: Uint8Array): number => crc32cOf([bytes]);
 

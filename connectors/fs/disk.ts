@@ -7,6 +7,7 @@ import * as promises from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { bytesOf } from '../../src/columns/types.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { Disk } from '../../src/ports.ts';
 import { diskError, errnoOf } from './errors.ts';
@@ -32,7 +33,7 @@ interface Files {
 }
 
 interface OpenFile {
-  writev(parts: readonly Uint8Array[]): Sometime<{ readonly bytesWritten: number }>;
+  writev(parts: readonly NodeJS.ArrayBufferView[]): Sometime<{ readonly bytesWritten: number }>;
   read(to: Uint8Array, at: number, bytes: number, position: number): Sometime<{ readonly bytesRead: number }>;
   stat(): Sometime<{ readonly size: number }>;
   datasync(): Promise<void>;
@@ -108,7 +109,11 @@ function diskOf(files: Files): Disk {
     }
   }
 
-  async function writeFile(path: string, parts: readonly Uint8Array[], sync: boolean): Promise<void> {
+  async function writeFile(
+    path: string,
+    parts: readonly NodeJS.ArrayBufferView[],
+    sync: boolean,
+  ): Promise<void> {
     await files.turn();
     const file = await files.open(path, 'w');
     try {
@@ -224,13 +229,13 @@ async function ignoring(work: () => Sometime<unknown>): Promise<void> {
 }
 
 /** Parts for one write each. */
-function* groupsOf(parts: readonly Uint8Array[]): Generator<readonly Uint8Array[]> {
+function* groupsOf(parts: readonly NodeJS.ArrayBufferView[]): Generator<readonly NodeJS.ArrayBufferView[]> {
   const filled = parts.filter((part) => part.byteLength > 0);
   for (let at = 0; at < filled.length; at += PARTS_PER_WRITE_MAX)
     yield filled.slice(at, at + PARTS_PER_WRITE_MAX);
 }
 
-function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void> | undefined {
+function writeParts(file: OpenFile, parts: readonly NodeJS.ArrayBufferView[]): Promise<void> | undefined {
   let pending = parts;
   while (pending.length > 0) {
     const written = file.writev(pending);
@@ -242,10 +247,13 @@ function writeParts(file: OpenFile, parts: readonly Uint8Array[]): Promise<void>
 }
 
 /** A write may take only some of the bytes, and end in the middle of a part. */
-export function withoutFirst(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+export function withoutFirst(
+  parts: readonly NodeJS.ArrayBufferView[],
+  bytes: number,
+): NodeJS.ArrayBufferView[] {
   let index = 0;
   let left = bytes;
   while (index < parts.length && left >= parts[index]!.byteLength) left -= parts[index++]!.byteLength;
   if (index === parts.length) return [];
-  return [parts[index]!.subarray(left), ...parts.slice(index + 1)];
+  return [bytesOf(parts[index]!).subarray(left), ...parts.slice(index + 1)];
 }

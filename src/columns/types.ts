@@ -75,6 +75,10 @@ export const NANOS_PER_HOUR = 3_600_000_000_000n;
 /** No time in int64 nanoseconds is more hours than this from 1970. */
 export const HOURS_MAX = 2_562_048;
 
+/** The same memory by bytes. */
+export const bytesOf = (view: NodeJS.ArrayBufferView): Uint8Array =>
+  new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+
 /** A view of `length` values of `type` over shared or plain memory. `byteOffset` must be a multiple of the element size. */
 export function columnView(
   type: ColumnType,

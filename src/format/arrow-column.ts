@@ -3,6 +3,7 @@
 // Invariant: a validity bitmap exists only when a NULL occurs; NULL sentinels never show as values to a reader.
 
 import {
+  bytesOf,
   type ColumnArray,
   type ColumnSchema,
   ColumnType,
@@ -158,6 +159,3 @@ function encodeText(
 
 const words = (part: ColumnArray): Int32Array =>
   new Int32Array(part.buffer, part.byteOffset, part.byteLength / 4);
-
-const bytesOf = (part: ColumnArray): Uint8Array =>
-  new Uint8Array(part.buffer, part.byteOffset, part.byteLength);

@@ -178,7 +178,7 @@ function checksumOf({ parts, crc32c }: BinColumnFile): number {
   let crc = 0;
   for (const [i, part] of parts.entries()) {
     const known = crc32c[i];
-    crc = known === undefined ? crc32cOf([part], crc) : combineCrc32c(crc, known, part.length);
+    crc = known === undefined ? crc32cOf([part], crc) : combineCrc32c(crc, known, part.byteLength);
   }
   return crc;
 }

@@ -18,7 +18,7 @@
 
 import { endianness } from 'node:os';
 import { compress, compressSync, uncompressSync } from 'lz4-napi';
-import { type ColumnArray, ColumnType, columnView, elementBytes } from '../columns/types.ts';
+import { bytesOf, type ColumnArray, ColumnType, columnView, elementBytes } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 
@@ -54,7 +54,7 @@ export interface BinHeader {
 
 /** A column file ready to be written: `parts` one after the other. Raw parts are views of the column's own memory. */
 export interface BinColumnFile {
-  readonly parts: readonly Uint8Array[];
+  readonly parts: readonly NodeJS.ArrayBufferView[];
   /** CRC-32C of the parts, of those that are known. */
   readonly crc32c: readonly (number | undefined)[];
   readonly bytes: number;
@@ -84,11 +84,10 @@ export async function encodeBinColumn(
   compression: 'none' | 'lz4',
   crc32c: readonly (number | undefined)[] = [],
 ): Promise<BinColumnFile> {
-  const raw = parts.map(bytesOf);
-  const uncompressedBytes = byteCount(raw);
+  const uncompressedBytes = byteCount(parts);
   const rows = uncompressedBytes / elementBytes[type]!;
-  const block = compression === 'lz4' ? await compressBlock(raw, uncompressedBytes) : null;
-  const payload = block === null ? raw : [block];
+  const block = compression === 'lz4' ? await compressBlock(parts.map(bytesOf), uncompressedBytes) : null;
+  const payload = block === null ? parts : [block];
   const payloadBytes = block === null ? uncompressedBytes : block.length;
   const header = encodeBinHeader({
     type,
@@ -223,10 +222,8 @@ function count(view: DataView, offset: number, name: string): number {
   return value;
 }
 
-const bytesOf = (values: ColumnArray): Uint8Array =>
-  new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-
-const byteCount = (parts: readonly Uint8Array[]): number => parts.reduce((sum, part) => sum + part.length, 0);
+const byteCount = (parts: readonly NodeJS.ArrayBufferView[]): number =>
+  parts.reduce((sum, part) => sum + part.byteLength, 0);
 
 function invalid(problem: string, cause?: unknown): ZeptoError {
   return new ZeptoError('FORMAT_INVALID', 'stop', `.bin column ${problem}`, { cause });

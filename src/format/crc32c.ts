@@ -3,14 +3,15 @@
 // Invariant: combine(crc(a), crc(b), length(b)) = crc(a ++ b).
 
 import { crc32c } from '@node-rs/crc32';
+import { bytesOf } from '../columns/types.ts';
 
 /** Reflected Castagnoli polynomial. */
 const POLYNOMIAL = 0x82f63b78;
 
 /** CRC-32C (RFC 3720) of the parts one after the other, unsigned; `before` is that of what stands before them. */
-export function crc32cOf(parts: readonly Uint8Array[], before = 0): number {
+export function crc32cOf(parts: readonly NodeJS.ArrayBufferView[], before = 0): number {
   let crc = before;
-  for (const part of parts) crc = crc32c(part, crc);
+  for (const part of parts) crc = crc32c(bytesOf(part), crc);
   return crc >>> 0;
 }
 

@@ -3,6 +3,7 @@
 // Invariant: the sort is stable (equal times keep their offset order), so the same rows always give the same columns.
 
 import {
+  bytesOf,
   type ColumnArray,
   type ColumnType,
   columnView,
@@ -66,10 +67,8 @@ export function sortedColumns(segment: SegmentSource, table: TableSchema): Segme
 /** Of a chunk's columns; `time` is the place of the event time. */
 export function factsOf(columns: readonly ColumnArray[], time: number): ChunkFacts {
   return {
-    crc32c: columns.map((column) =>
-      crc32cOf([new Uint8Array(column.buffer, column.byteOffset, column.byteLength)]),
-    ),
-    isSorted: ascends(doublesOf(columns[time]!), Number.MIN_VALUE),
+    crc32c: columns.map((column) => crc32cOf([column])),
+    isSorted: ascends(doublesOf(columns[time]!)),
   };
 }
 
@@ -91,18 +90,19 @@ function timeRange(
  * row is enough; times at or before 1970 or with the bits of a NaN compare as unsorted, and take the longer way.
  */
 function isSorted(chunks: readonly SegmentChunk[], time: number): boolean {
-  let last = Number.MIN_VALUE;
+  let last = 0n;
   for (const { columns, facts } of chunks) {
-    const times = doublesOf(columns[time]!);
-    if (facts === undefined ? !ascends(times, last) : !(facts.isSorted && times[0]! >= last)) return false;
+    const times = columns[time] as BigInt64Array;
+    if (times[0]! < last) return false;
+    if (facts === undefined ? !ascends(doublesOf(times)) : !facts.isSorted) return false;
     last = times[times.length - 1]!;
   }
   return true;
 }
 
 /** Four at a time, each read once: half the time of the plain loop. */
-function ascends(values: Float64Array, after: number): boolean {
-  let last = after;
+function ascends(values: Float64Array): boolean {
+  let last = Number.MIN_VALUE;
   let at = 0;
   for (; at + 4 <= values.length; at += 4) {
     const a = values[at]!;
@@ -236,7 +236,7 @@ function permuted(parts: readonly ColumnArray[], order: Int32Array, type: Column
 }
 
 function joined(parts: readonly ColumnArray[], byteLength: number): Uint8Array {
-  const views = parts.map((part) => new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  const views = parts.map(bytesOf);
   if (views.length === 1) return views[0]!;
   const whole = new Uint8Array(byteLength);
   let position = 0;

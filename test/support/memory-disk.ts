@@ -4,6 +4,7 @@
 
 import { basename, dirname } from 'node:path';
 import { diskError } from '../../connectors/fs/errors.ts';
+import { bytesOf } from '../../src/columns/types.ts';
 import type { Disk } from '../../src/ports.ts';
 
 export interface DiskCall {
@@ -168,7 +169,7 @@ export function memoryVolume(): MemoryVolume {
         run('makeDirectory', path, 'make the folder', { whole: () => makeDirectory(path, durably) }),
 
       writeFile(path, parts, durably) {
-        const bytes = Buffer.concat(parts);
+        const bytes = Buffer.concat(parts.map(bytesOf));
         return run('writeFile', path, 'write', {
           half() {
             if (used(root) + bytes.byteLength > capacityBytes) throw errno('ENOSPC');

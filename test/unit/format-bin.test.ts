@@ -4,18 +4,19 @@
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type ColumnArray, ColumnType } from '../../src/columns/types.ts';
+import { bytesOf, type ColumnArray, ColumnType } from '../../src/columns/types.ts';
 import { decodeBinColumn, decodeBinHeader, encodeBinColumn, encodeBinHeader } from '../../src/format/bin.ts';
 
 const fixtures = new URL('../fixtures/hdb/', import.meta.url);
 const HOUR_NS = 1711000800000000000n;
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const joined = (parts: readonly NodeJS.ArrayBufferView[]): Buffer => Buffer.concat(parts.map(bytesOf));
 const fileOf = async (
   type: ColumnType,
   values: ColumnArray,
   compression: 'none' | 'lz4' = 'none',
-): Promise<Buffer> => Buffer.concat((await encodeBinColumn(type, [values], compression)).parts);
+): Promise<Buffer> => joined((await encodeBinColumn(type, [values], compression)).parts);
 
 /** The layout table in the head of bin.ts: offset → bytes of each field. */
 function layoutTable(): Map<string, { offset: number; size: number }> {
@@ -82,8 +83,8 @@ describe('a written column', () => {
     const whole = new Int32Array([1, 2, 3, 4, 5]);
     for (const compression of ['none', 'lz4'] as const) {
       const parted = await encodeBinColumn(ColumnType.INT32, [shared, whole.subarray(3)], compression);
-      expect(hex(Buffer.concat(parted.parts))).toBe(hex(await fileOf(ColumnType.INT32, whole, compression)));
-      expect(parted.bytes).toBe(Buffer.concat(parted.parts).length);
+      expect(hex(joined(parted.parts))).toBe(hex(await fileOf(ColumnType.INT32, whole, compression)));
+      expect(parted.bytes).toBe(joined(parted.parts).length);
     }
   });
 

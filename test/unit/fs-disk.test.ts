@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blockingDisk, localDisk, withoutFirst } from '../../connectors/fs/disk.ts';
 import { diskError } from '../../connectors/fs/errors.ts';
+import { bytesOf } from '../../src/columns/types.ts';
 import type { Disk } from '../../src/ports.ts';
 import { memoryVolume } from '../support/memory-disk.ts';
 
@@ -164,7 +165,7 @@ describe('local disk', () => {
   test('after a write that took only some bytes, exactly the rest is left', () => {
     const parts = [bytes('ab'), bytes('cde'), bytes('f')];
     const left = Array.from({ length: 7 }, (_, taken) =>
-      Buffer.concat(withoutFirst(parts, taken)).toString(),
+      Buffer.concat(withoutFirst(parts, taken).map(bytesOf)).toString(),
     );
     expect(left).toEqual(['abcdef', 'bcdef', 'cdef', 'def', 'ef', 'f', '']);
   });

@@ -3,7 +3,7 @@
 // Invariant: shown values are those that were written; damaged input is a typed error.
 
 import { describe, expect, it } from 'vitest';
-import { ColumnType } from '../../src/columns/types.ts';
+import { bytesOf, ColumnType } from '../../src/columns/types.ts';
 import { encodeMetadata } from '../../src/commit/metadata.ts';
 import { encodeBinColumn } from '../../src/format/bin.ts';
 import { encodeManifest } from '../../src/format/manifest.ts';
@@ -71,7 +71,7 @@ characters: ${text.length}
 
   it('shows the header of a column', async () => {
     const column = await encodeBinColumn(ColumnType.INT64, [BigInt64Array.of(1n, 2n)], 'none');
-    expect(await describeFile(Buffer.concat(column.parts), 'volume.bin')).toMatchObject({
+    expect(await describeFile(Buffer.concat(column.parts.map(bytesOf)), 'volume.bin')).toMatchObject({
       type: 'INT64',
       compression: 'none',
       rows: 2,
