@@ -7,13 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
-import {
-  type ColumnArray,
-  ColumnType,
-  columnView,
-  storedColumns,
-  type TableSchema,
-} from '../../src/columns/types.ts';
+import { ColumnType, storedColumns, type TableSchema } from '../../src/columns/types.ts';
 import { nsOfHour } from '../../src/format/layout.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { assert } from '../../src/kernel/assert.ts';
@@ -34,7 +28,8 @@ import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import type { Statement } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import type { OutputColumn } from '../../src/sql/scope.ts';
-import { SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
+import { Arena, SlabPool } from '../../src/store/arena.ts';
+import { allocateChunk, sealedChunk } from '../../src/store/chunk.ts';
 import { type Polars, startPolars } from './polars.ts';
 
 export interface QueryBenchOptions {
@@ -354,6 +349,7 @@ function hotParts(table: TickTable, rows: number, stepNs: number): HotPart[] {
     else group.push(i);
   }
   const stored = storedColumns(schemaOf(table));
+  const arena = new Arena(slabs);
   return [...groups].map(([key, ids]): HotPart => {
     const symbol = Math.floor(key / 1000);
     const hour = HOUR + (key % 1000);
@@ -369,35 +365,26 @@ function hotParts(table: TickTable, rows: number, stepNs: number): HotPart[] {
       timestampMax: null,
       isSorted: false,
       stored,
-      runs: runsOf(table, ids, stepNs),
+      runs: runsOf(table, arena, ids, stepNs),
     };
   });
 }
 
-/** Chunks of a slab, as the store has them, of blocks of its size. */
-function runsOf(table: TickTable, ids: readonly number[], stepNs: number): ColumnRun[] {
-  const width = 1 + table.columns.length;
-  const capacity = Math.floor(SLAB_BYTES / (8 * width)) & ~7;
-  const runs: ColumnRun[] = [];
+/** Chunks as the store has them. */
+function runsOf(table: TickTable, arena: Arena, ids: readonly number[], stepNs: number): ColumnRun[] {
+  const stored = storedColumns(schemaOf(table));
   const startNs = nsOfHour(HOUR);
-  for (let from = 0; from < ids.length; from += capacity) {
-    const rows = Math.min(capacity, ids.length - from);
-    const { buffer, byteOffset } = slabs.take();
-    const columns: ColumnArray[] = [];
-    for (let k = 0; k < width; k++) {
-      const values = columnView(
-        k === 0 ? ColumnType.TIMESTAMP_NS : ColumnType.INT64,
-        buffer,
-        byteOffset + k * capacity * 8,
-        rows,
-      ) as BigInt64Array;
-      for (let row = 0; row < rows; row++) {
+  const runs: ColumnRun[] = [];
+  for (let from = 0; from < ids.length; from += runs.at(-1)!.rows) {
+    const chunk = allocateChunk(arena, stored, from);
+    chunk.rows = Math.min(chunk.capacity, ids.length - from);
+    for (const [k, { values }] of chunk.columns.entries())
+      for (let row = 0; row < chunk.rows; row++) {
         const i = ids[from + row]!;
         values[row] =
           k === 0 ? startNs + BigInt(timeOf(i, stepNs, table)) : BigInt(valueAt(i, table.columns[k - 1]!));
       }
-      columns.push(values);
-    }
+    const { rows, columns } = sealedChunk(chunk);
     runs.push({ rows, columns });
   }
   return runs;

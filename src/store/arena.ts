@@ -5,75 +5,142 @@
 import { assert } from '../kernel/assert.ts';
 
 export const SLAB_BYTES = 65_536;
-const BLOCK_SLABS = 64;
+const SLABS_PER_QUAD = 4;
+/** Four slabs side by side, for those who have filled many: fewer chunks are passed on, looked through and written. */
+export const QUAD_BYTES = SLABS_PER_QUAD * SLAB_BYTES;
+const BLOCK_QUADS = 16;
+const ALL_FREE = (1 << SLABS_PER_QUAD) - 1;
+
+interface Quad {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+  /** A bit for each slab. */
+  free: number;
+}
 
 export interface Slab {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
+  /** SLAB_BYTES or QUAD_BYTES. */
+  readonly bytes: number;
+  /** Those it takes of the quad it lies in; the pool's. */
+  readonly quad: Quad;
+  readonly bits: number;
 }
 
 /** Slabs of one shard, carved from 4 MiB blocks. Blocks are kept for reuse; the budget bounds their number. */
 export class SlabPool {
-  private readonly free: Slab[] = [];
-  private slabsUsed = 0;
-  private slabsMade = 0;
+  private readonly whole: Quad[] = [];
+  /** Those with some slabs free and some in use. */
+  private readonly parted = new Set<Quad>();
+  private bytesUsed = 0;
 
   get usedBytes(): number {
-    return this.slabsUsed * SLAB_BYTES;
-  }
-
-  get reservedBytes(): number {
-    return this.slabsMade * SLAB_BYTES;
+    return this.bytesUsed;
   }
 
   take(): Slab {
-    if (this.free.length === 0) {
-      const buffer = new SharedArrayBuffer(BLOCK_SLABS * SLAB_BYTES);
-      for (let i = BLOCK_SLABS - 1; i >= 0; i--) this.free.push({ buffer, byteOffset: i * SLAB_BYTES });
-      this.slabsMade += BLOCK_SLABS;
-    }
-    this.slabsUsed++;
-    return this.free.pop()!;
+    const quad = this.anyParted() ?? this.anyWhole();
+    const bit = quad.free & -quad.free;
+    return this.taken(quad, bit, quad.byteOffset + (31 - Math.clz32(bit)) * SLAB_BYTES, SLAB_BYTES);
+  }
+
+  /** Null where all that is free is parted: better another slab of those than a new block. */
+  takeQuad(): Slab | null {
+    if (this.whole.length === 0 && this.parted.size > 0) return null;
+    const quad = this.anyWhole();
+    return this.taken(quad, ALL_FREE, quad.byteOffset, QUAD_BYTES);
   }
 
   give(slabs: readonly Slab[]): void {
-    for (const slab of slabs) this.free.push(slab);
-    this.slabsUsed -= slabs.length;
-    assert(this.slabsUsed >= 0, 'a slab was given back twice');
+    for (const { quad, bits, bytes } of slabs) {
+      assert((quad.free & bits) === 0, 'a slab was given back twice');
+      quad.free |= bits;
+      this.bytesUsed -= bytes;
+      if (quad.free !== ALL_FREE) this.parted.add(quad);
+      else {
+        this.parted.delete(quad);
+        this.whole.push(quad);
+      }
+    }
   }
+
+  private anyParted(): Quad | undefined {
+    for (const quad of this.parted) return quad;
+    return undefined;
+  }
+
+  private anyWhole(): Quad {
+    if (this.whole.length === 0) {
+      const buffer = new SharedArrayBuffer(BLOCK_QUADS * QUAD_BYTES);
+      for (let i = BLOCK_QUADS - 1; i >= 0; i--)
+        this.whole.push({ buffer, byteOffset: i * QUAD_BYTES, free: ALL_FREE });
+    }
+    return this.whole.pop()!;
+  }
+
+  private taken(quad: Quad, bits: number, byteOffset: number, bytes: number): Slab {
+    quad.free &= ~bits;
+    if (quad.free === 0) this.parted.delete(quad);
+    else this.parted.add(quad);
+    this.bytesUsed += bytes;
+    return { buffer: quad.buffer, byteOffset, bytes, quad, bits };
+  }
+}
+
+/** Memory that stays the holder's until its arena is reset; the content is undefined. */
+export interface Allocation {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
 }
 
 /** Allocates within slabs; `reset` gives all of them back. An allocation never spans slabs. */
 export class Arena {
   private readonly pool: SlabPool;
   private slabs: Slab[] = [];
+  /** Where the next allocation is cut from. */
+  private open: Slab | null = null;
   private bytesLeft = 0;
+  private bytesTaken = 0;
 
   constructor(pool: SlabPool) {
     this.pool = pool;
   }
 
   get bytes(): number {
-    return this.slabs.length * SLAB_BYTES;
+    return this.bytesTaken;
   }
 
-  /** `bytes` ≤ SLAB_BYTES, rounded up to a multiple of 8; the content is undefined. */
-  allocate(bytes: number): { buffer: SharedArrayBuffer; byteOffset: number } {
+  /** `bytes` ≤ SLAB_BYTES, rounded up to a multiple of 8. */
+  allocate(bytes: number): Allocation {
     const size = (bytes + 7) & ~7;
     assert(size <= SLAB_BYTES, `an allocation of ${bytes} bytes does not fit a slab`);
-    if (size > this.bytesLeft) {
-      this.slabs.push(this.pool.take());
+    if (this.open === null || size > this.bytesLeft) {
+      this.open = this.held(this.pool.take());
       this.bytesLeft = SLAB_BYTES;
     }
-    const slab = this.slabs[this.slabs.length - 1]!;
-    const byteOffset = slab.byteOffset + SLAB_BYTES - this.bytesLeft;
+    const byteOffset = this.open.byteOffset + SLAB_BYTES - this.bytesLeft;
     this.bytesLeft -= size;
-    return { buffer: slab.buffer, byteOffset };
+    return { buffer: this.open.buffer, byteOffset };
+  }
+
+  /** QUAD_BYTES; null when the pool has none to give. */
+  allocateQuad(): Allocation | null {
+    const quad = this.pool.takeQuad();
+    return quad === null ? null : this.held(quad);
   }
 
   reset(): void {
     this.pool.give(this.slabs);
     this.slabs = [];
+    this.open = null;
     this.bytesLeft = 0;
+    this.bytesTaken = 0;
+  }
+
+  private held(slab: Slab): Slab {
+    this.slabs.push(slab);
+    this.bytesTaken += slab.bytes;
+    return slab;
   }
 }

@@ -12,7 +12,7 @@ import {
 } from '../columns/types.ts';
 import type { ChunkFacts, SegmentChunk } from '../format/segment.ts';
 import { factsOf } from '../format/segment-columns.ts';
-import { type Arena, SLAB_BYTES } from './arena.ts';
+import { type Allocation, type Arena, QUAD_BYTES, SLAB_BYTES } from './arena.ts';
 
 const CHUNK_ROWS_FIRST = 64;
 /**
@@ -38,13 +38,25 @@ export interface Chunk {
   facts: ChunkFacts | null;
 }
 
-/** The next chunk of a partition that has `rowsSoFar` rows: sizes double, so that small partitions stay small, up to a slab. */
+/**
+ * The next chunk of a partition that has `rowsSoFar` rows: sizes double, so that small partitions stay small, up to a slab,
+ * and then a quad, of which at most a third of the partition's memory can be empty.
+ */
 export function allocateChunk(arena: Arena, columns: readonly ColumnSchema[], rowsSoFar: number): Chunk {
+  const rowsPerQuad = rowsWithin(QUAD_BYTES, columns);
+  const quad = rowsSoFar >= 2 * rowsPerQuad ? arena.allocateQuad() : null;
+  if (quad !== null) return emptyChunk(quad, columns, rowsPerQuad);
+  const capacity = Math.min(rowsWithin(SLAB_BYTES, columns), Math.max(CHUNK_ROWS_FIRST, rowsSoFar));
+  return emptyChunk(arena.allocate(chunkBytes(columns, capacity)), columns, capacity);
+}
+
+function rowsWithin(bytes: number, columns: readonly ColumnSchema[]): number {
   const rowBytes = columns.reduce((sum, column) => sum + elementBytes[column.type]!, 0);
-  const rowsPerSlab = Math.floor((SLAB_BYTES - HEADER_BYTES - 8 * columns.length) / rowBytes) & ~7;
-  const capacity = Math.min(rowsPerSlab, Math.max(CHUNK_ROWS_FIRST, rowsSoFar));
-  const { buffer, byteOffset } = arena.allocate(chunkBytes(columns, capacity));
-  const chunk = chunkAt(buffer, byteOffset, columns, capacity);
+  return Math.floor((bytes - HEADER_BYTES - 8 * columns.length) / rowBytes) & ~7;
+}
+
+function emptyChunk(memory: Allocation, columns: readonly ColumnSchema[], capacity: number): Chunk {
+  const chunk = chunkAt(memory.buffer, memory.byteOffset, columns, capacity);
   chunk.published[0] = 0;
   return chunk;
 }

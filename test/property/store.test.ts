@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { factsOf } from '../../src/format/segment-columns.ts';
-import { Arena, SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
+import { type Allocation, Arena, QUAD_BYTES, SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
 import { freeRows, HotPartition, segmentsOf } from '../../src/store/hot.ts';
 import { hoursOf } from '../../src/store/hours.ts';
 
@@ -95,6 +95,29 @@ describe('hot store', () => {
     );
   });
 
+  it('has a third of its memory empty at most once a symbol fills quads, and each row once', () => {
+    const pool = new SlabPool();
+    const hot = new HotPartition(table, pool);
+    const buffer = new RowBuffer(table);
+    let id = 0;
+    for (let batch = 0; batch < 40; batch++) {
+      const rows = Array.from({ length: 4_000 }, () => ({ symbol: 3, hour: 1, id: id++ }));
+      hot.append(buffer, fill(buffer, rows), null);
+    }
+    const frozen = hot.freeze(1);
+    const { chunks } = segmentsOf(frozen)[0]!;
+    const ids = chunks.flatMap(({ columns }) =>
+      [...(columns[1] as BigInt64Array)].map((value) => Number(value) + 5),
+    );
+    expect(ids).toEqual(Array.from({ length: id }, (_, i) => i));
+    const capacities = frozen[0]!.symbols[0]!.chunks.map(({ capacity }) => capacity);
+    const rowBytes = 8 + 8 + 4 + 1;
+    expect(capacities.at(-1)! * rowBytes).toBeGreaterThan(3 * SLAB_BYTES);
+    for (let k = 1, rows = capacities[0]!; k < capacities.length; rows += capacities[k++]!)
+      expect(capacities[k]! <= Math.max(rows, 64)).toBe(true);
+    expect(rowBytes * id).toBeGreaterThan((pool.usedBytes * 2) / 3);
+  });
+
   it('skips exactly the covered rows', () => {
     const hot = new HotPartition(table, new SlabPool());
     const buffer = new RowBuffer(table);
@@ -133,6 +156,18 @@ describe('hoursOf', () => {
   });
 });
 
+const BLOCK_BYTES = 64 * SLAB_BYTES;
+const blocks = new Map<SharedArrayBuffer, number>();
+
+/** Each slab by its block and place. */
+function slabsOf({ buffer, byteOffset }: Allocation, bytes: number): string[] {
+  if (!blocks.has(buffer)) blocks.set(buffer, blocks.size);
+  const slabs: string[] = [];
+  for (let at = byteOffset; at < byteOffset + bytes; at += SLAB_BYTES)
+    slabs.push(`${blocks.get(buffer)}:${at}`);
+  return slabs;
+}
+
 describe('arena', () => {
   it('gives back exactly what it took', () => {
     const pool = new SlabPool();
@@ -142,5 +177,37 @@ describe('arena', () => {
     expect(arena.bytes).toBe(17 * SLAB_BYTES);
     arena.reset();
     expect(pool.usedBytes).toBe(0);
+  });
+
+  it('gives no byte to two, and joins again what is free side by side', () => {
+    const steps = fc.array(fc.record({ arena: fc.nat(2), kind: fc.constantFrom('slab', 'quad', 'reset') }), {
+      maxLength: 400,
+    });
+    fc.assert(
+      fc.property(steps, (input) => {
+        const pool = new SlabPool();
+        const arenas = [0, 1, 2].map(() => ({ arena: new Arena(pool), held: [] as string[] }));
+        for (const { arena: at, kind } of input) {
+          const one = arenas[at]!;
+          if (kind === 'reset') {
+            one.arena.reset();
+            one.held = [];
+          } else if (kind === 'slab') one.held.push(...slabsOf(one.arena.allocate(SLAB_BYTES), SLAB_BYTES));
+          else {
+            const quad = one.arena.allocateQuad();
+            if (quad !== null) one.held.push(...slabsOf(quad, QUAD_BYTES));
+          }
+          const held = arenas.flatMap((each) => each.held);
+          expect(new Set(held).size).toBe(held.length);
+          expect(pool.usedBytes).toBe(held.length * SLAB_BYTES);
+        }
+        for (const { arena } of arenas) arena.reset();
+        const [before, after] = [blocks.size, new Arena(pool)];
+        const madeQuads = (before * BLOCK_BYTES) / QUAD_BYTES;
+        for (let i = 0; i < madeQuads; i++) slabsOf(after.allocateQuad()!, QUAD_BYTES);
+        expect(blocks.size).toBe(before);
+        blocks.clear();
+      }),
+    );
   });
 });
