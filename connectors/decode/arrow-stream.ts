@@ -75,8 +75,8 @@ export class ArrowFault extends Error {
 }
 
 const CONTINUATION = 0xffffffff;
-/** Of all compressed buffers of a stream, once they are expanded. */
-const EXPANDED_BYTES_MAX = 2 ** 28;
+/** Of all compressed buffers of a stream, once they are expanded: more rows than anybody sends at once. */
+export const EXPANDED_BYTES_MAX = 2 ** 26;
 const PADDING = new Uint8Array(8);
 const FIELDS_MAX = 4096;
 const DEPTH_MAX = 32;

@@ -9,6 +9,12 @@ import { type IntVector, tailOf, type Vector } from './vector.ts';
 /** Groups with fewer rows on average are sorted all at once. */
 const GROUP_ROWS_LEAST = 64;
 
+export interface GroupOrder {
+  readonly order: Int32Array;
+  /** Where groups begin in it, and the number of rows; null: that was not found on the way. */
+  readonly starts: readonly number[] | null;
+}
+
 /** `keys`: slots of `vectors`. */
 export function groupOrder(
   groups: IntVector,
@@ -16,14 +22,14 @@ export function groupOrder(
   keys: readonly SortKey[],
   rows: number,
   run: Run,
-): Int32Array {
+): GroupOrder {
   const starts = stretches(groups.values, rows);
   if (starts === null) {
     const byGroup = { slot: 0, descending: false, nullsFirst: false };
     const inGroup = keys.map((key) => ({ ...key, slot: key.slot + 1 }));
-    return orderOf([groups, ...vectors], [byGroup, ...inGroup], rows, run);
+    return { order: orderOf([groups, ...vectors], [byGroup, ...inGroup], rows, run), starts };
   }
-  if (starts.length <= 2) return orderOf(vectors, keys, rows, run);
+  if (starts.length <= 2) return { order: orderOf(vectors, keys, rows, run), starts };
   const order = new Int32Array(rows);
   for (let k = 0; k + 1 < starts.length; k++) {
     const from = starts[k]!;
@@ -36,7 +42,7 @@ export function groupOrder(
     );
     for (let i = 0; i < count; i++) order[from + i] = from + within[i]!;
   }
-  return order;
+  return { order, starts };
 }
 
 /** Where groups begin, and the number of rows; null when they do not ascend, or are small. */

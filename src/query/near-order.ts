@@ -8,6 +8,8 @@ import type { Vector } from './vector.ts';
 
 /** More late rows than this share, and a radix sort is quicker. */
 const LATE_SHARE_MAX = 1 / 8;
+/** Moving more than so many rows for each that there is takes longer than merging. */
+const MOVES_PER_ROW_MAX = 8;
 
 /** Row numbers in the order of the keys; the first key is the most important. */
 export function nearOrder(
@@ -20,13 +22,17 @@ export function nearOrder(
   for (const { slot, descending } of keys) {
     const vector = vectors[slot]!;
     if (descending || (vector.kind !== 'int' && vector.kind !== 'float')) return null;
-    if (hasNull(vector.values, rows)) return null;
+    // Rows without the first key are all late, and so are all behind a first one.
+    if (columns.length > 0 && hasNull(vector.values, rows)) return null;
     columns.push(vector.values);
   }
   run.check();
   const late = lateRows(columns, rows);
   if (late === null) return null;
+  if (late.some((row) => Number.isNaN(columns[0]![row]!))) return null;
   if (late.length === 0) return rowNumbers(rows);
+  const order = inserted(columns, late, rows, run);
+  if (order !== null) return order;
   late.sort((a, b) => {
     run.tick();
     return compare(columns, a, b) || a - b;
@@ -55,7 +61,7 @@ function compare(columns: readonly Float64Array[], a: number, b: number): number
   return 0;
 }
 
-/** Rows that are below one before them; null when they are many. */
+/** Rows that are below one before them, or have no first key; null when they are many. */
 function lateRows(columns: readonly Float64Array[], rows: number): Int32Array | null {
   const most = Math.floor(rows * LATE_SHARE_MAX);
   const late = new Int32Array(most);
@@ -72,6 +78,38 @@ function lateRows(columns: readonly Float64Array[], rows: number): Int32Array | 
     }
   }
   return late.slice(0, count);
+}
+
+/** Each of `late`, which ascend, moved to where it belongs among those before it; null when that moves too many. */
+function inserted(
+  columns: readonly Float64Array[],
+  late: Int32Array,
+  rows: number,
+  run: Run,
+): Int32Array | null {
+  const order = rowNumbers(rows);
+  let moves = MOVES_PER_ROW_MAX * rows;
+  for (const row of late) {
+    run.tick();
+    // Behind the last one that is not after it. Most are late by little.
+    let to = row;
+    let step = 1;
+    while (to - step >= 0 && compare(columns, order[to - step]!, row) > 0) {
+      to -= step;
+      step *= 2;
+    }
+    let from = Math.max(0, to - step + 1);
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (compare(columns, order[middle]!, row) > 0) to = middle;
+      else from = middle + 1;
+    }
+    moves -= row - to;
+    if (moves < 0) return null;
+    order.copyWithin(to + 1, to, row);
+    order[to] = row;
+  }
+  return order;
 }
 
 /** All rows, of which those in `late` are sorted and the others are in order. */

@@ -19,7 +19,7 @@ import { inBatches } from './symbol-batches.ts';
 import { BLOCK_ROWS, type Kind, kindOf, scaleOf, tailOf, type Vector } from './vector.ts';
 import { Arrangement } from './window/arrangement.ts';
 import { overFrames } from './window/frame-aggregates.ts';
-import { type FrameScratch, type Frames, framesOf } from './window/frames.ts';
+import { type FrameScratch, type Frames, framesOf, rowOffsetsOf } from './window/frames.ts';
 import { windowFunction } from './window/functions.ts';
 import { type RollingName, rolling } from './window/rolling.ts';
 
@@ -173,8 +173,10 @@ class Windows {
       const compiled = compile(call.args[0]!, scope);
       const isNumber = kindOf(compiled.type) !== 'bool' && compiled.type.name !== 'NULL';
       const scale = scaleOf(compiled.type);
+      const offsets = rowOffsetsOf(call.over!);
+      const windowing = { offsets, partitions: arrangement.partitions, frames };
       const made = isNumber
-        ? rolling(spec.name, keptValues(compiled), scale, frames(), rows, own.sums, run)
+        ? rolling(spec.name, keptValues(compiled), scale, windowing, rows, own.sums, run)
         : null;
       if (made !== null) return made;
     }

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import * as arrow from 'apache-arrow';
 import { describe, expect, test } from 'vitest';
+import { EXPANDED_BYTES_MAX } from '../../connectors/decode/arrow-stream.ts';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { SymbolTable } from '../../src/columns/symbols.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
@@ -136,6 +137,26 @@ describe.each(['lz4', 'zstd'])('buffers compressed by %s', (codec) => {
     }
     expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 29);
   });
+});
+
+test('buffers that expand to more than a stream may have are set aside, however many batches share them', async () => {
+  const good = fixture('pyarrow-long-zstd');
+  const reader = new arrow.MessageReader(good);
+  const messages: Uint8Array[] = [];
+  for (let at = 0, message = reader.readMessage(); message !== null; message = reader.readMessage()) {
+    reader.readMessageBody(message.bodyLength);
+    const end =
+      at + 8 + new DataView(good.buffer, good.byteOffset + at).getInt32(4, true) + message.bodyLength;
+    messages.push(good.subarray(at, end));
+    at = end;
+  }
+  const [schema, ...batches] = messages;
+  const few = await decode([Buffer.concat([schema!, ...Array(2).fill(batches).flat()])]);
+  expect(few.causes).toEqual([]);
+  const times = Math.ceil(EXPANDED_BYTES_MAX / (2_999 * 16));
+  const many = await decode([Buffer.concat([schema!, ...Array(times).fill(batches).flat()])]);
+  expect(many.rows).toEqual([]);
+  expect(many.causes).toEqual([expect.stringContaining(`at most ${EXPANDED_BYTES_MAX} in a stream`)]);
 });
 
 test('a file is read to its footer, and one that was cut or lies about it is set aside', async () => {

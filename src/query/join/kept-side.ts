@@ -99,8 +99,8 @@ export class KeptSide {
     this.run.budget.reserve(this.arranged);
     this.order =
       times === null
-        ? groupOrder(groups, [], [], rows, this.run)
-        : groupOrder(groups, [times.vector()], [byTime], rows, this.run);
+        ? groupOrder(groups, [], [], rows, this.run).order
+        : groupOrder(groups, [times.vector()], [byTime], rows, this.run).order;
     const starts = new Int32Array(this.table.count + 1);
     const { values } = groups;
     let at = 0;

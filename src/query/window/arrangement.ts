@@ -78,19 +78,22 @@ export class Arrangement {
     );
     const isPartitioned = this.partitionKeys.length > 0;
     this.run.budget.reserve(rows * 4);
-    this.order = isPartitioned
+    const { order, starts } = isPartitioned
       ? groupOrder(this.numbers.vector() as IntVector, this.orderVectors, keys, rows, this.run)
-      : orderOf(this.orderVectors, keys, rows, this.run);
+      : { order: orderOf(this.orderVectors, keys, rows, this.run), starts: [0, rows] };
+    this.order = order;
     this.run.check();
     this.isIdentity = isIdentity(this.order);
-    const starts = rows === 0 ? [] : [0];
-    if (isPartitioned) {
-      const ids = this.numbers.vector().values as Float64Array;
-      for (let at = 1; at < rows; at++)
-        if (ids[this.order[at]!] !== ids[this.order[at - 1]!]) starts.push(at);
-    }
+    this.partitions = Int32Array.from(rows === 0 ? [0] : (starts ?? this.startsOf(rows)));
+  }
+
+  private startsOf(rows: number): number[] {
+    const { order } = this;
+    const ids = this.numbers.vector().values as Float64Array;
+    const starts = [0];
+    for (let at = 1; at < rows; at++) if (ids[order[at]!] !== ids[order[at - 1]!]) starts.push(at);
     starts.push(rows);
-    this.partitions = Int32Array.from(starts);
+    return starts;
   }
 
   /** By position: where its peers begin. */

@@ -22,6 +22,22 @@ export interface FrameScratch {
   readonly end: Scratch;
 }
 
+/** The frame of a position begins `from` positions on and ends before `to` positions on, within its partition. */
+export interface RowOffsets {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Null where frames are measured, not counted. */
+export function rowOffsetsOf({ frame }: WindowSpec): RowOffsets | null {
+  return frame?.unit === 'ROWS' ? offsetsOf(frame) : null;
+}
+
+const offsetsOf = ({ start, end }: Bounds): RowOffsets => ({
+  from: rowOffset(start, -1),
+  to: rowOffset(end, 1) + 1,
+});
+
 /** `spec`: the call's own; the arrangement is shared by calls that differ in their frames. */
 export function framesOf(
   { frame, orderBy }: WindowSpec,
@@ -56,11 +72,10 @@ function defaultFrame(isOrdered: boolean): Bounds {
 }
 
 function fillRows(bounds: Bounds, first: number, last: number, start: Int32Array, end: Int32Array): void {
-  const fromOffset = rowOffset(bounds.start, -1);
-  const toOffset = rowOffset(bounds.end, 1) + 1;
+  const { from, to } = offsetsOf(bounds);
   for (let at = first; at < last; at++) {
-    start[at] = Math.min(last, Math.max(first, at + fromOffset));
-    end[at] = Math.max(first, Math.min(last, at + toOffset));
+    start[at] = Math.min(last, Math.max(first, at + from));
+    end[at] = Math.max(first, Math.min(last, at + to));
   }
 }
 

@@ -6,16 +6,25 @@ import { POW10 } from '../../kernel/fixed.ts';
 import { CHECK_STEPS, type Run } from '../run.ts';
 import type { Scratch } from '../scratch.ts';
 import { floatVector, intVector, NARROW_MAX, type Vector } from '../vector.ts';
-import type { Frames } from './frames.ts';
+import type { Frames, RowOffsets } from './frames.ts';
 
 export type RollingName = 'sum' | 'avg' | 'min' | 'max';
+
+/** Over which rows. */
+export interface Windowing {
+  /** Null where frames are not so many rows before and after each. */
+  readonly offsets: RowOffsets | null;
+  /** Positions where partitions begin, and the number of rows. */
+  readonly partitions: Int32Array;
+  readonly frames: () => Frames;
+}
 
 /** `scale`: decimals of a whole number. `scratch` may hold the answer. Null when the values do not allow it. */
 export function rolling(
   name: RollingName,
   values: Vector,
   scale: number,
-  frames: Frames,
+  windowing: Windowing,
   rows: number,
   scratch: Scratch,
   run: Run,
@@ -25,20 +34,87 @@ export function rolling(
   if (!isInteger && values.kind !== 'float') return null;
   const numbers = values.values as Float64Array;
   if (name === 'min' || name === 'max') {
-    const out = extremes(name === 'max' ? 1 : -1, numbers, frames, rows, run);
+    const out = extremes(name === 'max' ? 1 : -1, numbers, windowing.frames(), rows, run);
     return isInteger ? intVector(out) : floatVector(out);
   }
   const divisor = name === 'avg' ? POW10[scale]! : null;
   if (isInteger) {
-    const out = ofWhole(numbers, divisor, frames, rows, scratch.floats(rows), run);
+    const out =
+      ofCounted(numbers, divisor, windowing, rows, scratch, run) ??
+      ofWhole(numbers, divisor, windowing.frames(), rows, scratch.floats(rows), run);
     return out && (divisor === null ? intVector(out) : floatVector(out));
   }
+  const frames = windowing.frames();
   const counts = countsOf(numbers, frames, rows);
   const sums = floatSums(numbers, frames, rows, run);
   // Without a value, a sum is NULL as well as a mean.
   for (let i = 0; i < rows; i++)
     sums[i] = divisor === null && counts[i]! > 0 ? sums[i]! : sums[i]! / counts[i]!;
   return floatVector(sums);
+}
+
+/**
+ * As `ofWhole`, where frames are counted in rows and there is no NULL: between the ends of a partition one value enters and one
+ * leaves with each row. Null where it is not so.
+ */
+function ofCounted(
+  values: Float64Array,
+  divisor: number | null,
+  { offsets, partitions }: Windowing,
+  rows: number,
+  scratch: Scratch,
+  run: Run,
+): Float64Array | null {
+  if (offsets === null || offsets.to <= offsets.from) return null;
+  const { from, to } = offsets;
+  const mostRows = Math.min(Math.max(to, 1) - Math.min(from, 0), rows);
+  if (!(largestOf(values, rows) * mostRows <= NARROW_MAX)) return null;
+  const out = scratch.floats(rows);
+  for (let p = 0; p + 1 < partitions.length; p++) {
+    const first = partitions[p]!;
+    const last = partitions[p + 1]!;
+    // From here to there, the frames of a row and of the one before it are whole.
+    const wholeFrom = Math.max(first, first - from) + 1;
+    const wholeTo = Math.min(last, last - to + 1);
+    let sum = 0;
+    // Rows [left, reached) are in the sum.
+    let left = first;
+    let reached = first;
+    for (let i = first; i < last; ) {
+      run.check();
+      const stop = Math.min(last, i + CHECK_STEPS);
+      for (; i < stop && (i < wholeFrom || i >= wholeTo); i++) {
+        const start = Math.min(last, Math.max(first, i + from));
+        const end = Math.max(start, Math.min(last, i + to));
+        for (; reached < end; reached++) sum += values[reached]!;
+        for (; left < start; left++) sum -= values[left]!;
+        if (end === start) out[i] = Number.NaN;
+        else out[i] = divisor === null ? sum : sum / ((end - start) * divisor);
+      }
+      const wholeStop = Math.min(stop, wholeTo);
+      if (i >= wholeStop) continue;
+      const by = divisor === null ? 1 : (to - from) * divisor;
+      for (; i < wholeStop; i++) {
+        sum += values[i + to - 1]! - values[i + from - 1]!;
+        out[i] = sum / by;
+      }
+      left = i - 1 + from;
+      reached = i - 1 + to;
+    }
+  }
+  return out;
+}
+
+/** NaN where a value is NULL. */
+function largestOf(values: Float64Array, rows: number): number {
+  let largest = 0;
+  let nulls = 0;
+  for (let i = 0; i < rows; i++) {
+    const size = Math.abs(values[i]!);
+    if (size > largest) largest = size;
+    if (Number.isNaN(size)) nulls++;
+  }
+  return nulls > 0 ? Number.NaN : largest;
 }
 
 /**
