@@ -4,8 +4,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { extname, join } from 'node:path';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { inRepository } from '../in-repository.ts';
 
 const LOG_LINES = 40;
 const CPU_TICKS_PER_SECOND = 100;
@@ -42,8 +42,7 @@ export class Member {
   private url: string | null = null;
 
   constructor(flags: readonly string[], env: Readonly<Record<string, string>>, nodeFlags: readonly string[]) {
-    const own = extname(import.meta.filename);
-    const program = join(import.meta.dirname, `../../src/bin/zepto${own}`);
+    const program = inRepository('dist/zepto.js');
     const args = [...process.execArgv, ...nodeFlags, program, 'serve', '--port', '0', '--no-auth', ...flags];
     this.child = spawn(process.execPath, args, {
       env: { ...process.env, ...env },

@@ -12,6 +12,7 @@ import type { S3Connection } from '../../services/s3.ts';
 import { type Services, startServices } from '../../services/up.ts';
 import { assert } from '../../src/kernel/assert.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { inRepository } from '../in-repository.ts';
 import { type BenchOptions, medians } from '../report.ts';
 import { bucketSums } from './bucket.ts';
 import { Member } from './member.ts';
@@ -144,7 +145,7 @@ async function zeptoSink(place: Place, records: number, flags: readonly string[]
 
 /** From its first messages to its last commit. Its offsets are committed after its files: at least once. */
 async function pythonSink(python: string, { brokers, s3, name }: Place, records: number): Promise<Sunk> {
-  const script = join(import.meta.dirname.replace(/\bdist\/(?=bench\/)/, ''), 'python-sink.py');
+  const script = inRepository('bench/end-to-end/python-sink.py');
   const args = [script, brokers, TOPIC, `${records}`, name, `${FLUSH_SECONDS}`];
   const printed = await tool(python, args, 'run the Python sink', { BENCH_S3: JSON.stringify(s3) });
   return JSON.parse(printed.trim().split('\n').at(-1)!) as Sunk;

@@ -4,10 +4,10 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { reportToStderr } from '../../services/errors.ts';
 import { pythonWith } from '../../services/python.ts';
+import { inRepository } from '../in-repository.ts';
 
 export interface PolarsAnswer {
   /** Median. */
@@ -23,7 +23,7 @@ export interface Polars {
 /** `world`: what polars-query.py makes its frames of. */
 export async function startPolars(world: Readonly<Record<string, unknown>>): Promise<Polars> {
   const python = await pythonWith(['polars==2.1.0'], reportToStderr);
-  const script = join(import.meta.dirname.replace(/\bdist\/(?=bench\/)/, ''), 'polars-query.py');
+  const script = inRepository('bench/micro/polars-query.py');
   const child = spawn(python, [script, JSON.stringify(world)], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = createInterface({ input: child.stdout });
   const ended = once(child, 'exit').then(([code]) => {

@@ -22,7 +22,7 @@ export interface Audit {
   readonly verifyReport: string;
 }
 
-const program = join(import.meta.dirname, '../../dist/src/bin/zepto.js');
+const program = join(import.meta.dirname, '../../dist/zepto.js');
 const SEAL_TIMEOUT_MS = 300_000;
 
 /** One fresh member takes over what is left, and is drained. */

@@ -121,7 +121,7 @@ async function tablesOf(sql: string, where: string): Promise<unknown[]> {
 /** What `zepto verify` has to complain of. */
 function problems(here: Scene): Promise<readonly unknown[]> {
   const { bucket, region, endpoint, accessKeyId, secretAccessKey } = services.s3;
-  const program = join(import.meta.dirname, '../../dist/src/bin/zepto.js');
+  const program = join(import.meta.dirname, '../../dist/zepto.js');
   const place = [
     '--s3-bucket',
     bucket,

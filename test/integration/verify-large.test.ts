@@ -14,7 +14,7 @@ import type { VerifyReport } from '../../src/verify/report.ts';
 import { offsetsPerPlan, parquetBody, planAt, soundBucket, withGap } from '../support/sound-bucket.ts';
 
 const { s3 } = inject('services');
-const program = join(import.meta.dirname, '../../dist/src/bin/zepto.js');
+const program = join(import.meta.dirname, '../../dist/zepto.js');
 const PREFIX = `verify-large-${process.pid}`;
 const SHAPE = { partitions: 4, plans: 25, symbols: 99 };
 const LANES = 16;

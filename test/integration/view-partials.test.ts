@@ -16,7 +16,7 @@ import { killMembers, type MemberProcess } from '../support/member.ts';
 import { openScene, type Scene, sealAll } from '../support/scene.ts';
 
 const services = inject('services');
-const program = join(import.meta.dirname, '../../dist/src/bin/zepto.js');
+const program = join(import.meta.dirname, '../../dist/zepto.js');
 let home: string;
 
 beforeAll(async () => {

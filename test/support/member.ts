@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const program = join(import.meta.dirname, '../../dist/src/bin/zepto.js');
+const program = join(import.meta.dirname, '../../dist/zepto.js');
 const LOG_LINES = 400;
 
 export interface MemberPartition {
