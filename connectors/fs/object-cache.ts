@@ -3,9 +3,13 @@
 // Invariant: a file that is there is whole, and stays while it is held; the folder belongs to one cache, which empties it when it starts.
 
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+
+/** Up to here a file is read in less time than another thread takes to wake up for it. */
+const SMALL_BYTES = 2 ** 18;
 
 export interface ObjectCacheOptions {
   readonly directory: string;
@@ -101,10 +105,12 @@ export class ObjectCache {
   }
 
   private async readLocal(key: string): Promise<Uint8Array | null> {
-    if (!this.kept.has(key)) return null;
+    const bytes = this.kept.get(key);
+    if (bytes === undefined) return null;
     this.touch(key);
+    const path = this.pathOf(key);
     try {
-      return await readFile(this.pathOf(key));
+      return bytes <= SMALL_BYTES ? readFileSync(path) : await readFile(path);
     } catch {
       // Removed by somebody, or a disk that fails: the store has it.
       this.forget(key);
@@ -134,7 +140,7 @@ export class ObjectCache {
   private async makeRoom(bytes: number): Promise<boolean> {
     const { directory, bytesMax } = this.options;
     let heldBytes = 0;
-    for (const [key, size] of this.kept) if (this.holds.has(key)) heldBytes += size;
+    for (const key of this.holds.keys()) heldBytes += this.kept.get(key) ?? 0;
     if (heldBytes + this.comingBytes + bytes > bytesMax) return false;
     this.comingBytes += bytes;
     const removed: string[] = [];

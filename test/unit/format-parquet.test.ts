@@ -5,9 +5,10 @@
 import { type Table as ArrowTable, tableFromIPC } from 'apache-arrow';
 import { readParquet, wasmMemory } from 'parquet-wasm';
 import { expect, test } from 'vitest';
-import type { ColumnArray } from '../../src/columns/types.ts';
+import { type ColumnArray, ColumnType } from '../../src/columns/types.ts';
 import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { parquetEncoder } from '../../src/format/parquet.ts';
+import { parquetPieces } from '../../src/format/read-parquet.ts';
 import type { PlanIdentity } from '../../src/format/segment.ts';
 import { type SegmentColumns, sortedColumns } from '../../src/format/segment-columns.ts';
 import { everyType, HOUR, HOUR_NS, type Row, segmentOf, trades } from '../support/segment-rows.ts';
@@ -54,6 +55,26 @@ test('columns have the types of the layout, all optional, and the symbol is in t
   ]);
   expect((await types('us'))[5]).toBe('ts Timestamp<MICROSECOND, UTC>?');
   expect((await types('int64'))[5]).toBe('ts Int64?');
+});
+
+test('columns are read back in the order that is asked for, and those that the file lacks are none', async () => {
+  const bytes = await encode();
+  const column = (name: string, type: ColumnType) => ({ name, type });
+  const asked = [
+    column('volume', ColumnType.INT64),
+    column('added later', ColumnType.INT64),
+    column('price', ColumnType.INT64),
+  ];
+  const [piece, ...others] = [...parquetPieces(bytes, asked, () => 0, 'file')];
+  expect(others).toEqual([]);
+  expect(piece!.rows).toBe(ticks.length);
+  expect(piece!.columns.map((values) => values && [...values])).toEqual([
+    ticks.map((row) => row[2]),
+    undefined,
+    ticks.map((row) => row[1]),
+  ]);
+  const none = [...parquetPieces(bytes, asked.slice(1, 2), () => 0, 'file')];
+  expect(none).toEqual([{ rows: ticks.length, columns: [undefined] }]);
 });
 
 test('nanoseconds are exact', async () => {
