@@ -8,6 +8,7 @@ export const SLAB_BYTES = 65_536;
 const SLABS_PER_QUAD = 4;
 /** Four slabs side by side, for those who have filled many: fewer chunks are passed on, looked through and written. */
 export const QUAD_BYTES = SLABS_PER_QUAD * SLAB_BYTES;
+const LINE_BYTES = 64;
 const BLOCK_QUADS = 16;
 const ALL_FREE = (1 << SLABS_PER_QUAD) - 1;
 
@@ -111,9 +112,9 @@ export class Arena {
     return this.bytesTaken;
   }
 
-  /** `bytes` ≤ SLAB_BYTES, rounded up to a multiple of 8. */
+  /** `bytes` ≤ SLAB_BYTES, rounded up to lines of the processor's cache. */
   allocate(bytes: number): Allocation {
-    const size = (bytes + 7) & ~7;
+    const size = (bytes + LINE_BYTES - 1) & -LINE_BYTES;
     assert(size <= SLAB_BYTES, `an allocation of ${bytes} bytes does not fit a slab`);
     if (this.open === null || size > this.bytesLeft) {
       this.open = this.held(this.pool.take());

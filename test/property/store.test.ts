@@ -118,6 +118,19 @@ describe('hot store', () => {
     expect(rowBytes * id).toBeGreaterThan((pool.usedBytes * 2) / 3);
   });
 
+  it('has columns lie in lines of the cache as they do in files, behind a header of 32 bytes', () => {
+    const hot = new HotPartition(table, new SlabPool());
+    const buffer = new RowBuffer(table);
+    for (let from = 0; from < 80_000; from += 4_000) {
+      const rows = Array.from({ length: 4_000 }, (_, i) => ({ symbol: i % 3, hour: 1, id: from + i }));
+      hot.append(buffer, fill(buffer, rows), null);
+    }
+    const chunks = hot.freeze(1)[0]!.symbols.flatMap((part) => part.chunks);
+    expect(new Set(chunks.map(({ capacity }) => capacity)).size).toBeGreaterThan(5);
+    for (const { columns } of chunks)
+      for (const { values } of columns) expect(values.byteOffset % 64).toBe(32);
+  });
+
   it('skips exactly the covered rows', () => {
     const hot = new HotPartition(table, new SlabPool());
     const buffer = new RowBuffer(table);
