@@ -31,8 +31,7 @@ import { UnpackingThread } from './threads/body-decoders.ts';
 import { offer } from './threads/calls.ts';
 import { GroupWatch } from './threads/group-watch.ts';
 import { mainCalls } from './threads/main-calls.ts';
-import type { QueryData } from './threads/query.ts';
-import { QueryPool } from './threads/query-pool.ts';
+import { type GivenData, QueryPool } from './threads/query-pool.ts';
 import type { ShardReaders } from './threads/shard.ts';
 import { ShardThread } from './threads/shard-thread.ts';
 import { openObjectStore, type StoreAbilities } from './threads/stores.ts';
@@ -193,7 +192,7 @@ function connectThreads(
   catalogue: Catalogue,
 ): {
   readonly readers: readonly ShardReaders[];
-  readonly queries: readonly QueryData[];
+  readonly queries: readonly GivenData[];
   readonly mains: readonly MessagePort[];
 } {
   const threads = config.query.threads;

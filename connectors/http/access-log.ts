@@ -2,7 +2,7 @@
 // Why: an answer that a client complains about is found in the log by its id.
 // Invariant: the query string is not logged (it may hold a statement), nor any header but the ids.
 
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../../src/kernel/clock.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
 
@@ -26,18 +26,25 @@ interface Arrival {
   readonly bytesWritten: number;
 }
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null: it was broken before it came here. */
+    arrival: Arrival | null;
+  }
+}
+
 /** Asked every few seconds by probes and scrapers: logged only when they fail. */
 const QUIET_ROUTES = new Set(['/ping', '/health', '/ready', '/metrics']);
 
 export function logAccess(app: FastifyInstance, logger: Logger, metrics: Metrics, clock: Clock): void {
-  const arrivals = new WeakMap<FastifyRequest, Arrival>();
+  app.decorateRequest('arrival', null);
   app.addHook('onRequest', async (request, reply) => {
-    arrivals.set(request, { atMs: clock.monotonicMs(), bytesWritten: request.raw.socket.bytesWritten });
+    request.arrival = { atMs: clock.monotonicMs(), bytesWritten: request.raw.socket.bytesWritten };
     reply.header('x-request-id', request.id);
   });
   app.addHook('onResponse', async (request, reply) => {
-    const arrival = arrivals.get(request);
-    if (arrival === undefined) return;
+    const { arrival } = request;
+    if (arrival === null) return;
     const ms = clock.monotonicMs() - arrival.atMs;
     const status = reply.statusCode;
     // Unknown paths share one route: a scanner must not make a time series per guess.

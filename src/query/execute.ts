@@ -8,12 +8,12 @@ import type { Query, Statement, TableFunction, TableName, TableReference } from 
 import type { Catalog, OutputColumn } from '../sql/scope.ts';
 import { sourcesOf } from '../sql/sources.ts';
 import { STRING } from '../sql/types.ts';
-import { Columns, type Flow } from './block.ts';
+import { type Block, Columns, type Flow } from './block.ts';
 import { catalogOf } from './catalog.ts';
 import { explainPlan } from './explain.ts';
 import { type FileColumns, filesOf, noFiles, pathsOf } from './files.ts';
 import { planGroups, planQuery, type QueryPlan } from './plan.ts';
-import { emptyStats, type ResultBlock, type ResultSet } from './result.ts';
+import { emptyStats, type QueryStats, type ResultBlock, type ResultSet } from './result.ts';
 import { resultBlock } from './result-block.ts';
 import { type ExecuteOptions, Run } from './run.ts';
 import type { Snapshot } from './snapshot.ts';
@@ -44,8 +44,8 @@ export async function execute(
     }
     const explained = statement.kind === 'explain' ? statement.statement : statement;
     const { plan, columns } = await planned(await queryOf(explained, run), snapshot, run);
-    if (statement.kind !== 'explain') return resultOf(columns, flowOf(plan, run), run);
-    return resultOf([{ name: 'plan', type: STRING }], explainFlow(plan, run, statement.analyze), run);
+    if (statement.kind !== 'explain') return new Reading(columns, flowOf(plan, run), run);
+    return new Reading([{ name: 'plan', type: STRING }], explainFlow(plan, run, statement.analyze), run);
   } catch (error) {
     run.end();
     throw error;
@@ -122,56 +122,69 @@ function* explainFlow(plan: QueryPlan, run: Run, analyze: boolean): Flow {
   yield new Columns(lines.length, [textVector(codes)]);
 }
 
-function resultOf(columns: readonly OutputColumn[], flow: Flow, run: Run): ResultSet {
-  let isOpen = true;
-  const close = (): void => {
-    if (!isOpen) return;
-    isOpen = false;
-    flow.return();
-    run.end();
-  };
-  const next = async (): Promise<ResultBlock | null> => {
-    if (!isOpen) return null;
+/** A query that is read. As a class: generators that are made anew for each query fill the memory of old objects. */
+class Reading implements ResultSet {
+  readonly columns: readonly OutputColumn[];
+  private readonly flow: Flow;
+  private readonly run: Run;
+  private isOpen = true;
+
+  constructor(columns: readonly OutputColumn[], flow: Flow, run: Run) {
+    this.columns = columns;
+    this.flow = flow;
+    this.run = run;
+  }
+
+  get stats(): QueryStats {
+    return this.run.stats;
+  }
+
+  async next(): Promise<ResultBlock | null> {
+    if (!this.isOpen) return null;
     try {
       for (;;) {
-        const item = flow.next();
+        const item = this.flow.next();
         if (item.done === true) {
-          close();
+          this.close();
           return null;
         }
-        if (item.value instanceof Promise) {
-          await item.value;
-          if (!isOpen) return null;
-          continue;
-        }
-        const block = resultBlock(item.value, columns.length, run.texts);
-        run.stats.rowsReturned += block.rows;
-        const { rowsMax } = run.options.limits;
-        if (run.stats.rowsReturned > rowsMax)
-          throw new ZeptoError(
-            'LIMIT_EXCEEDED',
-            'stop',
-            `the result has more than ${rowsMax} rows (limit rowsMax): add a LIMIT`,
-            { context: { limit: 'rowsMax', rowsMax } },
-          );
-        return block;
+        if (!(item.value instanceof Promise)) return this.counted(item.value);
+        await item.value;
+        if (!this.isOpen) return null;
       }
     } catch (error) {
-      close();
+      this.close();
       throw error;
     }
-  };
-  return {
-    columns,
-    stats: run.stats,
-    next,
-    close,
-    async *[Symbol.asyncIterator]() {
-      try {
-        for (let block = await next(); block !== null; block = await next()) yield block;
-      } finally {
-        close();
-      }
-    },
-  };
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.flow.return();
+    this.run.end();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<ResultBlock> {
+    try {
+      for (let block = await this.next(); block !== null; block = await this.next()) yield block;
+    } finally {
+      this.close();
+    }
+  }
+
+  private counted(made: Block): ResultBlock {
+    const { stats, texts, options } = this.run;
+    const block = resultBlock(made, this.columns.length, texts);
+    stats.rowsReturned += block.rows;
+    const { rowsMax } = options.limits;
+    if (stats.rowsReturned > rowsMax)
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'stop',
+        `the result has more than ${rowsMax} rows (limit rowsMax): add a LIMIT`,
+        { context: { limit: 'rowsMax', rowsMax } },
+      );
+    return block;
+  }
 }

@@ -40,12 +40,14 @@ export function hashAggregate(input: Operator, spec: AggregateSpec, binding: Bin
     label: spec.keys.length === 0 ? 'Aggregate' : 'Group',
     details: () => detailsOf(spec),
     inputs: [input],
-    *open(run) {
-      const groups = new Groups(spec, binding, run);
-      yield* each(input.open(run), (block) => groups.take(block));
-      yield* groups.rows();
-    },
+    open: (run) => grouped(input, spec, binding, run),
   };
+}
+
+function* grouped(input: Operator, spec: AggregateSpec, binding: Binding, run: Run): Flow {
+  const groups = new Groups(spec, binding, run);
+  yield* each(input.open(run), (block) => groups.take(block));
+  yield* groups.rows();
 }
 
 /** Groups whose states come in parts. `binding`: as for who made them. */
@@ -55,12 +57,14 @@ export function mergedGroups(parts: Operator, spec: AggregateSpec, binding: Bind
     label: 'Merge groups',
     details: () => detailsOf(spec),
     inputs: [parts],
-    *open(run) {
-      const groups = new Groups(spec, binding, run);
-      yield* each(parts.open(run), (block) => groups.merge(block));
-      yield* groups.rows();
-    },
+    open: (run) => merged(parts, spec, binding, run),
   };
+}
+
+function* merged(parts: Operator, spec: AggregateSpec, binding: Binding, run: Run): Flow {
+  const groups = new Groups(spec, binding, run);
+  yield* each(parts.open(run), (block) => groups.merge(block));
+  yield* groups.rows();
 }
 
 function typesOf(spec: AggregateSpec, binding: Binding): SqlType[] {

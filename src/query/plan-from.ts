@@ -217,7 +217,7 @@ function planScan(
   const symbolSlot = slots.get(schema.symbolColumn)?.slot ?? null;
   if (planner.group !== null) return planGroupScan(planner, table, conditions, scan, columns, slots);
   const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [], symbolSlot };
-  if (sorted.filters.length === 0) return { ...side, scan: spec };
+  if (sorted.filters.length === 0) return { scan: spec, ...side };
   return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
 }
 

@@ -573,7 +573,7 @@ export class Planner {
   ): Operator {
     const general = hashAggregate(input, spec, binding);
     const columnOf = (e: Expression): number | null => this.tableColumn(e);
-    return matchKernel(input, scan, { ...spec, types: general.types, columnOf }, binding) ?? general;
+    return matchKernel(input, scan, { types: general.types, columnOf, ...spec }, binding) ?? general;
   }
 
   private latest(

@@ -11,7 +11,7 @@ import { type Compiled, coerced, constant, type Scope } from './expression/compi
 import { encodeTuples, KeyTable, tupleWords } from './keys.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
-import { type BoolVector, kindOf, tailOf, type Vector } from './vector.ts';
+import { type BoolVector, type Kind, kindOf, tailOf, type Vector } from './vector.ts';
 
 /** How the expressions over an operator's rows find what they name. */
 export interface Binding {
@@ -34,20 +34,22 @@ export function filter(
     label,
     details: () => conditions.map(printExpression),
     inputs: [input],
-    *open(run) {
-      const scope = scopeOf(run, binding);
-      const tests = conditions.map((e) => new Test(condition(compile(e, scope))));
-      for (const item of input.open(run)) {
-        if (item instanceof Promise) {
-          yield item;
-          continue;
-        }
-        let block: Block | null = item;
-        for (const test of tests) block = block && test.passed(block);
-        if (block !== null) yield block;
-      }
-    },
+    open: (run) => passing(input, conditions, binding, run),
   };
+}
+
+function* passing(input: Operator, conditions: readonly Expression[], binding: Binding, run: Run): Flow {
+  const scope = scopeOf(run, binding);
+  const tests = conditions.map((e) => new Test(condition(compile(e, scope))));
+  for (const item of input.open(run)) {
+    if (item instanceof Promise) {
+      yield item;
+      continue;
+    }
+    let block: Block | null = item;
+    for (const test of tests) block = block && test.passed(block);
+    if (block !== null) yield block;
+  }
 }
 
 /** One condition as a step from block to block. */
@@ -173,33 +175,35 @@ export function distinct(input: Operator): Operator {
     label: 'Distinct',
     details: () => [],
     inputs: [input],
-    *open(run) {
-      const table = new KeyTable(tupleWords(kinds), run.budget);
-      const [keys, numbers, fresh] = [new Scratch(), new Scratch(), new Scratch()];
-      const selection = new Selection();
-      for (const item of input.open(run)) {
-        if (item instanceof Promise) {
-          yield item;
-          continue;
-        }
-        const { rows } = item;
-        const words = keys.integers(rows * table.width);
-        const ids = numbers.integers(rows);
-        const chosen = fresh.integers(rows);
-        encodeTuples(vectorsOf(item, kinds.length), rows, words);
-        let met = table.count;
-        table.numbersOf(words, rows, ids);
-        let count = 0;
-        for (let i = 0; i < rows; i++)
-          if (ids[i] === met) {
-            chosen[count++] = i;
-            met++;
-          }
-        if (count > 0) yield count === rows ? item : selection.set(item, chosen, count);
-      }
-      table.release();
-    },
+    open: (run) => firstOfEach(input, kinds, run),
   };
+}
+
+function* firstOfEach(input: Operator, kinds: readonly Kind[], run: Run): Flow {
+  const table = new KeyTable(tupleWords(kinds), run.budget);
+  const [keys, numbers, fresh] = [new Scratch(), new Scratch(), new Scratch()];
+  const selection = new Selection();
+  for (const item of input.open(run)) {
+    if (item instanceof Promise) {
+      yield item;
+      continue;
+    }
+    const { rows } = item;
+    const words = keys.integers(rows * table.width);
+    const ids = numbers.integers(rows);
+    const chosen = fresh.integers(rows);
+    encodeTuples(vectorsOf(item, kinds.length), rows, words);
+    let met = table.count;
+    table.numbersOf(words, rows, ids);
+    let count = 0;
+    for (let i = 0; i < rows; i++)
+      if (ids[i] === met) {
+        chosen[count++] = i;
+        met++;
+      }
+    if (count > 0) yield count === rows ? item : selection.set(item, chosen, count);
+  }
+  table.release();
 }
 
 /** Rows [offset, offset + limit). */
@@ -213,36 +217,38 @@ export function limited(input: Operator, limit: number, offset: number): Operato
       ...(offset === 0 ? [] : [`offset ${offset}`]),
     ],
     inputs: [input],
-    *open(run) {
-      let skip = offset;
-      let left = limit;
-      const width = input.types.length;
-      if (left === 0) return;
-      for (const item of input.open(run)) {
-        if (item instanceof Promise) {
-          yield item;
-          continue;
-        }
-        if (skip >= item.rows) {
-          skip -= item.rows;
-          continue;
-        }
-        const rows = Math.min(item.rows - skip, left);
-        const block: Block =
-          skip === 0
-            ? item
-            : new Columns(
-                item.rows - skip,
-                vectorsOf(item, width).map((vector) => tailOf(vector, skip)),
-              );
-        skip = 0;
-        left -= rows;
-        yield rows === block.rows ? block : new Head(block, rows);
-        // The input is not asked for a row that nobody wants.
-        if (left === 0) return;
-      }
-    },
+    open: (run) => cut(input, limit, offset, run),
   };
+}
+
+function* cut(input: Operator, limit: number, offset: number, run: Run): Flow {
+  let skip = offset;
+  let left = limit;
+  const width = input.types.length;
+  if (left === 0) return;
+  for (const item of input.open(run)) {
+    if (item instanceof Promise) {
+      yield item;
+      continue;
+    }
+    if (skip >= item.rows) {
+      skip -= item.rows;
+      continue;
+    }
+    const rows = Math.min(item.rows - skip, left);
+    const block: Block =
+      skip === 0
+        ? item
+        : new Columns(
+            item.rows - skip,
+            vectorsOf(item, width).map((vector) => tailOf(vector, skip)),
+          );
+    skip = 0;
+    left -= rows;
+    yield rows === block.rows ? block : new Head(block, rows);
+    // The input is not asked for a row that nobody wants.
+    if (left === 0) return;
+  }
 }
 
 /** One row without columns: what a SELECT without FROM reads. */

@@ -12,7 +12,7 @@ import { encodeTuples, KeyTable, tupleWords } from './keys.ts';
 import { type Binding, distinct, scopeOf, vectorsOf } from './rows.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
-import { BLOCK_ROWS, kindOf, tailOf } from './vector.ts';
+import { BLOCK_ROWS, type Kind, kindOf, tailOf } from './vector.ts';
 
 export function combined(operation: SetOperation, operands: readonly Operator[]): Operator {
   if (operation.operator === 'UNION') {
@@ -29,10 +29,12 @@ function concatenated(operands: readonly Operator[]): Operator {
     label: 'Union all',
     details: () => [],
     inputs: operands,
-    *open(run) {
-      for (const operand of operands) yield* operand.open(run);
-    },
+    open: (run) => oneAfterTheOther(operands, run),
   };
+}
+
+function* oneAfterTheOther(operands: readonly Operator[], run: Run): Flow {
+  for (const operand of operands) yield* operand.open(run);
 }
 
 /** Distinct rows of the left that are (`keep`) or are not on the right. */
@@ -43,33 +45,35 @@ function compared(left: Operator, right: Operator, keep: boolean): Operator {
     label: keep ? 'Intersect' : 'Except',
     details: () => [],
     inputs: [left, right],
-    *open(run) {
-      const table = new KeyTable(tupleWords(kinds), run.budget);
-      const [keys, numbers, chosenRows] = [new Scratch(), new Scratch(), new Scratch()];
-      yield* each(right.open(run), (block) => {
-        const words = keys.integers(block.rows * table.width);
-        encodeTuples(vectorsOf(block, kinds.length), block.rows, words);
-        table.numbersOf(words, block.rows, numbers.integers(block.rows));
-      });
-      const selection = new Selection();
-      for (const item of distinct(left).open(run)) {
-        if (item instanceof Promise) {
-          yield item;
-          continue;
-        }
-        const { rows } = item;
-        const words = keys.integers(rows * table.width);
-        const ids = numbers.integers(rows);
-        const chosen = chosenRows.integers(rows);
-        encodeTuples(vectorsOf(item, kinds.length), rows, words);
-        table.findAll(words, rows, ids);
-        let count = 0;
-        for (let i = 0; i < rows; i++) if (ids[i]! >= 0 === keep) chosen[count++] = i;
-        if (count > 0) yield selection.set(item, chosen, count);
-      }
-      table.release();
-    },
+    open: (run) => foundOrNot(left, right, keep, kinds, run),
   };
+}
+
+function* foundOrNot(left: Operator, right: Operator, keep: boolean, kinds: readonly Kind[], run: Run): Flow {
+  const table = new KeyTable(tupleWords(kinds), run.budget);
+  const [keys, numbers, chosenRows] = [new Scratch(), new Scratch(), new Scratch()];
+  yield* each(right.open(run), (block) => {
+    const words = keys.integers(block.rows * table.width);
+    encodeTuples(vectorsOf(block, kinds.length), block.rows, words);
+    table.numbersOf(words, block.rows, numbers.integers(block.rows));
+  });
+  const selection = new Selection();
+  for (const item of distinct(left).open(run)) {
+    if (item instanceof Promise) {
+      yield item;
+      continue;
+    }
+    const { rows } = item;
+    const words = keys.integers(rows * table.width);
+    const ids = numbers.integers(rows);
+    const chosen = chosenRows.integers(rows);
+    encodeTuples(vectorsOf(item, kinds.length), rows, words);
+    table.findAll(words, rows, ids);
+    let count = 0;
+    for (let i = 0; i < rows; i++) if (ids[i]! >= 0 === keep) chosen[count++] = i;
+    if (count > 0) yield selection.set(item, chosen, count);
+  }
+  table.release();
 }
 
 export function values(body: Values, types: readonly SqlType[], binding: Binding): Operator {
@@ -78,17 +82,19 @@ export function values(body: Values, types: readonly SqlType[], binding: Binding
     label: 'Values',
     details: () => [`${body.rows.length} rows`],
     inputs: [],
-    *open(run) {
-      const scope = scopeOf(run, binding);
-      const kept = new KeptRows(types.map(kindOf), run.budget);
-      const one = new Columns(1, []);
-      body.rows.forEach((row, at) => {
-        const vectors = row.map((e, i) => coerced(compile(e, scope), types[i]!, e.at).evaluate(one));
-        kept.put(at, vectors, 0);
-      });
-      yield* keptRows(kept, run);
-    },
+    open: (run) => rowsOfValues(body, types, binding, run),
   };
+}
+
+function* rowsOfValues(body: Values, types: readonly SqlType[], binding: Binding, run: Run): Flow {
+  const scope = scopeOf(run, binding);
+  const kept = new KeptRows(types.map(kindOf), run.budget);
+  const one = new Columns(1, []);
+  body.rows.forEach((row, at) => {
+    const vectors = row.map((e, i) => coerced(compile(e, scope), types[i]!, e.at).evaluate(one));
+    kept.put(at, vectors, 0);
+  });
+  yield* keptRows(kept, run);
 }
 
 function* keptRows(kept: KeptRows, run: Run): Flow {
@@ -110,17 +116,17 @@ export function shared(input: Operator): Operator {
     label: 'Shared',
     details: () => [],
     inputs: [input],
-    *open(run) {
-      let kept = run.prepared.get(key) as KeptRows | undefined;
-      if (kept === undefined) {
-        const rows = new KeptRows(input.types.map(kindOf), run.budget);
-        yield* each(input.open(run), (block) =>
-          rows.append(vectorsOf(block, input.types.length), 0, block.rows),
-        );
-        kept = rows;
-        run.prepared.set(key, rows);
-      }
-      yield* keptRows(kept, run);
-    },
+    open: (run) => keptOnce(input, key, run),
   };
+}
+
+function* keptOnce(input: Operator, key: object, run: Run): Flow {
+  let kept = run.prepared.get(key) as KeptRows | undefined;
+  if (kept === undefined) {
+    const rows = new KeptRows(input.types.map(kindOf), run.budget);
+    yield* each(input.open(run), (block) => rows.append(vectorsOf(block, input.types.length), 0, block.rows));
+    kept = rows;
+    run.prepared.set(key, rows);
+  }
+  yield* keptRows(kept, run);
 }

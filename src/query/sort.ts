@@ -32,28 +32,30 @@ export function sorted(
       keys.map(({ slot, descending }) => `column ${slot + 1}${descending ? ' desc' : ''}`).join(', '),
     ],
     inputs: [input],
-    *open(run) {
-      const kinds = input.types.map(kindOf);
-      let kept = new KeptRows(kinds, run.budget);
-      // Rows beyond the limit are thrown away whenever this many have come together.
-      const keepMax = Math.max(4 * BLOCK_ROWS, 4 * limit);
-      yield* each(input.open(run), (block) => {
-        kept.append(vectorsOf(block, kinds.length), 0, block.rows);
-        if (kept.rows >= keepMax) {
-          run.check();
-          const next = new KeptRows(kinds, run.budget);
-          const order = orderOf(kept.vectors(), keys, kept.rows, run);
-          next.appendChosen(kept.vectors(), order, Math.min(limit, kept.rows));
-          kept.release();
-          kept = next;
-        }
-      });
-      run.check();
-      const order = orderOf(kept.vectors(), keys, kept.rows, run);
-      yield* inOrder(kept.vectors(), order, Math.min(limit, kept.rows), run);
-      kept.release();
-    },
+    open: (run) => keptInOrder(input, keys, limit, run),
   };
+}
+
+function* keptInOrder(input: Operator, keys: readonly SortKey[], limit: number, run: Run): Flow {
+  const kinds = input.types.map(kindOf);
+  let kept = new KeptRows(kinds, run.budget);
+  // Rows beyond the limit are thrown away whenever this many have come together.
+  const keepMax = Math.max(4 * BLOCK_ROWS, 4 * limit);
+  yield* each(input.open(run), (block) => {
+    kept.append(vectorsOf(block, kinds.length), 0, block.rows);
+    if (kept.rows >= keepMax) {
+      run.check();
+      const next = new KeptRows(kinds, run.budget);
+      const order = orderOf(kept.vectors(), keys, kept.rows, run);
+      next.appendChosen(kept.vectors(), order, Math.min(limit, kept.rows));
+      kept.release();
+      kept = next;
+    }
+  });
+  run.check();
+  const order = orderOf(kept.vectors(), keys, kept.rows, run);
+  yield* inOrder(kept.vectors(), order, Math.min(limit, kept.rows), run);
+  kept.release();
 }
 
 /** The rows order[0, rows) as blocks. */

@@ -42,14 +42,23 @@ export function windowed(
     label: 'Window',
     details: () => calls.map(printExpression),
     inputs: [input],
-    *open(run) {
-      const windows = new Windows(input.types, calls, binding, time, run);
-      const rows = input.open(run);
-      if (symbolSlot === null) yield* windows.of(rows);
-      else yield* inBatches(rows, symbolSlot, BATCH_ROWS, (batch) => windows.of(batch));
-      windows.release();
-    },
+    open: (run) => withWindows(input, calls, binding, time, symbolSlot, run),
   };
+}
+
+function* withWindows(
+  input: Operator,
+  calls: readonly Call[],
+  binding: Binding,
+  time: Expression | null,
+  symbolSlot: number | null,
+  run: Run,
+): Flow {
+  const windows = new Windows(input.types, calls, binding, time, run);
+  const rows = input.open(run);
+  if (symbolSlot === null) yield* windows.of(rows);
+  else yield* inBatches(rows, symbolSlot, BATCH_ROWS, (batch) => windows.of(batch));
+  windows.release();
 }
 
 /** A call with what is kept for it from batch to batch. */

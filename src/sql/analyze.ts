@@ -18,7 +18,7 @@ import { sameExpression } from './walk.ts';
 export function analyzeQuery(query: Query, catalog: Catalog): QueryAnalysis {
   const findings = noFindings(catalog);
   const columns = analyzeNestedQuery(query, findings, new Map());
-  return { ...findings, columns };
+  return { columns, ...findings };
 }
 
 export function noFindings(catalog: Catalog): Findings {

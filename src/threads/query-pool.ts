@@ -19,16 +19,25 @@ interface Thread {
   readonly worker: Worker;
   readonly caller: Caller<QueryCalls>;
   readonly exited: Promise<void>;
-  statements: number;
+  /** A word for each statement: the thread sees it while it computes. */
+  readonly cancelWords: Int32Array;
+  /** Words of no statement. */
+  readonly freeWords: number[];
 }
 
 interface Running extends RunningStatement {
   readonly thread: Thread;
-  /** Over shared memory: the thread sees it while it computes. */
-  readonly cancel: Int32Array;
+  /** Its word. */
+  readonly word: number;
   /** A message: the thread sees it while it waits. */
   readonly stopping: AbortController;
 }
+
+/** What a thread is given by who starts the pool. */
+export type GivenData = Omit<QueryData, 'cancelWords'>;
+
+/** On a thread at a time. */
+const STATEMENTS_MAX = 4_096;
 
 export class QueryPool implements StatementService {
   private readonly threads: Thread[];
@@ -36,7 +45,7 @@ export class QueryPool implements StatementService {
   private readonly statements = new Map<string, Running>();
   private isStopping = false;
 
-  constructor(data: readonly QueryData[], listening: Listening, clock: Clock) {
+  constructor(data: readonly GivenData[], listening: Listening, clock: Clock) {
     this.clock = clock;
     this.threads = data.map((one) => this.startThread(one, listening));
   }
@@ -46,21 +55,26 @@ export class QueryPool implements StatementService {
     if (this.statements.has(id))
       throw new ZeptoError('SQL_UNSUPPORTED', 'stop', `a statement with the query_id ${id} runs already`);
     const thread = this.leastBusy();
-    const cancel = new Int32Array(new SharedArrayBuffer(4));
+    const word = thread.freeWords.pop();
+    if (word === undefined)
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'retry',
+        `${STATEMENTS_MAX} statements run already: ask again later`,
+      );
+    Atomics.store(thread.cancelWords, word, 0);
     const stopping = new AbortController();
-    const running = { id, text, subject, startedAtMs: this.clock.nowMs(), thread, cancel, stopping };
+    const running = { id, text, subject, startedAtMs: this.clock.nowMs(), thread, word, stopping };
     this.statements.set(id, running);
-    thread.statements++;
     const stop = (): boolean => this.cancel(id);
     signal.addEventListener('abort', stop, { once: true });
     const end = (): void => {
       signal.removeEventListener('abort', stop);
-      if (this.statements.delete(id)) thread.statements--;
+      if (this.statements.delete(id)) thread.freeWords.push(word);
     };
     try {
       if (signal.aborted) stop();
-      const asked = { request, cancel: cancel.buffer as SharedArrayBuffer };
-      const opened = await thread.caller.call('open', asked, stopping.signal);
+      const opened = await thread.caller.call('open', { request, word }, stopping.signal);
       const body = this.body(opened, running, end);
       if (opened.isDone) end();
       return { contentType: opened.contentType, headers: opened.headers, body };
@@ -82,7 +96,7 @@ export class QueryPool implements StatementService {
   cancel(id: string): boolean {
     const running = this.statements.get(id);
     if (running === undefined) return false;
-    Atomics.store(running.cancel, 0, 1);
+    Atomics.store(running.thread.cancelWords, running.word, 1);
     running.stopping.abort();
     return true;
   }
@@ -137,12 +151,17 @@ export class QueryPool implements StatementService {
   private leastBusy(): Thread {
     const [first, ...others] = this.threads;
     if (first === undefined) throw noThread();
-    return others.reduce((least, one) => (one.statements < least.statements ? one : least), first);
+    return others.reduce(
+      (least, one) => (one.freeWords.length > least.freeWords.length ? one : least),
+      first,
+    );
   }
 
-  private startThread(data: QueryData, listening: Listening): Thread {
+  private startThread(data: GivenData, listening: Listening): Thread {
     const ports = [...data.shards.map(({ port }) => port), data.main];
-    const worker = startThread('query', data, listening, ports);
+    const cancelWords = new Int32Array(new SharedArrayBuffer(4 * STATEMENTS_MAX));
+    const all: QueryData = { ...data, cancelWords };
+    const worker = startThread('query', all, listening, ports);
     const caller = new Caller<QueryCalls>(worker);
     worker.on('error', (error) =>
       listening.logger.error({ error: String(error), thread: data.index }, 'a query thread crashed'),
@@ -156,7 +175,8 @@ export class QueryPool implements StatementService {
         resolve();
       });
     });
-    const thread: Thread = { worker, caller, exited, statements: 0 };
+    const freeWords = Array.from({ length: STATEMENTS_MAX }, (_, i) => i);
+    const thread: Thread = { worker, caller, exited, cancelWords, freeWords };
     return thread;
   }
 }

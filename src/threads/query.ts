@@ -30,7 +30,7 @@ import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
 import { cancelled, tookTooLong } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
-import type { OptionValue } from '../sql/ast.ts';
+import type { OptionValue, ParsedStatement } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
 import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
 import { Caller, offer } from './calls.ts';
@@ -52,6 +52,8 @@ export interface QueryData {
   readonly abilities: StoreAbilities;
   readonly shards: readonly { readonly port: MessagePort; readonly pinWords: SharedArrayBuffer }[];
   readonly catalogue: Catalogue;
+  /** In shared memory, one for each statement that runs: other than 0, it is to stop. */
+  readonly cancelWords: Int32Array;
   /** To the main thread. */
   readonly main: MessagePort;
 }
@@ -83,7 +85,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const UNSETTLED_MS_MAX = 30_000;
 const UNSETTLED_PAUSE_MS = 200;
 
-const { config, index, abilities, shards, main, ...given } = workerData as QueryData;
+const { config, index, abilities, shards, main, cancelWords, ...given } = workerData as QueryData;
 const port = parentPort!;
 const clock = systemClock;
 const threadStartedMs = clock.monotonicMs();
@@ -153,6 +155,7 @@ const statementParts: StatementParts = {
   nowMs: clock.nowMs,
   views,
 };
+const systemOf = systemTables(statementParts);
 /** Null: not known, or not asked for. */
 let group: GroupShares | null = null;
 const open = new Map<string, Open>();
@@ -182,10 +185,7 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
   const format = parsed.statement.kind === 'insert' ? null : parsed.format;
   const writer = resultFormat(format ?? request.format);
   const isClickhouse = writer !== resultFormat(null);
-  const asked: Readonly<Record<string, string>> = {
-    ...request.settings,
-    ...Object.fromEntries(parsed.settings.map(({ name, value }) => [name, textOfOption(value)])),
-  };
+  const asked = settingsOf(request, parsed.settings);
   checkSettings(asked);
   const limits = limitsFor(asked, {
     rowsMax: query.rowsMax,
@@ -223,30 +223,31 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
     cancel,
     signal: stopping.signal,
     disk: blockingDisk,
-    ...cold,
     analytic: foreign?.engine ?? null,
     cache,
     views: views.current,
     registered: catalogue.registered,
     isViewRewriteOn: !isOff(asked.view_rewrite),
-    system: systemTables(statementParts, asked),
-    ...(isClickhouse ? { clickhouseType } : {}),
+    system: systemOf(asked),
     server: {
       version,
       hostName,
       uptimeSeconds: Math.floor((startedMs - threadStartedMs) / 1000),
     },
+    ...cold,
+    ...(isClickhouse ? { clickhouseType } : {}),
   };
   const by = mayOnlyRead(asked) ? { ...request, mayWrite: false, mayAdminister: false } : request;
   const about = {
     elapsedUs: () => Math.round((clock.monotonicMs() - startedMs) * 1000),
     settings: asked,
-    exceptionTag: randomUUID().replaceAll('-', '').slice(0, EXCEPTION_TAG_CHARS),
+    exceptionTag: isClickhouse ? randomUUID().replaceAll('-', '').slice(0, EXCEPTION_TAG_CHARS) : '',
   };
   const { pieces, piece, isDone } = await whileWanted(stopping, gone, async () => {
     const result = await answer(parsed, by, options, parts);
     const pieces = new Gathered(writer.write(result, about)[Symbol.asyncIterator](), clock);
-    return { pieces, ...(await pieces.pull()) };
+    const { piece, isDone } = await pieces.pull();
+    return { pieces, piece, isDone };
   });
   if (isDone) stopping.end();
   else open.set(request.id, { pieces, stopping });
@@ -289,6 +290,15 @@ function schemasOf({ tables }: Catalogue): ReadonlyMap<string, TableSchema> {
   return new Map([...tables].map(([name, { table }]) => [name, table]));
 }
 
+/** Those of the text override those of the request. */
+function settingsOf(
+  { settings }: StatementRequest,
+  ofText: ParsedStatement['settings'],
+): Readonly<Record<string, string>> {
+  if (ofText.length === 0) return settings;
+  return { ...settings, ...Object.fromEntries(ofText.map(({ name, value }) => [name, textOfOption(value)])) };
+}
+
 function textOfOption(value: OptionValue): string {
   return value.kind === 'decimal' ? formatFixed(value.unscaled, value.scale) : String(value.value);
 }
@@ -309,9 +319,9 @@ const calls = {
   bucketsOf: (request: BucketsRequest, gone: AbortSignal): Promise<ViewRecord[]> =>
     published.bucketsOf(request, gone),
   open: (
-    { request, cancel }: { request: StatementRequest; cancel: SharedArrayBuffer },
+    { request, word }: { request: StatementRequest; word: number },
     gone: AbortSignal,
-  ): Promise<Opened> => start(request, new Int32Array(cancel), gone),
+  ): Promise<Opened> => start(request, cancelWords.subarray(word, word + 1), gone),
   next: async (id: string, gone: AbortSignal): Promise<Pulled> => {
     const running = open.get(id);
     if (running === undefined) throw new ZeptoError('CANCELLED', 'stop', `statement ${id} has ended`);

@@ -25,17 +25,23 @@ export interface SystemSources {
   readonly views: ViewKeeper;
 }
 
-export function systemTables(
-  { main, catalogue, views }: SystemSources,
-  asked: RequestSettings,
-): SystemTables {
-  return new Map([
+/** For each request: only its settings are its own. */
+export function systemTables({
+  main,
+  catalogue,
+  views,
+}: SystemSources): (asked: RequestSettings) => SystemTables {
+  const ofAll = new Map([
     ...ofSnapshots,
     ['views', systemTable(viewColumns, ({ snapshot }) => viewsOf(catalogue(), views.progress(snapshot)))],
     ['policies', systemTable(policyColumns, () => policiesOf(catalogue()))],
     ['kafka_lag', systemTable(lagColumns, () => lagOf(main))],
-    ['settings', systemTable(settingColumns, () => listedSettings(asked))],
   ]);
+  return (asked) =>
+    new Map(ofAll).set(
+      'settings',
+      systemTable(settingColumns, () => listedSettings(asked)),
+    );
 }
 
 interface ListedView extends ViewProgress {

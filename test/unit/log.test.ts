@@ -51,6 +51,14 @@ describe('a line', () => {
     );
     expect(lines[0]).not.toContain('hunter2');
     expect(lines[0]?.match(/\*{8}/g)).toHaveLength(3);
+    const error = new ZeptoError('INTERNAL', 'stop', 'm', { context: { token: 'hunter2', topic: 't' } });
+    logger.info({ error }, 'm');
+    const ofStart = capture({ fields: { secret: 'hunter2', shard: 1 } });
+    ofStart.logger.info({}, 'm');
+    for (const line of [lines[1], ofStart.lines[0]]) {
+      expect(line).not.toContain('hunter2');
+      expect(line?.match(/\*{8}/g)).toHaveLength(1);
+    }
   });
 
   it('shows an error with code, action, place and causes, and no stack of our own errors', () => {

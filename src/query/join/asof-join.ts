@@ -53,13 +53,21 @@ export function asofJoin(
       ...(toleranceNs === null ? [] : [`tolerance ${intervalText(toleranceNs)}`]),
     ],
     inputs: [left, right],
-    *open(run) {
-      const join = new AsofJoin(left.types, right.types, spec, bindings, run);
-      if (spec.symbols === null) yield* join.of(left.open(run), right.open(run));
-      else yield* bySymbol(left.open(run), right.open(run), spec.symbols, join);
-      join.release();
-    },
+    open: (run) => joined(left, right, spec, bindings, run),
   };
+}
+
+function* joined(
+  left: Operator,
+  right: Operator,
+  spec: AsofJoinSpec,
+  bindings: { readonly left: Binding; readonly right: Binding },
+  run: Run,
+): Flow {
+  const join = new AsofJoin(left.types, right.types, spec, bindings, run);
+  if (spec.symbols === null) yield* join.of(left.open(run), right.open(run));
+  else yield* bySymbol(left.open(run), right.open(run), spec.symbols, join);
+  join.release();
 }
 
 /** One symbol after the other: of the right side, only one's rows are kept. */

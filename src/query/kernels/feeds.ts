@@ -98,17 +98,25 @@ const countFeed: Feed = (state, group, { from, to }) => {
 function sumFeed(index: number, otherwise: Feed): Feed {
   return (state, group, stretch) => {
     const halves = stretch.halvesOf(index);
-    const sum = halves === null ? Number.NaN : sumOf(halves, stretch.from, stretch.to);
+    const { from, to, facts } = stretch;
+    const sum =
+      halves === null ? Number.NaN : (facts?.sumOf(index, halves, from, to) ?? sumOf(halves, from, to));
     if (Number.isNaN(sum)) otherwise(state, group, stretch);
-    else (state as IntegerSum).addSum(group, sum, stretch.to - stretch.from);
+    else (state as IntegerSum).addSum(group, sum, to - from);
   };
 }
 
 function productFeed(left: number, right: number, otherwise: Feed): Feed {
   const out: Products = { products: 0, sum: 0 };
   return (state, group, stretch) => {
-    const [l, r] = [stretch.halvesOf(left), stretch.halvesOf(right)];
-    if (l !== null && r !== null && productsOf(l, r, stretch.from, stretch.to, out))
+    const l = stretch.halvesOf(left);
+    const r = stretch.halvesOf(right);
+    const { from, to, facts } = stretch;
+    if (
+      l !== null &&
+      r !== null &&
+      (facts?.productsOf(left, right, l, r, from, to, out) ?? productsOf(l, r, from, to, out))
+    )
       (state as IntegerVwap).addSums(group, out.products, out.sum);
     else otherwise(state, group, stretch);
   };
@@ -116,10 +124,12 @@ function productFeed(left: number, right: number, otherwise: Feed): Feed {
 
 function extremeFeed(index: number, memo: ExtremesMemo, otherwise: Feed): Feed {
   return (state, group, stretch) => {
-    const { piece, from, to } = stretch;
+    const { piece, from, to, facts } = stretch;
     const column = piece.columns[index] ?? null;
     const isMade = memo.column === column && memo.from === from && memo.to === to;
-    if (column === null || !(isMade || extremesOf(stretch.halvesOf(index)!, from, to, memo))) {
+    const find = (halves: Int32Array): boolean =>
+      facts?.extremesOf(index, halves, from, to, memo) ?? extremesOf(halves, from, to, memo);
+    if (column === null || !(isMade || find(stretch.halvesOf(index)!))) {
       memo.column = null;
       otherwise(state, group, stretch);
       return;

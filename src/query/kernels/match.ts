@@ -53,7 +53,8 @@ export function matchKernel(
   return scanAggregate(
     {
       scan,
-      ...shape,
+      keys: shape.keys,
+      calls: shape.calls,
       keyExpressions: query.keys,
       types: query.types,
       asParts: query.asParts ?? false,

@@ -58,13 +58,18 @@ export function scanAggregate(spec: ScanAggregateSpec, input: Operator, binding:
       spec.calls.map(({ call }) => printExpression(call)).join(', ') || 'no aggregate',
     ],
     inputs: [input],
-    *open(run) {
-      const kernel = new ScanAggregate(spec, binding, run);
-      yield* kernel.read();
-      yield* kernel.rows();
-    },
+    open: (run) => groupsOfScan(spec, binding, run),
   };
 }
+
+function* groupsOfScan(spec: ScanAggregateSpec, binding: Binding, run: Run): Flow {
+  const kernel = new ScanAggregate(spec, binding, run);
+  yield* kernel.read();
+  yield* kernel.rows();
+}
+
+/** All rows are of one. */
+const NO_BUCKETS = { number: 0, inNs: 0 };
 
 class ScanAggregate {
   private readonly spec: ScanAggregateSpec;
@@ -88,6 +93,8 @@ class ScanAggregate {
   /** Groups of the symbol at hand, or of all when symbols are no key, by bucket number. */
   private groupOf = new Map<number, number>();
   private groups = 0;
+  /** Of the hour that was asked for last. */
+  private hourBucket = { hourNs: -1n, ...NO_BUCKETS };
 
   constructor(spec: ScanAggregateSpec, binding: Binding, run: Run) {
     this.spec = spec;
@@ -162,12 +169,14 @@ class ScanAggregate {
     return made;
   }
 
-  /** Number of the bucket in which an hour begins, and how far into it. */
-  private bucketAt(hourNs: bigint): { number: number; inNs: number } {
-    if (this.bucket === null) return { number: 0, inNs: 0 };
+  /** Number of the bucket in which an hour begins, and how far into it. Stretches of one hour ask for it many times. */
+  private bucketAt(hourNs: bigint): { readonly number: number; readonly inNs: number } {
+    if (this.bucket === null) return NO_BUCKETS;
+    if (this.hourBucket.hourNs === hourNs) return this.hourBucket;
     const { stepNs, originNs } = this.bucket;
     const start = floorMultiple(hourNs - originNs, stepNs);
-    return { number: Number(start / stepNs), inNs: Number(hourNs - originNs - start) };
+    this.hourBucket = { hourNs, number: Number(start / stepNs), inNs: Number(hourNs - originNs - start) };
+    return this.hourBucket;
   }
 
   // -------------------------------------------------------------------------------------------------------
@@ -275,7 +284,9 @@ class ScanAggregate {
       const passing = this.chosen.filter?.begin(piece, index, memory) ?? 'all';
       if (passing === 'none') continue;
       this.passing = passing;
-      const stretch = new Stretch(piece, this.timeIndex, hour);
+      // What files hold is read anew each time, which costs more than to go through it.
+      const facts = part.tier === 'hot' ? memory.blocksOf(index) : null;
+      const stretch = new Stretch(piece, this.timeIndex, hour, facts);
       const starts = times === null ? Int32Array.of(0, rows) : times.starts;
       if (starts === null) this.takeUnordered(part, stretch, min, end);
       else

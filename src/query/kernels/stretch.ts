@@ -5,6 +5,7 @@
 import { ColumnType, NANOS_PER_HOUR } from '../../columns/types.ts';
 import type { RunTimes } from '../part-cache.ts';
 import type { Piece } from '../parts.ts';
+import type { BlockFacts } from './block-facts.ts';
 import { halvesOf } from './int64.ts';
 
 const TWO_32 = 2 ** 32;
@@ -27,6 +28,8 @@ export class Stretch {
   readonly piece: Piece;
   /** When the part's hour begins. */
   readonly hourNs: bigint;
+  /** What is kept of the piece from query to query; null: nothing is. */
+  readonly facts: BlockFacts | null;
   from = 0;
   to = 0;
   isAscending = true;
@@ -35,8 +38,14 @@ export class Stretch {
   private readonly hourLow: number;
   private readonly hourHigh: number;
 
-  constructor(piece: Piece, timeIndex: number, { ns, low, high }: HourStart) {
+  constructor(
+    piece: Piece,
+    timeIndex: number,
+    { ns, low, high }: HourStart,
+    facts: BlockFacts | null = null,
+  ) {
     this.piece = piece;
+    this.facts = facts;
     this.timeIndex = timeIndex;
     this.hourNs = ns;
     this.hourLow = low;

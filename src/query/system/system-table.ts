@@ -36,17 +36,19 @@ export function systemScan(name: string, columns: readonly OutputColumn[]): Oper
     label: `System ${name}`,
     details: () => [],
     inputs: [],
-    *open(run) {
-      const made = run.options.system!.get(name)!.rows(run);
-      let rows: PlainRows = [];
-      if (made instanceof Promise)
-        yield made.then((come) => {
-          rows = come;
-        });
-      else rows = made;
-      yield* blocksOf(rows, columns, run);
-    },
+    open: (run) => rowsOfTable(name, columns, run),
   };
+}
+
+function* rowsOfTable(name: string, columns: readonly OutputColumn[], run: Run): Flow {
+  const made = run.options.system!.get(name)!.rows(run);
+  let rows: PlainRows = [];
+  if (made instanceof Promise)
+    yield made.then((come) => {
+      rows = come;
+    });
+  else rows = made;
+  yield* blocksOf(rows, columns, run);
 }
 
 function* blocksOf(rows: PlainRows, columns: readonly OutputColumn[], run: Run): Flow {
@@ -101,14 +103,15 @@ export function systemTable<Row>(
   columns: readonly SystemColumn<Row>[],
   rows: (run: Run) => Iterable<Row> | Promise<Iterable<Row>>,
 ): SystemTable {
-  const cellsOf = function* (all: Iterable<Row>): Generator<Cell[]> {
-    for (const row of all) yield columns.map(({ of }) => of(row));
-  };
   return {
     columns: columns.map(({ name, type }) => ({ name, type })),
     rows: (run) => {
       const made = rows(run);
-      return made instanceof Promise ? made.then(cellsOf) : cellsOf(made);
+      return made instanceof Promise ? made.then((all) => cellsOf(all, columns)) : cellsOf(made, columns);
     },
   };
+}
+
+function* cellsOf<Row>(all: Iterable<Row>, columns: readonly SystemColumn<Row>[]): Generator<Cell[]> {
+  for (const row of all) yield columns.map(({ of }) => of(row));
 }
