@@ -7,7 +7,7 @@ import { NARROW_MAX } from '../vector.ts';
 import { type Extremes, extremesOf, type Products, productsOf, sumOf } from './int64.ts';
 
 /** Of a block: an edge of half a block is read on each side of a range. */
-export const FACT_ROWS = 64;
+export const FACT_ROWS = 32;
 
 /** More than a table can have. */
 const COLUMNS_MAX = 2 ** 16;
@@ -184,8 +184,8 @@ class BlockExtremes extends Facts {
 /** What is kept of one run. Columns are told by their index among the stored ones. */
 export class BlockFacts {
   private readonly kept: Kept;
-  private readonly sums = new Map<number, Sums>();
-  private readonly extremes = new Map<number, BlockExtremes>();
+  private readonly sums: Sums[] = [];
+  private readonly extremes: BlockExtremes[] = [];
   private readonly products = new Map<number, ProductSums>();
 
   constructor(kept: Kept) {
@@ -194,12 +194,14 @@ export class BlockFacts {
 
   /** As the function of int64.ts. */
   sumOf(column: number, halves: Int32Array, from: number, to: number): number {
-    return found(this.sums, column, () => new Sums(this.kept)).of(halves, from, to);
+    this.sums[column] ??= new Sums(this.kept);
+    return this.sums[column].of(halves, from, to);
   }
 
   /** As the function of int64.ts. */
   extremesOf(column: number, halves: Int32Array, from: number, to: number, out: Extremes): boolean {
-    return found(this.extremes, column, () => new BlockExtremes(this.kept)).of(halves, from, to, out);
+    this.extremes[column] ??= new BlockExtremes(this.kept);
+    return this.extremes[column].of(halves, from, to, out);
   }
 
   /** As the function of int64.ts. */
@@ -213,16 +215,13 @@ export class BlockFacts {
     out: Products,
   ): boolean {
     const pair = column * COLUMNS_MAX + other;
-    return found(this.products, pair, () => new ProductSums(this.kept)).of(left, right, from, to, out);
+    let products = this.products.get(pair);
+    if (products === undefined) {
+      products = new ProductSums(this.kept);
+      this.products.set(pair, products);
+    }
+    return products.of(left, right, from, to, out);
   }
-}
-
-function found<T>(map: Map<number, T>, key: number, make: () => T): T {
-  const known = map.get(key);
-  if (known !== undefined) return known;
-  const made = make();
-  map.set(key, made);
-  return made;
 }
 
 const isNarrow = (a: number, b: number, c: number): boolean =>

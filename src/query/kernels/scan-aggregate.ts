@@ -13,7 +13,7 @@ import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
 import { floorMultiple } from '../expression/arithmetic.ts';
 import { narrowed } from '../keys.ts';
-import { PartCache, type PartMemory } from '../part-cache.ts';
+import { type KnownAggregate, PartCache, type PartMemory } from '../part-cache.ts';
 import { coverage, hourStart, piecesOf } from '../parts.ts';
 import type { Binding } from '../rows.ts';
 import type { Run } from '../run.ts';
@@ -121,9 +121,10 @@ class ScanAggregate {
       if (this.bySymbol && part.symbol !== symbol) this.groupOf = new Map();
       symbol = part.symbol;
       const cover = coverage(part, time);
-      if (cover === 'all' && this.isOneBucket(part))
-        yield* filter === null ? this.takeWhole(part) : this.takePassing(part, filter);
-      else yield* this.takeRanges(part, cover === 'all' ? null : time);
+      if (cover !== 'all' || !this.isOneBucket(part))
+        yield* this.takeRanges(part, cover === 'all' ? null : time);
+      else if (filter !== null) yield* this.takePassing(part, filter);
+      else if (!this.takeKnown(part)) yield* this.takeWhole(part);
     }
   }
 
@@ -169,6 +170,11 @@ class ScanAggregate {
     return made;
   }
 
+  private groupOfPart(part: AnyPart): number {
+    if (this.bucket !== null) return this.group(part.symbol, this.bucketAt(hourStart(part)).number);
+    return this.bySymbol ? this.group(part.symbol, 0) : 0;
+  }
+
   /** Number of the bucket in which an hour begins, and how far into it. Stretches of one hour ask for it many times. */
   private bucketAt(hourNs: bigint): { readonly number: number; readonly inNs: number } {
     if (this.bucket === null) return NO_BUCKETS;
@@ -182,29 +188,34 @@ class ScanAggregate {
   // -------------------------------------------------------------------------------------------------------
   // Whole parts
 
-  /** All rows of the part are of one group: what is remembered of them is merged, only what is new is read. */
-  private *takeWhole(part: AnyPart): Flow {
-    const bucket = this.bucket === null ? 0 : this.bucketAt(hourStart(part)).number;
-    const group = this.group(part.symbol, bucket);
+  /** All rows of the part are of one group: whether all that is wanted of them is remembered, which is taken then. */
+  private takeKnown(part: AnyPart): boolean {
     if (this.onlyCounts) {
+      const group = this.groupOfPart(part);
       for (const { state } of this.aggregates) (state as Count).addCount(group, part.rows);
-      this.run.stats.rowsKnown += part.rows;
-      return;
+    } else {
+      const memory = this.cache.of(part);
+      if (!this.aggregates.every((aggregate) => knownOf(aggregate, part, memory) !== null)) return false;
+      const group = this.groupOfPart(part);
+      for (const aggregate of this.aggregates)
+        merge(aggregate.state, group, knownOf(aggregate, part, memory)!.state);
     }
+    this.run.stats.rowsKnown += part.rows;
+    return true;
+  }
+
+  /** As above: what is remembered is merged, only what is new is read. */
+  private *takeWhole(part: AnyPart): Flow {
+    const group = this.groupOfPart(part);
     const memory = this.cache.of(part);
-    const runs = part.tier === 'hot' ? part.runs.length : 1;
     const missing: RangeAggregate[] = [];
     for (const aggregate of this.aggregates) {
-      const known = memory.whole.get(aggregate.name);
-      if (known !== undefined && known.runs === runs && known.rows === part.rows)
-        merge(aggregate.state, group, known.state);
-      else missing.push(aggregate);
-    }
-    if (missing.length === 0) {
-      this.run.stats.rowsKnown += part.rows;
-      return;
+      const known = knownOf(aggregate, part, memory);
+      if (known === null) missing.push(aggregate);
+      else merge(aggregate.state, group, known.state);
     }
     this.run.check();
+    const runs = runsIn(part);
     const open = missing.map((aggregate) => new PartAggregate(aggregate, memory));
     const from = Math.min(...open.map(({ runsKnown }) => runsKnown));
     const hour = hourOf(hourStart(part));
@@ -364,4 +375,12 @@ class ScanAggregate {
       for (const { state, columns } of this.aggregates) this.passed.feed(state, columns, group);
     }
   }
+}
+
+const runsIn = (part: AnyPart): number => (part.tier === 'hot' ? part.runs.length : 1);
+
+/** Of the whole part; null: nothing, or of fewer rows. */
+function knownOf({ name }: RangeAggregate, part: AnyPart, memory: PartMemory): KnownAggregate | null {
+  const known = memory.whole.get(name);
+  return known !== undefined && known.runs === runsIn(part) && known.rows === part.rows ? known : null;
 }

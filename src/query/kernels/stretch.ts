@@ -74,23 +74,42 @@ export class Stretch {
     return (halves[2 * row + 1]! - this.hourHigh) * TWO_32 + ((halves[2 * row]! >>> 0) - this.hourLow);
   }
 
-  /** First row in [from, to), whose times ascend, at or after `time`; `to` when there is none. Found fast near `from`. */
+  /**
+   * First row in [from, to), whose times ascend, at or after `time`; `to` when there is none. Ticks come evenly enough for the
+   * place to be guessed, so that few of the rows on the way to it have to be fetched from memory.
+   */
   seek(from: number, to: number, time: number): number {
-    if (from >= to || this.timeAt(from) >= time) return from;
+    if (from >= to) return from;
+    const first = this.timeAt(from);
+    if (first >= time) return from;
+    let high = to - 1;
+    const last = this.timeAt(high);
+    if (last < time) return to;
+    // Row `low` is before the time, row `high` is not.
     let low = from;
+    const guess = low + Math.floor(((time - first) / (last - first)) * (high - low));
     let step = 1;
-    while (low + step < to && this.timeAt(low + step) < time) {
-      low += step;
-      step *= 2;
+    if (guess > low && this.timeAt(guess) < time) {
+      low = guess;
+      while (low + step < high && this.timeAt(low + step) < time) {
+        low += step;
+        step *= 2;
+      }
+      high = Math.min(high, low + step);
+    } else {
+      if (guess > low) high = guess;
+      while (high - step > low && this.timeAt(high - step) >= time) {
+        high -= step;
+        step *= 2;
+      }
+      low = Math.max(low, high - step);
     }
-    let high = Math.min(to, low + step);
-    low++;
-    while (low < high) {
+    while (high - low > 1) {
       const middle = (low + high) >>> 1;
-      if (this.timeAt(middle) < time) low = middle + 1;
+      if (this.timeAt(middle) < time) low = middle;
       else high = middle;
     }
-    return low;
+    return high;
   }
 
   /** `starts` is null when there are so many stretches that the rows had better be taken one by one. */
