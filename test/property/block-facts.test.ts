@@ -132,21 +132,29 @@ describe('a query with a memory of parts', () => {
   test('answers bars and time ranges as BigInts do, while rows come in, some of them late', async () => {
     const small = fc.integer({ min: 0, max: 1_000_000 }).map(BigInt);
     const cases = fc.record({
-      rows: fc.array(fc.tuple(small, small, fc.nat(400)), { minLength: 700, maxLength: ROWS_MAX }),
+      rows: fc.array(fc.tuple(small, small, fc.nat(400), fc.nat(99)), {
+        minLength: 700,
+        maxLength: ROWS_MAX,
+      }),
       bounds: fc.array(fc.tuple(fc.nat(ROWS_MAX), fc.nat(ROWS_MAX)), { minLength: 2, maxLength: 4 }),
       rowsPerBar: fc.integer({ min: 100, max: 900 }),
     });
     await fc.assert(
       fc.asyncProperty(cases, async ({ rows, bounds, rowsPerBar }) => {
+        // Mostly one step apart, sometimes far.
+        let at = 0n;
+        const times = rows.map(([, , , gap]) => {
+          at += gap === 0 ? 500n : 1n;
+          return START + at * STEP;
+        });
         const all = rows.map(([price, volume, late], i): Row => {
-          const at = BigInt(late === 0 ? Math.max(0, i - 90) : i);
-          return [START + at * STEP, 'A', price, volume];
+          return [times[late === 0 ? Math.max(0, i - 90) : i]!, 'A', price, volume];
         });
         const cache = new PartCache();
         for (const [i, bound] of bounds.entries()) {
           const there = all.slice(0, Math.ceil((all.length * (i + 1)) / bounds.length));
           const world = await worldOf([{ schema, rows: there }], { placement: 'hot', chunkRows: CHUNK_ROWS });
-          const [from, to] = bound.toSorted((a, b) => a - b).map((at) => START + BigInt(at) * STEP);
+          const [from, to] = bound.toSorted((a, b) => a - b).map((row) => times[row] ?? times.at(-1)!);
           const barNs = BigInt(rowsPerBar) * STEP;
           const sql = `SELECT xbar(timestamp, ${barNs}) AS bar, count(*), sum(volume), min(price), max(price), vwap(price, volume)
             FROM t WHERE timestamp >= ${from} AND timestamp < ${to} GROUP BY bar ORDER BY bar`;
