@@ -61,7 +61,7 @@ export interface HoursEvicted {
   readonly files: readonly SegmentFile[];
 }
 
-/** Local folders go; the Parquet objects of the same rows take their place. */
+/** Local folders of a plan go; the Parquet objects of the same rows take the place of those that rows are read from. */
 export interface FoldersLeft {
   readonly kind: 'folders-left';
   readonly run: number;

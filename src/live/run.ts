@@ -9,7 +9,7 @@ import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
 import { chunkAt } from '../store/chunk.ts';
 import { CHUNK_FIELDS, type RunBegun } from './change.ts';
 import { LivePart } from './live-part.ts';
-import { coldPart, partsOf, type SealedPart } from './sealed.ts';
+import { objectOf, partsOf, type SealedPart } from './sealed.ts';
 import type { Slots } from './slots.ts';
 import type { TableIndex } from './table-index.ts';
 
@@ -35,6 +35,8 @@ export class Run {
   private readonly parts = new Map<number, LivePart>();
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
+  /** While the rows that were sealed before are looked for: folders among which some of theirs may be. */
+  private leftMeanwhile: { folders: readonly string[]; objects: readonly SegmentFile[] }[] = [];
   /** Of chunks that are added. */
   private stored: readonly ColumnSchema[];
   private hasLeft = false;
@@ -52,6 +54,8 @@ export class Run {
         const since = this.sealed;
         this.replace(since, [...parts, ...since]);
         this.loading = null;
+        for (const { folders, objects } of this.leftMeanwhile) this.leaveFolders(folders, objects);
+        this.leftMeanwhile = [];
       },
       (error) => {
         this.failure = asZeptoError(error);
@@ -100,10 +104,12 @@ export class Run {
     this.replace([], parts);
   }
 
+  /** Folders and objects of one plan. Only of rows that are read from a folder, the object takes its place: others are in memory, or found as objects. */
   leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): void {
+    if (this.loading !== null) this.leftMeanwhile.push({ folders, objects });
     const left = new Set(folders);
     const gone = this.sealed.filter(({ tier, id }) => tier === 'warm' && left.has(id));
-    const come = objects.map((file) => coldPart(file, this.begun.topic, this.begun.partition));
+    const come = gone.flatMap((part) => objectOf(objects, part, this.begun) ?? []);
     this.tellMoved(gone, come);
     this.replace(gone, come);
   }

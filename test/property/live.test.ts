@@ -3,6 +3,7 @@
 // Invariant: a snapshot holds the rows below one position of each partition, each once, and stays as it is until it is released.
 
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
@@ -14,6 +15,7 @@ import type { Changes } from '../../src/live/change.ts';
 import { Feed } from '../../src/live/feed.ts';
 import { Mirror } from '../../src/live/mirror.ts';
 import { pinWords } from '../../src/live/pins.ts';
+import { partsOf, type SealedPart } from '../../src/live/sealed.ts';
 import type { Snapshot } from '../../src/query/snapshot.ts';
 import { partsIn } from '../../src/query/table-parts.ts';
 import { SlabPool } from '../../src/store/arena.ts';
@@ -36,8 +38,12 @@ const altered: TableSchema = {
 };
 const schemas = new Map([['trades', table]]);
 
-/** A partition's owner, without Kafka and files. */
-function owner(feed: Feed, run: number, partition: number) {
+type FcValue<A> = A extends fc.Arbitrary<infer V> ? V : never;
+
+const BASE = '/hdb';
+
+/** A partition's owner, without Kafka and files. `left`: takes the folders that are gone. */
+function owner(feed: Feed, run: number, partition: number, left: Set<string>) {
   const pool = new SlabPool();
   const hot = new HotPartition(table, pool, (hour, part, chunk) => feed.tellChunk(run, hour, part, chunk));
   let buffer = new RowBuffer(table);
@@ -56,12 +62,14 @@ function owner(feed: Feed, run: number, partition: number) {
       sinceMs: run,
     }),
   );
-  const fileOf = (hour: HourRows, symbol: number, rows: number): SegmentFile => ({
-    kind: 'parquet',
+  /** Of plans that are committed, oldest first. */
+  const written: (readonly SegmentFile[])[] = [];
+  const fileOf = (kind: SegmentFile['kind'], hour: HourRows, symbol: number, rows: number): SegmentFile => ({
+    kind,
     table: 'trades',
     symbol,
     hour: hour.hour,
-    path: `${partition}/${hour.id}/${symbol}`,
+    path: `${kind}/${partition}/${hour.id}/${symbol}`,
     rows,
     bytes: 1,
     crc32c: '00000000',
@@ -98,9 +106,13 @@ function owner(feed: Feed, run: number, partition: number) {
       const frozen = flushing.shift();
       if (frozen === undefined) return;
       const files = frozen.flatMap((hour) =>
-        hour.symbols.map(({ symbol, rows }) => fileOf(hour, symbol, rows)),
+        hour.symbols.flatMap(({ symbol, rows }) => [
+          fileOf('bin', hour, symbol, rows),
+          fileOf('parquet', hour, symbol, rows),
+        ]),
       );
       hot.settle(frozen, files);
+      written.push(files);
     },
     evict(): void {
       const gone: Flushed | null = hot.evict(() => true);
@@ -108,6 +120,16 @@ function owner(feed: Feed, run: number, partition: number) {
       const hours = gone.hours.map(({ id }) => id);
       feed.section(() => feed.tell({ kind: 'hours-evicted', run, hours, files: gone.files }));
       feed.retire(bytesIn(gone.hours), () => freeRows(gone.hours));
+    },
+    /** The folders of a plan go, whether its rows are in memory still or not. */
+    leaveFolders(): void {
+      const files = written.shift();
+      if (files === undefined) return;
+      const folders = files.filter(({ kind }) => kind === 'bin').map(({ path }) => path);
+      const objects = files.filter(({ kind }) => kind === 'parquet');
+      hot.forgetFiles(new Set(folders));
+      feed.section(() => feed.tell({ kind: 'folders-left', run, folders, objects }));
+      for (const folder of folders) left.add(join(BASE, folder));
     },
     end(): void {
       feed.section(() => feed.tell({ kind: 'run-ended', run }));
@@ -120,12 +142,16 @@ function owner(feed: Feed, run: number, partition: number) {
   };
 }
 
-function mirrorOf(words: SharedArrayBuffer, port: Parameters<typeof receiveMessageOnPort>[0]): Mirror {
+function mirrorOf(
+  words: SharedArrayBuffer,
+  port: Parameters<typeof receiveMessageOnPort>[0],
+  loadSealed: () => Promise<SealedPart[]> = async () => [],
+): Mirror {
   return new Mirror({
     links: [{ pinWords: words, take: () => receiveMessageOnPort(port)?.message as Changes | undefined }],
     reader: 0,
-    baseDirectory: null,
-    loadSealed: async () => [],
+    baseDirectory: BASE,
+    loadSealed,
   });
 }
 
@@ -149,7 +175,7 @@ function read(snapshot: Snapshot): Map<number, { ids: number[]; rows: number }> 
   return found;
 }
 
-it('a snapshot holds each row below the position once, whatever was frozen, settled, evicted, altered or given up', async () => {
+it('a snapshot holds each row below the position once, whatever was frozen, settled, evicted, altered, given up or left its folder', async () => {
   const step = fc.oneof(
     {
       weight: 6,
@@ -159,7 +185,10 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
       weight: 2,
       arbitrary: fc.record({ kind: fc.constant('freeze' as const), hour: fc.integer({ min: 99, max: 103 }) }),
     },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'evict' as const) }) },
+    {
+      weight: 3,
+      arbitrary: fc.record({ kind: fc.constantFrom('settle' as const, 'evict' as const, 'leave' as const) }),
+    },
     {
       weight: 1,
       arbitrary: fc.record({
@@ -167,6 +196,12 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
       }),
     },
   );
+  const leftWhileInMemory: [number, FcValue<typeof step>][] = [
+    [1, { kind: 'append', count: 1 }],
+    [1, { kind: 'freeze', hour: 100 }],
+    [1, { kind: 'settle' }],
+    [1, { kind: 'leave' }],
+  ];
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(fc.nat(1), step), { maxLength: 40 }), async (steps) => {
       const { port1, port2 } = new MessageChannel();
@@ -174,7 +209,8 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
       const feed = new Feed([port1], words);
       const mirror = mirrorOf(words, port2);
       let runs = 0;
-      const owners = [owner(feed, runs++, 0), owner(feed, runs++, 1)];
+      const left = new Set<string>();
+      const owners = [owner(feed, runs++, 0, left), owner(feed, runs++, 1, left)];
       let held: { snapshot: Snapshot; seen: ReturnType<typeof read> } | null = null;
       for (const [which, action] of steps) {
         const one = owners[which]!;
@@ -182,10 +218,11 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
         else if (action.kind === 'freeze') one.freeze(action.hour);
         else if (action.kind === 'settle') one.settle();
         else if (action.kind === 'evict') one.evict();
+        else if (action.kind === 'leave') one.leaveFolders();
         else if (action.kind === 'alter') one.alter();
         else if (action.kind === 'end') {
           one.end();
-          owners[which] = owner(feed, runs++, which);
+          owners[which] = owner(feed, runs++, which, left);
         } else if (action.kind === 'hold' && held === null) {
           const snapshot = await mirror.snapshot(schemas);
           held = { snapshot, seen: read(snapshot) };
@@ -196,6 +233,8 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
         }
         const snapshot = await mirror.snapshot(schemas);
         const found = read(snapshot);
+        for (const part of partsIn(snapshot.tables.get('trades')!))
+          if (part.tier === 'warm') expect(left).not.toContain(part.folder);
         for (const [partition, { offset }] of owners.entries()) {
           const { ids, rows } = found.get(partition) ?? { ids: [], rows: 0 };
           expect(rows).toBe(offset);
@@ -212,9 +251,55 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
       expect(feed.retiredBytes).toBe(0);
       port1.close();
     }),
-    { numRuns: 150 },
+    { numRuns: 150, examples: [[leftWhileInMemory]] },
   );
 });
+
+it.each(['folders', 'objects'])(
+  'rows that were found as %s while their folders went are read once, as objects',
+  async (found) => {
+    const { port1, port2 } = new MessageChannel();
+    const words = pinWords(1);
+    const feed = new Feed([port1], words);
+    const file = (kind: SegmentFile['kind'], symbol: number): SegmentFile => ({
+      ...{ kind, table: 'trades', symbol, hour: 100, path: `${kind}/${symbol}`, rows: 7, bytes: 1 },
+      ...{ crc32c: '00000000', timestampMin: '0', timestampMax: '0' },
+    });
+    const files = [0, 1].flatMap((symbol) => [file('bin', symbol), file('parquet', symbol)]);
+    const of = { topic: 't', partition: 0 };
+    // Of symbol 1, the folder stays.
+    const seen = files.filter(
+      ({ kind, symbol }) => symbol === 1 || found === 'folders' || kind === 'parquet',
+    );
+    let find = (): void => {};
+    const mirror = mirrorOf(words, port2, async () => {
+      await new Promise<void>((resolve) => {
+        find = resolve;
+      });
+      return partsOf(seen, of, BASE).parts;
+    });
+    feed.section(() =>
+      feed.tell({
+        ...{ kind: 'run-begun', run: 0, group: 'g', ...of, table: table.name, schema: table, sinceMs: 0 },
+        record: { ...freshRecord(), committed: 14 },
+      }),
+    );
+    const taken = mirror.snapshot(schemas);
+    feed.section(() =>
+      feed.tell({ kind: 'folders-left', run: 0, folders: ['bin/0'], objects: [file('parquet', 0)] }),
+    );
+    mirror.drain();
+    find();
+    const snapshot = await taken;
+    const parts = partsIn(snapshot.tables.get('trades')!);
+    expect(parts.map(({ tier, id }) => [tier, id])).toEqual([
+      ['cold', 'parquet/0'],
+      ['warm', 'bin/1'],
+    ]);
+    snapshot.release();
+    port1.close();
+  },
+);
 
 it('over two threads, each look finds all ids up to some position, and none that was freed', async () => {
   const { port1, port2 } = new MessageChannel();

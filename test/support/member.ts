@@ -138,11 +138,16 @@ export class MemberProcess {
     timeoutMs: number,
   ): Promise<T> {
     const giveUpAt = Date.now() + timeoutMs;
+    let failure = '';
     for (;;) {
-      const found = await Promise.resolve(look()).catch(() => undefined);
+      const found = await Promise.resolve(look()).catch((error: unknown) => {
+        failure = `, last ${String(error)}`;
+        return undefined;
+      });
       if (found !== undefined) return found;
       if (!this.isRunning) throw new Error(`the member ended while waiting for ${what}:\n${this.tail()}`);
-      if (Date.now() > giveUpAt) throw new Error(`no ${what} within ${timeoutMs} ms:\n${this.tail()}`);
+      if (Date.now() > giveUpAt)
+        throw new Error(`no ${what} within ${timeoutMs} ms${failure}:\n${this.tail()}`);
       await sleep(50);
     }
   }
