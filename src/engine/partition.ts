@@ -304,11 +304,11 @@ export class PartitionRun {
     return bytesIn(evicted.hours);
   }
 
-  /** Local folders whose rows stand in `objects` are about to be removed. Resolves when nobody reads them any more. */
-  leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): Promise<void> {
+  /** Local folders whose rows stand in objects, or are dropped, are about to be removed. Resolves when nobody reads them any more. */
+  leaveFolders(folders: readonly string[]): Promise<void> {
     const { feed } = this.ports;
     this.hot.forgetFiles(new Set(folders));
-    feed.section(() => feed.tell({ kind: 'folders-left', run: this.id, folders, objects }));
+    feed.section(() => feed.tell({ kind: 'folders-left', run: this.id, folders }));
     return new Promise((resolve) => feed.retire(0, resolve));
   }
 

@@ -5,7 +5,6 @@
 import type { RecordBatch } from '../columns/batch.ts';
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { SealRequest } from '../commit/plan.ts';
-import type { SegmentFile } from '../format/segment.ts';
 import type { Timer } from '../kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
 import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
@@ -152,13 +151,11 @@ export class Shard implements SourceListener {
     }
   }
 
-  /** Of a partition owned here: see PartitionRun. */
-  async leaveFolders(
-    partition: TopicPartition,
-    folders: readonly string[],
-    objects: readonly SegmentFile[],
-  ): Promise<void> {
-    await this.runs.get(topicPartitionKey(partition))?.leaveFolders(folders, objects);
+  /** See PartitionRun. False: the partition is not owned here any more, so its next owner's readers may read them. */
+  async leaveFolders(partition: TopicPartition, folders: readonly string[]): Promise<boolean> {
+    const run = this.runs.get(topicPartitionKey(partition));
+    await run?.leaveFolders(folders);
+    return run !== undefined;
   }
 
   /** Partitions that have no plan under way, nor one to run again. */

@@ -15,7 +15,6 @@ import {
   isCommitted,
   type Listed,
   listPlans,
-  objectOf,
   partsOf,
   readManifest,
   type SealedPlaces,
@@ -249,7 +248,7 @@ export class ViewPartials {
     const sources: PartialSource[] = [];
     for (const part of partsOf(files, of, isLocal ? baseDirectory : null).parts) {
       if (dropped !== null && part.hour <= dropped) continue;
-      const object = objectOf(files, part, of);
+      const object = part.tier === 'cold' ? part : (part.object ?? null);
       const parquet = object !== null;
       if (part.tier === 'warm' && (await disk.list(part.folder)).length > 0)
         sources.push({ kind: 'file', part, bin: true, parquet });

@@ -61,13 +61,12 @@ export interface HoursEvicted {
   readonly files: readonly SegmentFile[];
 }
 
-/** Local folders of a plan go; the Parquet objects of the same rows take the place of those that rows are read from. */
+/** Local folders go; what is read from them is read from the Parquet objects of the same rows. */
 export interface FoldersLeft {
   readonly kind: 'folders-left';
   readonly run: number;
   /** Below the base directory. */
   readonly folders: readonly string[];
-  readonly objects: readonly SegmentFile[];
 }
 
 /** A symbol or text has its id. In id order, from 0. */

@@ -167,7 +167,7 @@ class Shard {
             this.runs.get(change.run)!.evict(change.hours, change.files, this.world.slots);
             break;
           case 'folders-left':
-            this.runs.get(change.run)!.leaveFolders(change.folders, change.objects);
+            this.runs.get(change.run)!.leaveFolders(change.folders);
         }
   }
 

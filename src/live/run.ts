@@ -6,10 +6,11 @@ import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/t
 import type { CommitRecord } from '../commit/metadata.ts';
 import type { SegmentFile } from '../format/segment.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
+import type { WarmPart } from '../query/snapshot.ts';
 import { chunkAt } from '../store/chunk.ts';
 import { CHUNK_FIELDS, type RunBegun } from './change.ts';
 import { LivePart } from './live-part.ts';
-import { objectOf, partsOf, type SealedPart } from './sealed.ts';
+import { partsOf, type SealedPart } from './sealed.ts';
 import type { Slots } from './slots.ts';
 import type { TableIndex } from './table-index.ts';
 
@@ -36,7 +37,7 @@ export class Run {
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
   /** While the rows that were sealed before are looked for: folders among which some of theirs may be. */
-  private leftMeanwhile: { folders: readonly string[]; objects: readonly SegmentFile[] }[] = [];
+  private leftMeanwhile: string[] = [];
   /** Of chunks that are added. */
   private stored: readonly ColumnSchema[];
   private hasLeft = false;
@@ -54,7 +55,7 @@ export class Run {
         const since = this.sealed;
         this.replace(since, [...parts, ...since]);
         this.loading = null;
-        for (const { folders, objects } of this.leftMeanwhile) this.leaveFolders(folders, objects);
+        this.leaveFolders(this.leftMeanwhile);
         this.leftMeanwhile = [];
       },
       (error) => {
@@ -104,12 +105,12 @@ export class Run {
     this.replace([], parts);
   }
 
-  /** Folders and objects of one plan. Only of rows that are read from a folder, the object takes its place: others are in memory, or found as objects. */
-  leaveFolders(folders: readonly string[], objects: readonly SegmentFile[]): void {
-    if (this.loading !== null) this.leftMeanwhile.push({ folders, objects });
+  /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
+  leaveFolders(folders: readonly string[]): void {
+    if (this.loading !== null) this.leftMeanwhile.push(...folders);
     const left = new Set(folders);
-    const gone = this.sealed.filter(({ tier, id }) => tier === 'warm' && left.has(id));
-    const come = gone.flatMap((part) => objectOf(objects, part, this.begun) ?? []);
+    const gone = this.sealed.filter((part): part is WarmPart => part.tier === 'warm' && left.has(part.id));
+    const come = gone.flatMap((part) => part.object ?? []);
     this.tellMoved(gone, come);
     this.replace(gone, come);
   }

@@ -52,11 +52,8 @@ export async function loadSealed(
     const found = partsOf(manifest.files, of, isLocal ? places.baseDirectory : null);
     for (const part of found.parts)
       if (part.tier === 'cold' || (await places.disk.list(part.folder)).length > 0) parts.push(part);
-      else {
-        const object = objectOf(manifest.files, part, of);
-        if (object === null) elsewhere++;
-        else parts.push(object);
-      }
+      else if (part.object) parts.push(part.object);
+      else elsewhere++;
     elsewhere += found.elsewhere;
   }
   if (elsewhere > 0)
@@ -67,29 +64,35 @@ export async function loadSealed(
   return parts;
 }
 
-/** Parts of files of one plan: folders below `baseDirectory` first, objects for the rest. `elsewhere`: folders of another machine. */
+/** Parts of files of one plan: folders below `baseDirectory`, with their objects, and objects for the rest. `elsewhere`: folders of another machine. */
 export function partsOf(
   files: readonly SegmentFile[],
   { topic, partition }: TopicPartition,
   baseDirectory: string | null,
 ): { parts: SealedPart[]; elsewhere: number } {
-  const parts = new Map<string, SealedPart>();
+  const objects = new Map<string, ColdPart>();
+  for (const file of files)
+    if (file.kind === 'parquet') objects.set(segmentOf(file), coldPart(file, topic, partition));
+  const parts = new Map<string, SealedPart>(objects);
   let elsewhere = 0;
   for (const file of files) {
-    const { symbol, hour } = file;
-    const key = `${symbol}/${hour}`;
-    if (file.kind === 'parquet') {
-      if (parts.get(key)?.tier !== 'warm') parts.set(key, coldPart(file, topic, partition));
-    } else if (baseDirectory !== null) {
-      const folder = join(baseDirectory, file.path);
-      parts.set(key, { ...common(file, topic, partition), tier: 'warm', folder, bytes: file.bytes });
-    } else elsewhere++;
+    if (file.kind === 'parquet') continue;
+    if (baseDirectory === null) {
+      elsewhere++;
+      continue;
+    }
+    const key = segmentOf(file);
+    const folder = join(baseDirectory, file.path);
+    const object = objects.get(key) ?? null;
+    parts.set(key, { ...common(file, topic, partition), tier: 'warm', folder, bytes: file.bytes, object });
   }
   // What is local elsewhere but an object too is read as the object.
   return { parts: [...parts.values()], elsewhere: Math.max(0, elsewhere - parts.size) };
 }
 
-export function coldPart(file: SegmentFile, topic: string, partition: number): ColdPart {
+const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
+
+function coldPart(file: SegmentFile, topic: string, partition: number): ColdPart {
   return {
     ...common(file, topic, partition),
     tier: 'cold',
@@ -111,16 +114,6 @@ function common(file: SegmentFile, topic: string, partition: number): Omit<WarmP
     timestampMax: BigInt(file.timestampMax),
     isSorted: true,
   };
-}
-
-/** The object of a part that is a folder too. */
-export function objectOf(
-  files: readonly SegmentFile[],
-  { symbol, hour }: SealedPart,
-  { topic, partition }: TopicPartition,
-): ColdPart | null {
-  const file = files.find((one) => one.kind === 'parquet' && one.symbol === symbol && one.hour === hour);
-  return file === undefined ? null : coldPart(file, topic, partition);
 }
 
 /** Whether a plan with a manifest is one. The announced plan may have its files and its manifest already; its rows are in memory again. */

@@ -71,11 +71,16 @@ export function* piecesOf(
   if (stored.length === 0) yield { rows: part.rows, columns: [] };
   else if (part.tier === 'hot') yield* hotPieces(part, schema);
   else if (part.tier === 'warm') {
-    const opened: { piece?: Piece } = {};
+    const opened: { piece: Piece | null } = { piece: null };
     yield readWarm(part, schema, stored, run).then((piece) => {
       opened.piece = piece;
     });
-    yield opened.piece!;
+    if (opened.piece !== null) yield opened.piece;
+    else if (part.object) yield* readCold(part.object, schema, stored, run);
+    else
+      throw new ZeptoError('FORMAT_INVALID', 'stop', `segment ${part.folder} is gone`, {
+        context: { folder: part.folder },
+      });
   } else yield* readCold(part, schema, stored, run);
 }
 
@@ -120,20 +125,19 @@ function placeOf({ name, type }: ColumnSchema, stored: readonly ColumnSchema[], 
   return place;
 }
 
+/** Null: the folder is gone, or on its way. */
 async function readWarm(
   part: WarmPart,
   schema: TableSchema,
   stored: readonly number[],
   run: Run,
-): Promise<Piece> {
+): Promise<Piece | null> {
   const { disk } = run.options;
   if (disk === undefined)
     throw new ZeptoError('INTERNAL', 'stop', 'a query over local files was given no disk');
   const segment = await openSegment(part.folder, disk);
-  if (segment === null)
-    throw new ZeptoError('FORMAT_INVALID', 'stop', `segment ${part.folder} is gone`, {
-      context: { folder: part.folder },
-    });
+  // One of ours has its record until it is removed, file by file.
+  if (segment === null || (segment.record === null && part.object)) return null;
   const columns: (ColumnArray | undefined)[] = [];
   const declared = storedColumns(schema);
   const present = new Set(segment.columnNames);

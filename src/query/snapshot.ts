@@ -47,6 +47,8 @@ export interface WarmPart extends Part {
   readonly folder: string;
   /** Absent: not known. */
   readonly bytes?: number;
+  /** Of the same rows, for when the folder is gone; null or absent: there is none. */
+  readonly object?: ColdPart | null;
 }
 
 /** A Parquet object. */

@@ -18,12 +18,8 @@ export interface LocalTier {
   readonly disk: Disk;
   readonly baseDirectory: string;
   readonly group: string;
-  /** Resolves when nobody reads these folders any more; `objects` hold the same rows. */
-  readonly letGo: (
-    partition: TopicPartition,
-    folders: readonly string[],
-    objects: readonly SegmentFile[],
-  ) => Promise<void>;
+  /** Resolves when nobody reads these folders any more; false: they are another's to remove. */
+  readonly letGo: (partition: TopicPartition, folders: readonly string[]) => Promise<boolean>;
   /** Whether the store lists the object with the size that its plan states. */
   readonly isOnStore: (object: SegmentFile) => Promise<boolean>;
 }
@@ -57,13 +53,8 @@ export async function expireLocal(
     const manifest = parseManifest(bytes, key);
     const { expired, isAll } = await leavingFolders(manifest, hours, tier);
     if (expired.length === 0 && !isAll) continue;
-    const leaving = new Set(expired.map(segmentOf));
-    if (expired.length > 0)
-      await tier.letGo(
-        { topic, partition },
-        expired.map((one) => one.path),
-        manifest.files.filter((one) => one.kind === 'parquet' && leaving.has(segmentOf(one))),
-      );
+    const leaving = expired.map((one) => one.path);
+    if (leaving.length > 0 && !(await tier.letGo({ topic, partition }, leaving))) return removed;
     const views = await viewFolders(tier);
     for (const one of expired) {
       await disk.remove(join(baseDirectory, one.path));

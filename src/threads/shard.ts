@@ -290,7 +290,7 @@ const localTier = (baseDirectory: string): LocalTier => ({
   disk: localDisk,
   baseDirectory,
   group: group.id,
-  letGo: async (partition, folders, objects) => shard?.leaveFolders(partition, folders, objects),
+  letGo: async (partition, folders) => (await shard?.leaveFolders(partition, folders)) ?? false,
   isOnStore: (file) => isListed(file),
 });
 

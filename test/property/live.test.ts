@@ -126,9 +126,8 @@ function owner(feed: Feed, run: number, partition: number, left: Set<string>) {
       const files = written.shift();
       if (files === undefined) return;
       const folders = files.filter(({ kind }) => kind === 'bin').map(({ path }) => path);
-      const objects = files.filter(({ kind }) => kind === 'parquet');
       hot.forgetFiles(new Set(folders));
-      feed.section(() => feed.tell({ kind: 'folders-left', run, folders, objects }));
+      feed.section(() => feed.tell({ kind: 'folders-left', run, folders }));
       for (const folder of folders) left.add(join(BASE, folder));
     },
     end(): void {
@@ -285,9 +284,7 @@ it.each(['folders', 'objects'])(
       }),
     );
     const taken = mirror.snapshot(schemas);
-    feed.section(() =>
-      feed.tell({ kind: 'folders-left', run: 0, folders: ['bin/0'], objects: [file('parquet', 0)] }),
-    );
+    feed.section(() => feed.tell({ kind: 'folders-left', run: 0, folders: ['bin/0'] }));
     mirror.drain();
     find();
     const snapshot = await taken;

@@ -12,8 +12,8 @@ import { type PartialSource, writePartials } from '../../src/engine/write-partia
 import type { PlanIdentity, SegmentFile, SegmentOutputs, SegmentSource } from '../../src/format/segment.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
-import { coldPart } from '../../src/live/sealed.ts';
-import type { HotPart } from '../../src/query/snapshot.ts';
+import { partsOf } from '../../src/live/sealed.ts';
+import type { ColdPart, HotPart } from '../../src/query/snapshot.ts';
 import { partsIn } from '../../src/query/table-parts.ts';
 import { PartialView } from '../../src/query/view/partial.ts';
 import { type MemoryVolume, memoryVolume } from '../support/memory-disk.ts';
@@ -199,7 +199,9 @@ const inMemory = (segment: SegmentSource, table: TableSchema): PartialSource => 
 });
 
 function inFile(file: SegmentFile, origin: Origin): PartialSource[] {
-  const cold = coldPart(file, 'ticks', 0);
+  const [cold] = partsOf([{ ...file, kind: 'parquet' }], { topic: 'ticks', partition: 0 }, null).parts as [
+    ColdPart,
+  ];
   if (origin === 'objects')
     return file.kind === 'parquet' ? [{ kind: 'file', part: cold, bin: true, parquet: true }] : [];
   if (file.kind === 'parquet') return [];

@@ -8,7 +8,7 @@ import { ZeptoError } from '../../src/kernel/errors.ts';
 import { execute } from '../../src/query/execute.ts';
 import { PartCache } from '../../src/query/part-cache.ts';
 import { type Cell, rowsOf } from '../../src/query/result.ts';
-import type { HotPart, Snapshot } from '../../src/query/snapshot.ts';
+import type { ColdPart, HotPart, Snapshot, WarmPart } from '../../src/query/snapshot.ts';
 import { partsIn, tableOf } from '../../src/query/table-parts.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { ask, optionsFor } from '../support/query-oracle.ts';
@@ -298,6 +298,27 @@ describe('pruning', () => {
 });
 
 describe('cold parts', () => {
+  test('a folder that is gone, or half gone, is read as the object of the same rows', async () => {
+    const of = await worldOf([table(trades, many(100))], { placement: 'cold' });
+    const options = optionsFor(of);
+    // Its record went first.
+    await of.disk.makeDirectory('/half');
+    await of.disk.writeFile('/half/volume.bin', [new Uint8Array(40)], false);
+    const { statement } = parseStatement('SELECT sum(price), count(volume), max(timestamp) FROM trades');
+    const wanted = await rowsOf(await execute(statement, of.snapshot, options));
+    const { schema } = of.snapshot.tables.get('trades')!;
+    const [object] = partsIn(of.snapshot.tables.get('trades')!) as [ColdPart];
+    const answerOf = async (part: WarmPart): Promise<unknown> => {
+      const tables = new Map([['trades', tableOf(schema, [part])]]);
+      return rowsOf(await execute(statement, { ...of.snapshot, tables }, options));
+    };
+    for (const folder of ['/gone', '/half'])
+      expect(await answerOf({ ...object, tier: 'warm', folder, object })).toEqual(wanted);
+    await expect(answerOf({ ...object, tier: 'warm', folder: '/gone' })).rejects.toThrow(
+      'segment /gone is gone',
+    );
+  });
+
   test('an object that was damaged is refused before anything reads it', async () => {
     const of = await worldOf([table(trades, many(100))], { placement: 'cold' });
     const options = optionsFor(of);

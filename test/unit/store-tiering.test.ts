@@ -47,11 +47,12 @@ async function volume(files: readonly SegmentFile[], unlisted: ReadonlySet<strin
     files,
   });
   await mounted.writeFile(`/hdb/${planManifestKey('', plan)}`, [manifest], false);
+  const owner = { isHere: true };
   const tier = {
     disk: mounted,
     baseDirectory: '/hdb',
     group: 'g',
-    letGo: async () => {},
+    letGo: async () => owner.isHere,
     isOnStore: async ({ path }: SegmentFile) => !unlisted.has(path),
   };
   const expire = (
@@ -59,10 +60,18 @@ async function volume(files: readonly SegmentFile[], unlisted: ReadonlySet<strin
     leavesDisk: number | null,
     isDropped: number | null = null,
   ): Promise<number> => expireLocal(tier, { topic: 't', partition: 0 }, committed, { leavesDisk, isDropped });
-  return { expire, disk: mounted, paths: () => [...disk.files().keys()].sort() };
+  return { expire, owner, disk: mounted, paths: () => [...disk.files().keys()].sort() };
 }
 
 const both = [file('bin', 100), file('bin', 120), file('parquet', 100), file('parquet', 120)];
+
+it('leaves folders alone whose partition has gone to another owner', async () => {
+  const { expire, owner, paths } = await volume(both);
+  const before = paths();
+  owner.isHere = false;
+  expect(await expire(10, 200)).toBe(0);
+  expect(paths()).toEqual(before);
+});
 
 it('removes an hour that is past its age and stands on S3, and keeps a younger one', async () => {
   const { expire, paths } = await volume(both);
