@@ -1,8 +1,10 @@
 // Two projects: `offline` needs no service; `services` starts real ones through services/.
 import { defineConfig } from 'vitest/config';
+import { FlakyReporter } from './test/support/flaky-reporter.ts';
 
 export default defineConfig({
   test: {
+    reporters: ['default', new FlakyReporter()],
     projects: [
       {
         test: {
