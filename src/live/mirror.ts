@@ -67,7 +67,12 @@ export class Mirror {
       if (loading.length === 0 && failed === undefined && world.slots.size <= counts.length)
         return { tables: world.tables(schemas, counts), names: world.names, release: once(release) };
       release();
-      if (failed?.failure) throw failed.failure;
+      if (failed?.failure) {
+        const { failure } = failed;
+        // Whoever asks next may find the store well again.
+        failed.load();
+        throw failure;
+      }
       await Promise.all(loading);
     }
   }

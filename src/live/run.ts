@@ -36,7 +36,10 @@ export class Run {
   private readonly parts = new Map<number, LivePart>();
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
-  /** While the rows that were sealed before are looked for: folders among which some of theirs may be. */
+  private readonly loadSealed: SealedRows['loadSealed'];
+  /** Whether the rows that were sealed before are among `sealed`. */
+  private isFound = true;
+  /** As long as they are not: folders among which some of theirs may be. */
   private leftMeanwhile: string[] = [];
   /** Of chunks that are added. */
   private stored: readonly ColumnSchema[];
@@ -48,13 +51,21 @@ export class Run {
     this.baseDirectory = baseDirectory;
     this.moved = moved;
     this.stored = storedColumns(begun.schema);
-    if (isUnsealed(begun.record)) return;
-    this.loading = loadSealed(begun).then(
+    this.loadSealed = loadSealed;
+    if (!isUnsealed(begun.record)) this.load();
+  }
+
+  /** Looks for the rows that were sealed before: anew, when they were not found. */
+  load(): void {
+    this.failure = null;
+    this.isFound = false;
+    this.loading = this.loadSealed(this.begun).then(
       (parts) => {
         // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
         const since = this.sealed;
         this.replace(since, [...parts, ...since]);
         this.loading = null;
+        this.isFound = true;
         this.leaveFolders(this.leftMeanwhile);
         this.leftMeanwhile = [];
       },
@@ -107,7 +118,7 @@ export class Run {
 
   /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
   leaveFolders(folders: readonly string[]): void {
-    if (this.loading !== null) this.leftMeanwhile.push(...folders);
+    if (!this.isFound) this.leftMeanwhile.push(...folders);
     const left = new Set(folders);
     const gone = this.sealed.filter((part): part is WarmPart => part.tier === 'warm' && left.has(part.id));
     const come = gone.flatMap((part) => part.object ?? []);

@@ -21,9 +21,9 @@ import type { StatementRequest } from '../http-port.ts';
 import { systemClock } from '../kernel/clock.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
-import type { Changes } from '../live/change.ts';
+import type { Changes, RunBegun } from '../live/change.ts';
 import { Mirror } from '../live/mirror.ts';
-import { loadSealed } from '../live/sealed.ts';
+import { loadSealed, type SealedPart } from '../live/sealed.ts';
 import type { TickSink, TopicPartition, ViewRecord } from '../ports.ts';
 import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
@@ -84,6 +84,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 /** A member that is killed has its session for some seconds; then others have its partitions. */
 const UNSETTLED_MS_MAX = 30_000;
 const UNSETTLED_PAUSE_MS = 200;
+const FIND_AGAIN_MS = 1_000;
 
 const { config, index, abilities, shards, main, cancelWords, ...given } = workerData as QueryData;
 const port = parentPort!;
@@ -123,9 +124,18 @@ const mirror = new Mirror({
   })),
   reader: index,
   baseDirectory: storage.hdbDirectory,
-  loadSealed: (run) => loadSealed(run, places, logger, closing.signal),
+  loadSealed: findSealed,
   moved: (from, to, rows) => views.moved(from, to, rows),
 });
+/** What could not be found is looked for anew by the next query that comes: not more often than once in a while. */
+async function findSealed(run: RunBegun): Promise<SealedPart[]> {
+  try {
+    return await loadSealed(run, places, logger, closing.signal);
+  } catch (error) {
+    await clock.sleep(FIND_AGAIN_MS, closing.signal);
+    throw error;
+  }
+}
 /** Rows that their table's policy has dropped are in no answer, whether their files are gone or not. */
 const snapshot = async (): Promise<Snapshot> =>
   withoutDropped(await mirror.snapshot(schemas), catalogue.policies, clock.nowMs());

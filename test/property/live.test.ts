@@ -254,49 +254,78 @@ it('a snapshot holds each row below the position once, whatever was frozen, sett
   );
 });
 
+/** Two symbols of one plan, each in a folder and in an object. */
+const sealedFiles = ([0, 1] as const).flatMap((symbol) =>
+  (['bin', 'parquet'] as const).map(
+    (kind): SegmentFile => ({
+      ...{ kind, table: 'trades', symbol, hour: 100, path: `${kind}/${symbol}`, rows: 7, bytes: 1 },
+      ...{ crc32c: '00000000', timestampMin: '0', timestampMax: '0' },
+    }),
+  ),
+);
+
+/** A partition of which those files were sealed before its owner began, and a reader that looks for them with `find`. */
+function recovered(find: () => Promise<readonly SegmentFile[]>) {
+  const of = { topic: 't', partition: 0 };
+  const { port1, port2 } = new MessageChannel();
+  const words = pinWords(1);
+  const feed = new Feed([port1], words);
+  const mirror = mirrorOf(words, port2, async () => partsOf(await find(), of, BASE).parts);
+  feed.section(() =>
+    feed.tell({
+      ...{ kind: 'run-begun', run: 0, group: 'g', ...of, table: table.name, schema: table, sinceMs: 0 },
+      record: { ...freshRecord(), committed: 14 },
+    }),
+  );
+  return {
+    mirror,
+    leaveFolder(folder: string): void {
+      feed.section(() => feed.tell({ kind: 'folders-left', run: 0, folders: [folder] }));
+      mirror.drain();
+    },
+    close: () => port1.close(),
+  };
+}
+
+const partsSeen = (snapshot: Snapshot): unknown =>
+  partsIn(snapshot.tables.get('trades')!).map(({ tier, id }) => [tier, id]);
+const oneFolderLeft = [
+  ['cold', 'parquet/0'],
+  ['warm', 'bin/1'],
+];
+
 it.each(['folders', 'objects'])(
   'rows that were found as %s while their folders went are read once, as objects',
   async (found) => {
-    const { port1, port2 } = new MessageChannel();
-    const words = pinWords(1);
-    const feed = new Feed([port1], words);
-    const file = (kind: SegmentFile['kind'], symbol: number): SegmentFile => ({
-      ...{ kind, table: 'trades', symbol, hour: 100, path: `${kind}/${symbol}`, rows: 7, bytes: 1 },
-      ...{ crc32c: '00000000', timestampMin: '0', timestampMax: '0' },
-    });
-    const files = [0, 1].flatMap((symbol) => [file('bin', symbol), file('parquet', symbol)]);
-    const of = { topic: 't', partition: 0 };
-    // Of symbol 1, the folder stays.
-    const seen = files.filter(
-      ({ kind, symbol }) => symbol === 1 || found === 'folders' || kind === 'parquet',
-    );
-    let find = (): void => {};
-    const mirror = mirrorOf(words, port2, async () => {
-      await new Promise<void>((resolve) => {
-        find = resolve;
-      });
-      return partsOf(seen, of, BASE).parts;
-    });
-    feed.section(() =>
-      feed.tell({
-        ...{ kind: 'run-begun', run: 0, group: 'g', ...of, table: table.name, schema: table, sinceMs: 0 },
-        record: { ...freshRecord(), committed: 14 },
-      }),
+    let find: (files: readonly SegmentFile[]) => void = () => {};
+    const { mirror, leaveFolder, close } = recovered(
+      () =>
+        new Promise((resolve) => {
+          find = resolve;
+        }),
     );
     const taken = mirror.snapshot(schemas);
-    feed.section(() => feed.tell({ kind: 'folders-left', run: 0, folders: ['bin/0'] }));
-    mirror.drain();
-    find();
-    const snapshot = await taken;
-    const parts = partsIn(snapshot.tables.get('trades')!);
-    expect(parts.map(({ tier, id }) => [tier, id])).toEqual([
-      ['cold', 'parquet/0'],
-      ['warm', 'bin/1'],
-    ]);
-    snapshot.release();
-    port1.close();
+    leaveFolder('bin/0');
+    find(sealedFiles.filter(({ kind, symbol }) => symbol === 1 || found === 'folders' || kind === 'parquet'));
+    expect(partsSeen(await taken)).toEqual(oneFolderLeft);
+    close();
   },
 );
+
+it('rows that could not be found are found by the next query, without folders that went meanwhile', async () => {
+  let isStoreWell = false;
+  const { mirror, leaveFolder, close } = recovered(async () => {
+    if (!isStoreWell) throw new Error('the store is away');
+    return sealedFiles;
+  });
+  await expect(mirror.snapshot(schemas)).rejects.toThrow('the store is away');
+  leaveFolder('bin/0');
+  isStoreWell = true;
+  // This one meets what was looked for before the store was well.
+  await expect(mirror.snapshot(schemas)).rejects.toThrow('the store is away');
+  expect(partsSeen(await mirror.snapshot(schemas))).toEqual(oneFolderLeft);
+  close();
+});
 
 it('over two threads, each look finds all ids up to some position, and none that was freed', async () => {
   const { port1, port2 } = new MessageChannel();
