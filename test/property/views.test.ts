@@ -4,6 +4,7 @@
 
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { describe, expect, it } from 'vitest';
+import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { hourOfNs } from '../../src/format/layout.ts';
 import { catalogOf } from '../../src/query/catalog.ts';
 import { emptyStats } from '../../src/query/result.ts';
@@ -20,6 +21,7 @@ import {
   duckdbOf,
   newGround,
   type Placement,
+  type Row,
   type Sealed,
   type TestTable,
   type World,
@@ -122,6 +124,45 @@ const worldAt = (
     });
     return { world, oracle: await duckdbOf(tables, world.scanned) };
   })();
+
+describe('a read of a view that is stopped half way', () => {
+  const schema: TableSchema = {
+    name: 'trades',
+    columns: [
+      { name: 'timestamp', type: ColumnType.TIMESTAMP_NS },
+      { name: 'symbol', type: ColumnType.SYMBOL },
+      { name: 'volume', type: ColumnType.INT64 },
+    ],
+    timestampColumn: 0,
+    symbolColumn: 1,
+  };
+  const rows = Array.from({ length: 5 * BLOCK_ROWS }, (_, i): Row => {
+    return [1_711_000_800_000_000_000n + BigInt(i) * 1_000_000n, 'A', BigInt(i)];
+  });
+
+  it.each(['', ' WHERE volume % 3 = 0'])(
+    'leaves nothing behind that later reads would count%s',
+    async (where) => {
+      const sql = `SELECT symbol, count(*), sum(volume) FROM trades${where} GROUP BY symbol`;
+      const few = await worldOf([{ schema, rows: rows.slice(0, 10) }], {
+        placement: 'hot',
+        chunkRows: 1_000,
+      });
+      const all = await worldOf([{ schema, rows }], { placement: 'hot', chunkRows: 1_000 });
+      const wanted = (await ask(sql, all)).rows;
+      let stopped = 0;
+      for (let checks = 1; checks < 40; checks++) {
+        const views = new Map([['v', viewIn(few, sql)]]);
+        await ask('SELECT * FROM v', few, { views });
+        let asked = 0;
+        const monotonicMs = (): number => (++asked > checks ? Number.MAX_SAFE_INTEGER : 0);
+        await ask('SELECT * FROM v', all, { views, monotonicMs }).catch(() => stopped++);
+        expect((await ask('SELECT * FROM v', all, { views })).rows, `after ${checks} checks`).toEqual(wanted);
+      }
+      expect(stopped).toBeGreaterThan(5);
+    },
+  );
+});
 
 describe('a materialized view', () => {
   it('holds what DuckDB computes from the rows, for 200 random views over rows in all tiers', async () => {

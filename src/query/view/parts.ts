@@ -144,15 +144,22 @@ export class ViewParts {
     // An older snapshot than the one that was taken in last; or a file, which others may be reading just now.
     const isOwn = part.tier === 'hot' && (kept === undefined || kept.rows <= part.rows);
     if (!isOwn || kept === undefined) kept = this.empty();
-    if (this.ranges !== null) yield* this.takeRanges(this.ranges, part, kept, check);
-    else
-      for (const item of this.reader.read(part, kept.rows, this.run)) {
-        if (item instanceof Promise) yield item;
-        else {
-          check();
-          this.add(kept, item);
+    let isTaken = false;
+    try {
+      if (this.ranges !== null) yield* this.takeRanges(this.ranges, part, kept, check);
+      else
+        for (const item of this.reader.read(part, kept.rows, this.run)) {
+          if (item instanceof Promise) yield item;
+          else {
+            check();
+            this.add(kept, item);
+          }
         }
-      }
+      isTaken = true;
+    } finally {
+      // It holds some of the part's new rows, and nothing tells which.
+      if (!isTaken && isOwn && this.kept.delete(part.id)) this.whole?.letGo();
+    }
     this.rowsTaken += part.rows - kept.rows;
     kept.rows = part.rows;
     kept.usedAt = this.reads;
