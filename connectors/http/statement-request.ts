@@ -30,7 +30,18 @@ export type BodyDecoders = Readonly<Record<string, BodyDecoder>>;
 const expand = promisify(gunzip);
 const gzip: BodyDecoder = (bytes, maxOutputLength) => expand(bytes, { maxOutputLength });
 
-/** @throws ZeptoError SQL_NAME for a database that there is not */
+/** It comes back in a header. */
+function idOf(given: string | undefined): string {
+  if (!given) return randomUUID();
+  if (/^[ -~]{1,256}$/.test(given)) return given;
+  throw new ZeptoError(
+    'SQL_UNSUPPORTED',
+    'stop',
+    'query_id: at most 256 printable ASCII characters are taken',
+  );
+}
+
+/** @throws ZeptoError SQL_NAME for a database that there is not, SQL_UNSUPPORTED for an id that no header takes */
 export function statementOf(
   request: FastifyRequest,
   query: Query,
@@ -50,7 +61,7 @@ export function statementOf(
     else if (!OWN_PARAMETERS.has(name)) settings[name] = value;
   }
   return {
-    id: query.query_id || randomUUID(),
+    id: idOf(query.query_id),
     text,
     parameters,
     format: formatOf(request, query),

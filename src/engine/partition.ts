@@ -304,12 +304,17 @@ export class PartitionRun {
     return bytesIn(evicted.hours);
   }
 
-  /** Local folders whose rows stand in objects, or are dropped, are about to be removed. Resolves when nobody reads them any more. */
-  leaveFolders(folders: readonly string[]): Promise<void> {
+  /**
+   * Local folders whose rows stand in objects, or are dropped, are about to be removed. Resolves when nobody reads them any
+   * more; false: readers have not heard of this run yet, or no longer do, and nothing may go.
+   */
+  async leaveFolders(folders: readonly string[]): Promise<boolean> {
+    if (!this.isTold) return false;
     const { feed } = this.ports;
     this.hot.forgetFiles(new Set(folders));
     feed.section(() => feed.tell({ kind: 'folders-left', run: this.id, folders }));
-    return new Promise((resolve) => feed.retire(0, resolve));
+    await new Promise<void>((resolve) => feed.retire(0, resolve));
+    return true;
   }
 
   /** Ends this run: unsealed rows are dropped (they replay from Kafka), a plan under way is abandoned. Idempotent. */

@@ -153,9 +153,7 @@ export class Shard implements SourceListener {
 
   /** See PartitionRun. False: the partition is not owned here any more, so its next owner's readers may read them. */
   async leaveFolders(partition: TopicPartition, folders: readonly string[]): Promise<boolean> {
-    const run = this.runs.get(topicPartitionKey(partition));
-    await run?.leaveFolders(folders);
-    return run !== undefined;
+    return (await this.runs.get(topicPartitionKey(partition))?.leaveFolders(folders)) ?? false;
   }
 
   /** Partitions that have no plan under way, nor one to run again. */

@@ -25,6 +25,11 @@ export interface MirrorParts extends SealedRows {
   readonly reader: number;
 }
 
+export interface MirrorSnapshot extends Snapshot {
+  /** Those that shards here have, and whose rows are in the tables. */
+  readonly partitions: readonly TopicPartition[];
+}
+
 export class Mirror {
   private readonly shards: readonly Shard[];
   private readonly world: World;
@@ -39,11 +44,6 @@ export class Mirror {
     return this.world.names;
   }
 
-  /** Those that shards here have. */
-  partitions(): readonly TopicPartition[] {
-    return this.world.runs().map(({ begun: { topic, partition } }) => ({ topic, partition }));
-  }
-
   /** Takes in what the shards have told; to be called now and then, so that it does not pile up. */
   drain(): void {
     for (const shard of this.shards) shard.drain();
@@ -53,7 +53,7 @@ export class Mirror {
    * All tables as they stand now. `schemas`: those that exist, with rows or without. Waits for sealed rows to be found.
    * @throws ZeptoError when the sealed rows of a partition could not be found out.
    */
-  async snapshot(schemas: ReadonlyMap<string, TableSchema>): Promise<Snapshot> {
+  async snapshot(schemas: ReadonlyMap<string, TableSchema>): Promise<MirrorSnapshot> {
     const { world } = this;
     for (;;) {
       const counts = new Int32Array(world.slots.size);
@@ -65,7 +65,12 @@ export class Mirror {
       const loading = world.runs().flatMap((run) => run.loading ?? []);
       const failed = world.runs().find(({ failure }) => failure !== null);
       if (loading.length === 0 && failed === undefined && world.slots.size <= counts.length)
-        return { tables: world.tables(schemas, counts), names: world.names, release: once(release) };
+        return {
+          tables: world.tables(schemas, counts),
+          names: world.names,
+          partitions: world.runs().map(({ begun: { topic, partition } }) => ({ topic, partition })),
+          release: once(release),
+        };
       release();
       if (failed?.failure) {
         const { failure } = failed;
@@ -84,15 +89,15 @@ class World {
   readonly slots = new Slots();
   readonly parts: MirrorParts;
   private readonly indexes = new Map<string, TableIndex>();
-  /** The latest owner of each partition. */
-  private readonly owners = new Map<string, Run>();
+  /** Of each partition, those that have not told their end, by when they began: the last one is its owner. */
+  private readonly claims = new Map<string, readonly Run[]>();
 
   constructor(parts: MirrorParts) {
     this.parts = parts;
   }
 
   runs(): readonly Run[] {
-    return [...this.owners.values()];
+    return [...this.claims.values()].map((runs) => runs.at(-1)!);
   }
 
   tables(schemas: ReadonlyMap<string, TableSchema>, counts: Int32Array): Snapshot['tables'] {
@@ -105,22 +110,29 @@ class World {
   }
 
   begin(begun: RunBegun): Run {
-    const key = topicPartitionKey(begun);
-    const other = this.owners.get(key);
-    const isLatest = other === undefined || other.begun.sinceMs <= begun.sinceMs;
-    const run = new Run(begun, isLatest ? this.indexOf(begun.table) : new TableIndex(), this.parts);
-    if (isLatest) {
-      // Its former owner is another shard, which may not have told its end yet.
-      other?.leave();
-      this.owners.set(key, run);
-    }
+    const run = new Run(begun, this.indexOf(begun.table), this.parts);
+    const others = this.claims.get(topicPartitionKey(begun)) ?? [];
+    this.claim([...others, run].sort((a, b) => a.begun.sinceMs - b.begun.sinceMs));
     return run;
   }
 
   end(run: Run): void {
     run.end(this.slots);
     const key = topicPartitionKey(run.begun);
-    if (this.owners.get(key) === run) this.owners.delete(key);
+    const left = (this.claims.get(key) ?? []).filter((one) => one !== run);
+    if (left.length === 0) this.claims.delete(key);
+    else this.claim(left);
+  }
+
+  /**
+   * Two shards can claim a partition for a while: its former owner has not told its end yet, or has it back already while
+   * the one in between still ends.
+   */
+  private claim(runs: readonly Run[]): void {
+    const owner = runs.at(-1)!;
+    for (const run of runs) if (run !== owner) run.leave();
+    owner.enter();
+    this.claims.set(topicPartitionKey(owner.begun), runs);
   }
 
   private indexOf(table: string): TableIndex {

@@ -43,7 +43,8 @@ export class Run {
   private leftMeanwhile: string[] = [];
   /** Of chunks that are added. */
   private stored: readonly ColumnSchema[];
-  private hasLeft = false;
+  /** Whether it is the owner: its rows are in the index, and no other's. */
+  private isOwner = false;
 
   constructor(begun: RunBegun, index: TableIndex, { baseDirectory, loadSealed, moved }: SealedRows) {
     this.begun = begun;
@@ -100,7 +101,7 @@ export class Run {
       }
       part.add(chunkAt(blocks[block!]!, byteOffset!, stored, capacity!));
     }
-    if (!this.hasLeft && added.length > 0) this.index.add(added);
+    if (this.isOwner && added.length > 0) this.index.add(added);
   }
 
   evict(hours: readonly number[], files: readonly SegmentFile[], slots: Slots): void {
@@ -110,7 +111,7 @@ export class Run {
       this.parts.delete(number);
       slots.give(slot);
     }
-    if (!this.hasLeft) this.index.remove(gone);
+    if (this.isOwner) this.index.remove(gone);
     const { parts } = partsOf(files, this.begun, this.baseDirectory);
     this.tellMoved(gone, parts);
     this.replace([], parts);
@@ -126,11 +127,18 @@ export class Run {
     this.replace(gone, come);
   }
 
-  /** It is the owner no more: none of its rows count. */
+  /** It is the owner: its rows count. */
+  enter(): void {
+    if (this.isOwner) return;
+    this.index.add([...this.parts.values(), ...this.sealed]);
+    this.isOwner = true;
+  }
+
+  /** It is not, or no more: none of its rows count. */
   leave(): void {
-    if (this.hasLeft) return;
+    if (!this.isOwner) return;
     this.index.remove([...this.parts.values(), ...this.sealed]);
-    this.hasLeft = true;
+    this.isOwner = false;
   }
 
   end(slots: Slots): void {
@@ -154,7 +162,7 @@ export class Run {
   private replace(gone: readonly SealedPart[], come: readonly SealedPart[]): void {
     const set = new Set(gone);
     this.sealed = [...this.sealed.filter((part) => !set.has(part)), ...come];
-    if (this.hasLeft) return;
+    if (!this.isOwner) return;
     this.index.remove(gone);
     this.index.add(come);
   }

@@ -5,11 +5,11 @@
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { Snapshot, TableSnapshot } from './snapshot.ts';
 
-export function withoutDropped(
-  snapshot: Snapshot,
+export function withoutDropped<S extends Snapshot>(
+  snapshot: S,
   policies: ReadonlyMap<string, StoragePolicy>,
   nowMs: number,
-): Snapshot {
+): S {
   let tables: Map<string, TableSnapshot> | null = null;
   for (const [name, policy] of policies) {
     const table = snapshot.tables.get(name);

@@ -22,14 +22,13 @@ import { systemClock } from '../kernel/clock.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
 import type { Changes, RunBegun } from '../live/change.ts';
-import { Mirror } from '../live/mirror.ts';
+import { Mirror, type MirrorSnapshot } from '../live/mirror.ts';
 import { loadSealed, type SealedPart } from '../live/sealed.ts';
 import type { TickSink, TopicPartition, ViewRecord } from '../ports.ts';
 import { withoutDropped } from '../query/dropped.ts';
 import type { ExecuteOptions } from '../query/execute.ts';
 import { PartCache } from '../query/part-cache.ts';
 import { cancelled, tookTooLong } from '../query/run.ts';
-import type { Snapshot } from '../query/snapshot.ts';
 import type { OptionValue, ParsedStatement } from '../sql/ast.ts';
 import { parseStatement } from '../sql/parser.ts';
 import { checkSettings, isOff, limitsFor, mayOnlyRead } from '../statements/request-settings.ts';
@@ -137,7 +136,7 @@ async function findSealed(run: RunBegun): Promise<SealedPart[]> {
   }
 }
 /** Rows that their table's policy has dropped are in no answer, whether their files are gone or not. */
-const snapshot = async (): Promise<Snapshot> =>
+const snapshot = async (): Promise<MirrorSnapshot> =>
   withoutDropped(await mirror.snapshot(schemas), catalogue.policies, clock.nowMs());
 const reading = {
   names: mirror.names,
@@ -218,10 +217,9 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
       if (isOfGroup && shares === null) throw unknownGroup();
       const taken = await snapshot();
       if (partitions === null) return taken;
-      const owned = mirror.partitions();
       // A peer reads one table.
       const isRead = ({ topic }: TopicPartition): boolean => asPeer === null || topic === asPeer[0]!.topic;
-      return narrowedTo(taken, partitions, owned.filter(isRead));
+      return narrowedTo(taken, partitions, taken.partitions.filter(isRead));
     },
   };
   const options: ExecuteOptions = {

@@ -327,6 +327,33 @@ it('rows that could not be found are found by the next query, without folders th
   close();
 });
 
+it('a partition that comes back while another shard still ends with it has its rows again', async () => {
+  const { port1, port2 } = new MessageChannel();
+  const words = pinWords(1);
+  const feed = new Feed([port1], words);
+  const mirror = mirrorOf(words, port2);
+  const seen = async (): Promise<unknown> => {
+    const snapshot = await mirror.snapshot(schemas);
+    const found = read(snapshot).get(0)?.rows ?? 0;
+    snapshot.release();
+    return [found, snapshot.partitions.length];
+  };
+  const first = owner(feed, 0, 0, new Set());
+  first.append(10);
+  expect(await seen()).toEqual([10, 1]);
+  const between = owner(feed, 1, 0, new Set());
+  between.append(3);
+  first.append(5);
+  expect(await seen()).toEqual([3, 1]);
+  between.end();
+  expect(await seen()).toEqual([15, 1]);
+  first.append(1);
+  expect(await seen()).toEqual([16, 1]);
+  first.end();
+  expect(await seen()).toEqual([0, 0]);
+  port1.close();
+});
+
 it('over two threads, each look finds all ids up to some position, and none that was freed', async () => {
   const { port1, port2 } = new MessageChannel();
   const words = pinWords(1);

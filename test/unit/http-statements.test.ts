@@ -238,6 +238,16 @@ describe('an answer', () => {
     expect(ended).toEqual(['one']);
   });
 
+  it('is refused where its id could not be sent back', async () => {
+    const { url, ended } = await serve(ofOnePiece);
+    for (const id of ['a\nb', 'ü', 'x'.repeat(257)]) {
+      const answer = await fetch(`${url}/?query=x&query_id=${encodeURIComponent(id)}`);
+      expect(answer.status).toBe(400);
+      expect(await answer.text()).toContain('query_id');
+    }
+    expect(ended).toEqual([]);
+  });
+
   it('of many pieces streams, as gzip when it is asked for and accepted', async () => {
     const { url } = await serve(() => pieces('a'.repeat(50_000), 'b', '', 'c'));
     const plain = await fetch(`${url}/?query=x`);
