@@ -170,6 +170,8 @@ export class PartitionRun {
     const { ports, partition } = this;
     const kafka = this.kafka();
     const found = await fenceWithRetry(kafka, this.abort.signal);
+    // Whoever fences later is the owner, whichever of the two has recovered first.
+    const sinceMs = ports.clock.nowMs();
     const bounds = await ports.offsets.bounds(partition);
     const recovery = recover(found, bounds, partition, ports.recovery);
     if (recovery.expectNoPlans && (await ports.hasPlans(partition)))
@@ -224,7 +226,7 @@ export class PartitionRun {
         table: ports.table.source.table.name,
         schema: this.reading.source.table,
         record,
-        sinceMs: now,
+        sinceMs,
       }),
     );
     this.runPendingIfReached();

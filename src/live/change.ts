@@ -19,7 +19,7 @@ export interface RunBegun {
   /** Of the rows that follow. */
   readonly schema: TableSchema;
   readonly record: CommitRecord;
-  /** When it was recovered: of two owners the later one is right. */
+  /** When it was fenced: of two owners the later one is right. */
   readonly sinceMs: number;
 }
 

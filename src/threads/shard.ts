@@ -267,7 +267,10 @@ function catchUp(): Promise<void> {
 
 async function catchUpWith(views: ViewPartials | null): Promise<void> {
   if (views === null || shard === null) return;
-  for (const partition of shard.settled()) {
+  for (const { topic, partition: number } of shard.settled()) {
+    // It may have sealed, or gone, while those before it were caught up with.
+    const partition = shard.settled().find((one) => one.topic === topic && one.partition === number);
+    if (partition === undefined) continue;
     const policy = policies.get(partition.table.name);
     const dropped = policy === undefined ? null : policyHours(policy, clock.nowMs()).isDropped;
     await views.catchUp(partition, dropped, closing.signal);
