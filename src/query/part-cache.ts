@@ -96,14 +96,17 @@ export class PartCache {
   };
 
   of(part: AnyPart): PartMemory {
+    if (this.factBytes >= FACT_BYTES_MAX) this.forget();
     const known = this.parts.get(part.id);
     if (known?.fits(part)) return known;
-    if (this.parts.size >= PARTS_MAX || this.factBytes >= FACT_BYTES_MAX) {
-      this.parts.clear();
-      this.factBytes = 0;
-    }
+    if (this.parts.size >= PARTS_MAX) this.forget();
     const made = new PartMemory(this.kept);
     this.parts.set(part.id, made);
     return made;
+  }
+
+  private forget(): void {
+    this.parts.clear();
+    this.factBytes = 0;
   }
 }

@@ -209,6 +209,12 @@ export const mutants: readonly Mutant[] = [
     replace: 'return this.position < from',
   },
   {
+    name: 'folder left by a partition that readers have not heard of',
+    file: PARTITION,
+    find: '    if (!this.isTold) return false;',
+    replace: '',
+  },
+  {
     name: 'readers hear of the end of a partition that never began',
     file: PARTITION,
     find: '    if (this.isTold) feed.section(',

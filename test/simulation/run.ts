@@ -15,6 +15,7 @@ import type { LogRecord } from './world.ts';
 import { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
+const TIERING_MS = 23;
 const HOUR_NS = 3_600_000_000_000n;
 const START_HOUR = 480_000;
 
@@ -106,6 +107,17 @@ export async function simulate(
       member.clock.deliver(() => void member.shard.flush().catch(() => {}));
   };
   disturb();
+  // At any moment a pass over old folders may reach a partition, in whatever state it is by then.
+  const leaveFolders = (): void => {
+    if (scheduler.nowMs > endMs) return;
+    scheduler.after(TIERING_MS, leaveFolders);
+    for (const member of members)
+      for (const partition of world.partitions.keys())
+        member.clock.deliver(
+          () => void member.shard.leaveFolders({ topic: world.topic, partition }, ['old']),
+        );
+  };
+  leaveFolders();
   const alter = (): void => {
     const pauseMs = world.alterations.pauseMs();
     if (pauseMs === null) return;
