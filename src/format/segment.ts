@@ -42,6 +42,10 @@ export interface SegmentSource {
   readonly chunks: readonly SegmentChunk[];
 }
 
+/** Which of a plan's segments something is of. */
+export const segmentOf = ({ symbol, hour }: { readonly symbol: number; readonly hour: number }): string =>
+  `${symbol}/${hour}`;
+
 export interface SegmentOutputs {
   /** Local `.bin` folder tree; null = none. */
   readonly bin: {

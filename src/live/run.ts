@@ -4,7 +4,7 @@
 
 import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { CommitRecord } from '../commit/metadata.ts';
-import type { SegmentFile } from '../format/segment.ts';
+import { type SegmentFile, segmentOf } from '../format/segment.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
 import type { WarmPart } from '../query/snapshot.ts';
 import { chunkAt } from '../store/chunk.ts';
@@ -37,9 +37,7 @@ export class Run {
   private readonly hours = new Map<number, LivePart[]>();
   private sealed: readonly SealedPart[] = [];
   private readonly loadSealed: SealedRows['loadSealed'];
-  /** Whether the rows that were sealed before are among `sealed`. */
-  private isFound = true;
-  /** As long as they are not: folders among which some of theirs may be. */
+  /** As long as the rows that were sealed before are not found: folders among which some of theirs may be. */
   private leftMeanwhile: string[] = [];
   /** Of chunks that are added. */
   private stored: readonly ColumnSchema[];
@@ -59,14 +57,12 @@ export class Run {
   /** Looks for the rows that were sealed before: anew, when they were not found. */
   load(): void {
     this.failure = null;
-    this.isFound = false;
     this.loading = this.loadSealed(this.begun).then(
       (parts) => {
         // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
         const since = this.sealed;
         this.replace(since, [...parts, ...since]);
         this.loading = null;
-        this.isFound = true;
         this.leaveFolders(this.leftMeanwhile);
         this.leftMeanwhile = [];
       },
@@ -119,7 +115,7 @@ export class Run {
 
   /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
   leaveFolders(folders: readonly string[]): void {
-    if (!this.isFound) this.leftMeanwhile.push(...folders);
+    if (this.loading !== null || this.failure !== null) this.leftMeanwhile.push(...folders);
     const left = new Set(folders);
     const gone = this.sealed.filter((part): part is WarmPart => part.tier === 'warm' && left.has(part.id));
     const come = gone.flatMap((part) => part.object ?? []);
@@ -150,11 +146,10 @@ export class Run {
   /** Parts of the same rows, where only one of each side can be meant. */
   private tellMoved(gone: readonly (LivePart | SealedPart)[], come: readonly SealedPart[]): void {
     if (this.moved === undefined) return;
-    const keyOf = ({ symbol, hour }: LivePart | SealedPart): string => `${symbol}/${hour}`;
     const before = new Map<string, LivePart | SealedPart | null>();
-    for (const part of gone) before.set(keyOf(part), before.has(keyOf(part)) ? null : part);
+    for (const part of gone) before.set(segmentOf(part), before.has(segmentOf(part)) ? null : part);
     for (const part of come) {
-      const from = before.get(keyOf(part)) ?? null;
+      const from = before.get(segmentOf(part)) ?? null;
       if (from !== null) this.moved(from.id, part.id, part.rows);
     }
   }

@@ -7,7 +7,7 @@ import type { CommitRecord } from '../commit/metadata.ts';
 import { offsetPlanned } from '../commit/staircase.ts';
 import { parsePlanManifestKey, planManifestsOf } from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
-import type { PlanIdentity, SegmentFile } from '../format/segment.ts';
+import { type PlanIdentity, type SegmentFile, segmentOf } from '../format/segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import type { Disk, Logger, ObjectStore, TopicPartition } from '../ports.ts';
 import type { ColdPart, WarmPart } from '../query/snapshot.ts';
@@ -89,8 +89,6 @@ export function partsOf(
   // What is local elsewhere but an object too is read as the object.
   return { parts: [...parts.values()], elsewhere: Math.max(0, elsewhere - parts.size) };
 }
-
-const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
 
 function coldPart(file: SegmentFile, topic: string, partition: number): ColdPart {
   return {

@@ -11,7 +11,7 @@ import {
   planManifestsOf,
 } from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
-import type { SegmentFile } from '../format/segment.ts';
+import { type SegmentFile, segmentOf } from '../format/segment.ts';
 import type { Disk, ObjectStore, TopicPartition } from '../ports.ts';
 
 export interface LocalTier {
@@ -78,8 +78,6 @@ async function viewFolders({ disk, baseDirectory }: LocalTier): Promise<string[]
       folders.push(`${LOCAL_VIEWS}/${view}/${definition}`);
   return folders;
 }
-
-const segmentOf = ({ symbol, hour }: SegmentFile): string => `${symbol}/${hour}`;
 
 /** The manifest's `.bin` folders that may go. `isAll`: it has no others, nor had it any that went before these. */
 async function leavingFolders(
