@@ -167,7 +167,7 @@ export interface TickSink {
 /** Makes topics, and tells what they are like. */
 export interface TopicAdmin {
   /** Makes the topic unless it is there. */
-  ensure(topic: string, partitions: number): Promise<'created' | 'exists'>;
+  ensure(topic: string, partitions: number): Promise<void>;
   /** Makes the topic that a view over the table of `source` is published to, or checks it. @throws ZeptoError CONFIG_INVALID, KAFKA_* */
   ensureForView(topic: string, source: string): Promise<void>;
   retention(topic: string): Promise<{ ms: number | null; bytes: number | null; compacted: boolean }>;

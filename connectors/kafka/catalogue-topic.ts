@@ -77,16 +77,15 @@ export async function openCatalogueTopic(options: CatalogueTopicOptions): Promis
 }
 
 async function prepare(cluster: Cluster, topic: string, logger: Logger): Promise<void> {
-  const made = await ensureTopic(
+  const { isNew, partitions } = await ensureTopic(
     cluster,
     { name: topic, partitions: 1, config: SETTINGS },
     'the catalogue topic',
   );
-  if (made === 'created') {
+  if (isNew) {
     logger.info({ topic }, 'catalogue topic created');
     return;
   }
-  const partitions = await cluster.partitionCount(topic);
   if (partitions !== 1)
     throw new ZeptoError(
       'CONFIG_INVALID',
@@ -107,7 +106,9 @@ async function prepare(cluster: Cluster, topic: string, logger: Logger): Promise
 /** Topics for tables made by CREATE TABLE. */
 export function topicAdmin(cluster: Cluster, logger: Logger): TopicAdmin {
   return {
-    ensure: (topic, partitions) => ensureTopic(cluster, { name: topic, partitions, config: {} }, 'topic'),
+    ensure: async (topic, partitions) => {
+      await ensureTopic(cluster, { name: topic, partitions, config: {} }, 'topic');
+    },
     ensureForView: (topic, source) => viewTopicOf(cluster, source, topic, logger).ensure(),
     retention: (topic) => topicRetention(cluster, topic),
   };

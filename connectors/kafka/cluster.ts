@@ -56,6 +56,8 @@ export interface Cluster {
   forget(target: Target): void;
   /** The topic's partition count; null when there is no such topic. */
   partitionCount(topic: string): Promise<number | null>;
+  /** The same of a topic that has just been made: waits until the brokers have heard of it. */
+  partitionCountOfNew(topic: string): Promise<number>;
   /** Unanswered requests reject. Idempotent. */
   close(): Promise<void>;
 }
@@ -298,18 +300,33 @@ export function openCluster(
     }
   }
 
-  async function partitionCount(topic: string): Promise<number | null> {
+  /** `unknownIs`: what it counts as that a broker does not know the topic. */
+  async function topicEntry(
+    topic: string,
+    unknownIs: number,
+  ): Promise<ClusterLayout['topics'][number] | null> {
+    const doing = `look topic ${topic} up`;
     const { topics: found } = await ask(
       { kind: 'any' },
       metadata([topic]),
-      (answer) =>
-        answer.topics[0]?.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION ? 0 : (answer.topics[0]?.code ?? 0),
-      `look topic ${topic} up`,
+      (answer) => {
+        const code = answer.topics[0]?.code ?? KafkaCode.UNKNOWN_TOPIC_OR_PARTITION;
+        return code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION ? unknownIs : code;
+      },
+      doing,
     );
     const entry = found[0];
     if (entry === undefined || entry.code === KafkaCode.UNKNOWN_TOPIC_OR_PARTITION) return null;
-    if (entry.code !== 0) throw refusal(entry.code, `look topic ${topic} up`, { topic });
-    return entry.partitions.length;
+    if (entry.code !== 0) throw refusal(entry.code, doing, { topic });
+    return entry;
+  }
+
+  async function partitionCount(topic: string): Promise<number | null> {
+    return (await topicEntry(topic, KafkaCode.NONE))?.partitions.length ?? null;
+  }
+
+  async function partitionCountOfNew(topic: string): Promise<number> {
+    return (await topicEntry(topic, KafkaCode.LEADER_NOT_AVAILABLE))!.partitions.length;
   }
 
   async function close(): Promise<void> {
@@ -326,6 +343,7 @@ export function openCluster(
     ask,
     forget,
     partitionCount,
+    partitionCountOfNew,
     close,
   };
 }

@@ -58,10 +58,13 @@ function outgoingTopicOf(
       );
     // Append time: a client's clock that is far off must not get a record refused.
     const settings = { ...config, 'message.timestamp.type': 'LogAppendTime' };
-    const made = await ensureTopic(cluster, { name, partitions: wanted, config: settings }, `the ${purpose}`);
-    if (made === 'created') logger.info({ topic: name, partitions: wanted }, `${purpose} created`);
+    const { isNew, partitions: count } = await ensureTopic(
+      cluster,
+      { name, partitions: wanted, config: settings },
+      `the ${purpose}`,
+    );
+    if (isNew) logger.info({ topic: name, partitions: wanted }, `${purpose} created`);
     await readSettings();
-    const count = (await cluster.partitionCount(name)) ?? wanted;
     if (isAsWide && count < wanted)
       throw new ZeptoError(
         'CONFIG_INVALID',

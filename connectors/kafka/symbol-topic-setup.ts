@@ -35,8 +35,8 @@ export async function prepareSymbolTopic(
       { name: topic, partitions: 1, config: KEEP_ALL },
       'the symbol topic',
     );
-    if (made === 'created') logger.info({ topic }, 'symbol topic created');
-    partitions = 1;
+    if (made.isNew) logger.info({ topic }, 'symbol topic created');
+    partitions = made.partitions;
   }
   if (partitions !== 1)
     throw new ZeptoError(

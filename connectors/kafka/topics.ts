@@ -48,6 +48,11 @@ function limit(setting: string | undefined): number | null {
 /** So often a cluster is asked again that has too few live brokers: about 15 seconds. */
 const SHORT_OF_BROKERS_MAX = 32;
 
+export interface EnsuredTopic {
+  readonly isNew: boolean;
+  readonly partitions: number;
+}
+
 /**
  * Creates the topic unless it exists; whoever else creates it at the same time is welcome.
  * @throws ZeptoError KAFKA_TOPIC_MISSING (stop) naming the topic and how to create it by hand.
@@ -56,8 +61,9 @@ export async function ensureTopic(
   cluster: Cluster,
   topic: TopicToCreate,
   purpose: string,
-): Promise<'created' | 'exists'> {
-  if ((await cluster.partitionCount(topic.name)) !== null) return 'exists';
+): Promise<EnsuredTopic> {
+  const found = await cluster.partitionCount(topic.name);
+  if (found !== null) return { isNew: false, partitions: found };
   // Replication is the cluster's default. A broker that starts, or that has stalled, is not live yet, and will be in a moment.
   let timesShort = 0;
   const isShort = (code: number): boolean =>
@@ -68,8 +74,8 @@ export async function ensureTopic(
     (answer) => (isShort(answer.code) ? KafkaCode.BROKER_NOT_AVAILABLE : answer.code),
     `create topic ${topic.name}`,
   );
-  if (code === KafkaCode.TOPIC_ALREADY_EXISTS) return 'exists';
-  if (code === KafkaCode.NONE) return 'created';
+  if (code === KafkaCode.TOPIC_ALREADY_EXISTS || code === KafkaCode.NONE)
+    return { isNew: code === KafkaCode.NONE, partitions: await cluster.partitionCountOfNew(topic.name) };
   const settings = Object.entries(topic.config).map(([name, value]) => ` --config ${name}=${value}`);
   throw new ZeptoError(
     'KAFKA_TOPIC_MISSING',

@@ -57,6 +57,7 @@ function scripted(script: Readonly<Record<string, readonly Reply[]>>): {
     ask: (target, request) => send(target, request),
     forget: () => {},
     partitionCount: async () => 1,
+    partitionCountOfNew: async () => 1,
     close: async () => {},
   };
   const outgoing = (topic: string): OutgoingTopic => ({

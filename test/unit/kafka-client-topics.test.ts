@@ -16,6 +16,7 @@ function answering(answer: unknown): Cluster {
     ask: reply,
     forget: () => {},
     partitionCount: async () => null,
+    partitionCountOfNew: async () => 6,
     close: async () => {},
   };
 }
@@ -45,7 +46,7 @@ describe('a missing topic', () => {
         }
       },
     });
-    expect(await ensureTopic(live(5), topic, 'it')).toBe('created');
+    expect(await ensureTopic(live(5), topic, 'it')).toEqual({ isNew: true, partitions: 6 });
     expect(asked).toBe(5);
     await expect(ensureTopic(live(Number.POSITIVE_INFINITY), topic, 'it')).rejects.toThrow(
       'could not be created: INVALID_REPLICATION_FACTOR (38), all brokers are fenced',
@@ -53,11 +54,14 @@ describe('a missing topic', () => {
     expect(asked).toBeGreaterThan(5);
   });
 
-  it('that another member makes at the same time is there', async () => {
-    expect(
-      await ensureTopic(answering({ code: KafkaCode.TOPIC_ALREADY_EXISTS, message: '' }), topic, 'it'),
-    ).toBe('exists');
-    expect(await ensureTopic(answering({ code: 0, message: '' }), topic, 'it')).toBe('created');
+  it('that another member makes at the same time is there, with the partitions which that one gave it', async () => {
+    const another = answering({ code: KafkaCode.TOPIC_ALREADY_EXISTS, message: '' });
+    expect(await ensureTopic({ ...another, partitionCountOfNew: async () => 4 }, topic, 'it')).toEqual({
+      isNew: false,
+      partitions: 4,
+    });
+    const own = answering({ code: 0, message: '' });
+    expect(await ensureTopic(own, topic, 'it')).toEqual({ isNew: true, partitions: 6 });
   });
 });
 
