@@ -3,6 +3,7 @@
 // Invariant: a block and its vectors are valid until the operator that gave it is asked for the next.
 
 import type { SqlType } from '../sql/types.ts';
+import { gatherInto } from './kernels/unrolled.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import {
@@ -99,7 +100,7 @@ export function gather(vector: Vector, chosen: Int32Array, rows: number, scratch
     case 'float': {
       const from = vector.values;
       const to = scratch.floats(rows);
-      for (let i = 0; i < rows; i++) to[i] = from[chosen[i]!]!;
+      gatherInto(to, from, chosen, rows);
       return vector.kind === 'int' ? intVector(to, vector.base) : floatVector(to);
     }
     case 'wide': {

@@ -1,4 +1,4 @@
-// What: what a thread remembers of parts from query to query: which rows are in time order, the extremes of chunks, facts of blocks, and aggregates of whole parts.
+// What: what a thread remembers of parts from query to query: how rows stand in time order, the extremes of chunks, facts of blocks, and aggregates of whole parts.
 // Why: COUNT and VWAP of everything that a symbol ever traded should cost what is new, not what is old.
 // Invariant: rows below a published count never change, so an entry is right for every part of its id that begins with the same runs.
 
@@ -6,11 +6,15 @@ import type { Accumulator } from './aggregate/accumulator.ts';
 import { BlockFacts, type Kept } from './kernels/block-facts.ts';
 import type { Extremes } from './kernels/int64.ts';
 import type { AnyPart } from './snapshot.ts';
+import type { Ranges } from './time-order.ts';
 
 /** Entries are forgotten all at once when there are more: a bound that costs nothing to keep. */
 const PARTS_MAX = 100_000;
 /** Likewise of the facts of blocks: those of a column take a twentieth to a tenth of what the column takes. */
 const FACT_BYTES_MAX = 64 * 2 ** 20;
+
+/** Of each number. */
+const RANGE_BYTES = 8;
 
 /** An aggregate over the first `runs` runs of a part, `rows` rows in all. */
 export interface KnownAggregate {
@@ -45,6 +49,8 @@ export class PartMemory {
   /** Over full runs, which only grow in number; and over all runs of the part when it was last read. */
   readonly full = new Map<string, KnownAggregate>();
   readonly whole = new Map<string, KnownAggregate>();
+  /** Of all rows when there were so many. */
+  private order: { readonly rows: number; readonly ranges: Ranges | null } | null = null;
   private readonly blocks: BlockFacts[] = [];
   private readonly kept: Kept;
 
@@ -70,6 +76,15 @@ export class PartMemory {
       this.extremes.set(column, facts);
     }
     return this.known(facts, run, rows, find);
+  }
+
+  /** All rows of the part in time order; `find` looks when it is not known of so many. */
+  orderOf(rows: number, find: () => Ranges | null): Ranges | null {
+    if (this.order?.rows === rows) return this.order.ranges;
+    const ranges = find();
+    this.kept(RANGE_BYTES * ((ranges?.length ?? 0) - (this.order?.ranges?.length ?? 0)));
+    this.order = { rows, ranges };
+    return ranges;
   }
 
   /** Of a run, which may grow: what is known of its first rows stays true. */

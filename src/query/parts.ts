@@ -85,7 +85,7 @@ export function* piecesOf(
 }
 
 /** Rows that were taken in under another version of the table have their columns in other places, or not at all. */
-function* hotPieces({ stored, runs }: HotPart, schema: TableSchema): Generator<Piece> {
+export function* hotPieces({ stored, runs }: HotPart, schema: TableSchema): Generator<Piece> {
   const places = placesOf(stored, schema);
   if (places === null) yield* runs;
   else

@@ -27,6 +27,7 @@ import { hashJoin } from './join/hash-join.ts';
 import type { JoinKey } from './join/join-keys.ts';
 import { unionJoin } from './join/union-join.ts';
 import { windowJoin } from './join/window-join.ts';
+import { orderedScan } from './ordered-scan.ts';
 import { peerQuery } from './peer-query.ts';
 import type { Planner } from './plan.ts';
 import { type Binding, filter } from './rows.ts';
@@ -50,6 +51,8 @@ export interface FromPlan {
   readonly scan: TableScanSpec | undefined;
   /** Slot of the symbol when the rows come symbol by symbol, ids ascending, each block of one; else null. */
   readonly symbolSlot: number | null;
+  /** Slot of the event time when, within each symbol, the rows come in its order; else null. */
+  readonly timeSlot: number | null;
 }
 
 /** What the rest of the query does with the rows. */
@@ -57,7 +60,14 @@ export interface FromUses {
   readonly expressions: readonly Expression[];
   /** Aggregates over the right side of a WINDOW JOIN. */
   readonly windowCalls: readonly Call[];
+  /** Whether rows had better come in time order within each symbol. */
+  readonly inTimeOrder: boolean;
 }
+
+export const NO_WINDOWS: Pick<FromUses, 'windowCalls' | 'inTimeOrder'> = {
+  windowCalls: [],
+  inTimeOrder: false,
+};
 
 /** Slots by source and column. */
 type Slots = ReadonlyMap<TableSource, ReadonlyMap<number, FoundSlot>>;
@@ -70,9 +80,22 @@ interface Side {
   readonly scan?: TableScanSpec;
   /** As in FromPlan. */
   readonly symbolSlot: number | null;
+  readonly timeSlot: number | null;
 }
 
 type Needed = ReadonlyMap<TableSource, ReadonlySet<number>>;
+
+/** Of rows that come in any order. */
+const NO_ORDER: Pick<Side, 'symbolSlot' | 'timeSlot'> = { symbolSlot: null, timeSlot: null };
+
+/** What is asked of a table of FROM. */
+interface Wanted {
+  readonly needed: Needed;
+  /** Of those, what is read beside the keys and times of a join. */
+  readonly beyond: (join: Join) => Needed;
+  readonly windowCalls: readonly Call[];
+  readonly inTimeOrder: boolean;
+}
 
 export function planFrom(
   planner: Planner,
@@ -80,20 +103,23 @@ export function planFrom(
   conditions: readonly Expression[],
   uses: FromUses,
 ): FromPlan {
-  const needed = neededColumns(planner, from, uses.expressions);
+  const { expressions, windowCalls, inTimeOrder } = uses;
+  const needed = neededColumns(planner, from, expressions);
   const aggregates = new Map<Call, number>();
-  const { operator, slots, filters, scan, symbolSlot } = planTable(
+  const beyond = (join: Join): Needed => neededColumns(planner, from, expressions, join);
+  const wanted = { needed, beyond, windowCalls, inTimeOrder };
+  const { operator, slots, filters, scan, symbolSlot, timeSlot } = planTable(
     planner,
     from,
     conditions,
-    needed,
-    uses.windowCalls,
+    wanted,
     aggregates,
   );
   return {
     operator,
     filters,
     symbolSlot,
+    timeSlot,
     scan: filters.length === 0 ? scan : undefined,
     slotOf: ({ source, index }) => slots.get(source)?.get(index) ?? null,
     aggregateSlot: (call) => {
@@ -103,7 +129,13 @@ export function planFrom(
   };
 }
 
-function neededColumns(planner: Planner, from: TableExpression, expressions: readonly Expression[]): Needed {
+/** `beyond`: a join whose keys and times do not count. */
+function neededColumns(
+  planner: Planner,
+  from: TableExpression,
+  expressions: readonly Expression[],
+  beyond: Join | null = null,
+): Needed {
   const needed = new Map<TableSource, Set<number>>();
   const add = (e: Expression): void =>
     walk(e, (part) => {
@@ -117,9 +149,12 @@ function neededColumns(planner: Planner, from: TableExpression, expressions: rea
     });
   for (const e of expressions) add(e);
   for (let table = from; table.kind === 'join'; table = table.left)
-    for (const e of expressionsOf(planner, table)) add(e);
+    for (const e of table === beyond ? residualOf(planner, table) : expressionsOf(planner, table)) add(e);
   return needed;
 }
+
+const residualOf = (planner: Planner, join: Join): readonly Expression[] =>
+  planner.analysis.joins.get(join)!.residual;
 
 function expressionsOf(planner: Planner, join: Join): Expression[] {
   const { equalities, asof, window, residual } = planner.analysis.joins.get(join)!;
@@ -133,20 +168,19 @@ function planTable(
   planner: Planner,
   table: TableExpression,
   conditions: readonly Expression[],
-  needed: Needed,
-  windowCalls: readonly Call[],
+  wanted: Wanted,
   aggregates: Map<Call, number>,
 ): Side {
   switch (table.kind) {
     case 'join':
-      return planJoin(planner, table, conditions, needed, windowCalls, aggregates);
+      return planJoin(planner, table, conditions, wanted, aggregates);
     case 'derived':
       return wholeSource(table, planner.query(table.query), conditions);
     case 'table-function':
-      return planForeign(planner, table, conditions, needed);
+      return planForeign(planner, table, conditions, wanted.needed);
     case 'table': {
       if (planner.analysis.sources.get(table)!.files !== undefined)
-        return planForeign(planner, table, conditions, needed);
+        return planForeign(planner, table, conditions, wanted.needed);
       const common = planner.analysis.commonTables.get(table);
       if (common !== undefined) return wholeSource(table, planner.commonTable(common), conditions);
       if (table.table.schema === 'system') {
@@ -160,7 +194,7 @@ function planTable(
         const { operator, filters } = planView(planner, table, view, conditions);
         return wholeSource(table, operator, filters);
       }
-      return planScan(planner, table, conditions, needed);
+      return planScan(planner, table, conditions, wanted);
     }
   }
 }
@@ -168,7 +202,7 @@ function planTable(
 /** A source whose operator gives all of its columns in order. */
 function wholeSource(source: TableSource, operator: Operator, conditions: readonly Expression[]): Side {
   const slots = new Map(operator.types.map((type, index) => [index, { slot: index, type }]));
-  return { operator, slots: new Map([[source, slots]]), filters: conditions, symbolSlot: null };
+  return { operator, slots: new Map([[source, slots]]), filters: conditions, ...NO_ORDER };
 }
 
 /** Of duckdb('path'), or of a table that is registered for one. */
@@ -187,14 +221,14 @@ function planForeign(
     chosen.map((index) => columns[index]!),
   );
   const slots = new Map(chosen.map((index, at) => [index, { slot: at, type: operator.types[at]! }]));
-  return { operator, slots: new Map([[table, slots]]), filters: conditions, symbolSlot: null };
+  return { operator, slots: new Map([[table, slots]]), filters: conditions, ...NO_ORDER };
 }
 
 function planScan(
   planner: Planner,
   table: TableReference,
   conditions: readonly Expression[],
-  needed: Needed,
+  { needed, inTimeOrder }: Wanted,
 ): Side {
   const { name } = table.table;
   const snapshot = planner.tables.get(name);
@@ -212,11 +246,22 @@ function planScan(
     isSymbol: (e) => planner.tableColumn(e) === schema.symbolColumn,
     types: planner.types,
   };
-  const scan = tableScan(spec);
+  const slotOf = (column: number): number | null => {
+    const at = columns.indexOf(column);
+    return at < 0 ? null : at;
+  };
+  const symbolSlot = slotOf(schema.symbolColumn);
+  const timeSlot = inTimeOrder && planner.group === null ? slotOf(schema.timestampColumn) : null;
+  const scan = timeSlot === null ? tableScan(spec) : orderedScan(spec);
   const slots = new Map(columns.map((column, at) => [column, { slot: at, type: scan.types[at]! }]));
-  const symbolSlot = slots.get(schema.symbolColumn)?.slot ?? null;
   if (planner.group !== null) return planGroupScan(planner, table, conditions, scan, columns, slots);
-  const side: Side = { operator: scan, slots: new Map([[table, slots]]), filters: [], symbolSlot };
+  const side: Side = {
+    operator: scan,
+    slots: new Map([[table, slots]]),
+    filters: [],
+    symbolSlot,
+    timeSlot,
+  };
   if (sorted.filters.length === 0) return { scan: spec, ...side };
   return { ...side, operator: filter(scan, sorted.filters, bindingOf(planner, side)) };
 }
@@ -239,7 +284,7 @@ function planGroupScan(
     (chosen.length > 0 ? chosen : all.slice(0, 1)).map(({ name }) => name),
   );
   const operator = groupScan(local, query, planner.group!.members);
-  return { operator, slots: new Map([[table, slots]]), filters: conditions, symbolSlot: null };
+  return { operator, slots: new Map([[table, slots]]), filters: conditions, ...NO_ORDER };
 }
 
 /** Columns of a side, by the slots of its operator. */
@@ -286,8 +331,7 @@ function planJoin(
   planner: Planner,
   join: Join,
   conditions: readonly Expression[],
-  needed: Needed,
-  windowCalls: readonly Call[],
+  wanted: Wanted,
   aggregates: Map<Call, number>,
 ): Side {
   for (const e of expressionsOf(planner, join)) planner.prepare(e);
@@ -300,14 +344,27 @@ function planJoin(
     else if (side === 'right' && filtersRight.has(join.join)) toRight.push(condition);
     else rest.push(condition);
   }
-  const left = applied(planner, planTable(planner, join.left, toLeft, needed, [], aggregates));
-  const right = applied(planner, planTable(planner, join.right, toRight, needed, [], aggregates));
+  const ofLeft: Wanted = {
+    ...wanted,
+    windowCalls: [],
+    inTimeOrder: wanted.inTimeOrder && keepsOrder.has(join.join),
+  };
+  const ofRight: Wanted = { ...wanted, windowCalls: [], inTimeOrder: isBySymbolAndTime(planner, join) };
+  const left = applied(planner, planTable(planner, join.left, toLeft, ofLeft, aggregates));
+  const right = applied(planner, planTable(planner, join.right, toRight, ofRight, aggregates));
   const slots = bothSlots(left, right);
-  const operator = joined(planner, join, left, right, slots, windowCalls);
-  windowCalls.forEach((call, i) => {
+  const operator = joined(planner, join, left, right, slots, wanted);
+  wanted.windowCalls.forEach((call, i) => {
     aggregates.set(call, left.operator.types.length + i);
   });
-  return { operator, slots, filters: rest, symbolSlot: keepsOrder.has(join.join) ? left.symbolSlot : null };
+  const { symbolSlot, timeSlot } = keepsOrder.has(join.join) ? left : NO_ORDER;
+  return { operator, slots, filters: rest, symbolSlot, timeSlot };
+}
+
+/** Whether an ASOF join is by the event time and, apart from it, by one key. */
+function isBySymbolAndTime(planner: Planner, join: Join): boolean {
+  const { equalities, asof } = planner.analysis.joins.get(join)!;
+  return asof !== null && equalities.length === 1;
 }
 
 function applied(planner: Planner, side: Side): Side {
@@ -349,6 +406,13 @@ function symbolPair(
   return key === undefined ? null : { key, left: left.symbolSlot, right: right.symbolSlot };
 }
 
+function slotsOf(side: Side, needed: Needed): ReadonlySet<number> {
+  const found = new Set<number>();
+  for (const [source, columns] of side.slots)
+    for (const column of needed.get(source) ?? []) found.add(columns.get(column)!.slot);
+  return found;
+}
+
 function slotIn(planner: Planner, side: Side, e: Expression): number | null {
   const reference = e.kind === 'column' ? planner.reference(e) : undefined;
   if (reference?.kind !== 'source') return null;
@@ -362,10 +426,11 @@ function joined(
   left: Side,
   right: Side,
   slots: Slots,
-  windowCalls: readonly Call[],
+  wanted: Wanted,
 ): Operator {
+  const { windowCalls } = wanted;
   const { equalities, asof, window, residual } = planner.analysis.joins.get(join)!;
-  const both: Side = { operator: left.operator, slots, filters: [], symbolSlot: null };
+  const both: Side = { operator: left.operator, slots, filters: [], ...NO_ORDER };
   const bindings = {
     left: bindingOf(planner, left),
     right: bindingOf(planner, right),
@@ -377,6 +442,12 @@ function joined(
     case 'AJ0':
     case 'AJ0 LEFT': {
       const symbols = symbolPair(planner, equalities, left, right);
+      const isInOrder =
+        symbols !== null &&
+        equalities.length === 1 &&
+        right.timeSlot !== null &&
+        slotIn(planner, right, asof!.right) === right.timeSlot &&
+        planner.types.get(asof!.left)!.name === planner.types.get(asof!.right)!.name;
       return asofJoin(
         left.operator,
         right.operator,
@@ -385,6 +456,7 @@ function joined(
           keepsLeft: join.join.endsWith('LEFT'),
           keys: equalities.filter((key) => key !== symbols?.key),
           symbols,
+          usedOfRight: isInOrder ? slotsOf(right, wanted.beyond(join)) : null,
           time: asof!,
           strict: asof!.strict,
           toleranceNs: join.toleranceNs,

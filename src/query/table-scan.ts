@@ -17,11 +17,12 @@ import { type Conditions, symbolHint, type TimeBounds, timeBounds } from './cond
 import { compile } from './expression/compile.ts';
 import { constantValue, type Scope } from './expression/compiled.ts';
 import { PartCache } from './part-cache.ts';
-import { coverage, hourStart, type Piece, piecesOf, prunedParts } from './parts.ts';
-import { readChosen, readColumn } from './read-column.ts';
+import { coverage, hotPieces, hourStart, type Piece, piecesOf, prunedParts } from './parts.ts';
+import { readChosen, readColumn, readRanges } from './read-column.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import type { AnyPart } from './snapshot.ts';
+import type { Ranges } from './time-order.ts';
 import { ValueFilter } from './value-filter.ts';
 import { valueRanges } from './value-ranges.ts';
 import {
@@ -47,10 +48,14 @@ export interface TableScanSpec {
   readonly types: ReadonlyMap<Expression, SqlType>;
 }
 
+/** Types of the columns that the scan gives. */
+export const typesOf = ({ schema, columns }: TableScanSpec): SqlType[] =>
+  columns.map((index) => typeOfColumn(schema.columns[index]!));
+
 export function tableScan(spec: TableScanSpec): Operator {
   const { schema, columns, conditions } = spec;
   return {
-    types: columns.map((index) => typeOfColumn(schema.columns[index]!)),
+    types: typesOf(spec),
     label: `Scan ${spec.name}`,
     details: () => [
       `columns: ${columns.map((index) => schema.columns[index]!.name).join(', ') || 'none'}`,
@@ -108,17 +113,52 @@ function codeOf(e: Expression, spec: TableScanSpec, scope: Scope): number | null
 }
 
 function* scan(spec: TableScanSpec, run: Run): Flow {
-  const { schema, sampleRatio } = spec;
-  const { parts, time, filter } = choose(spec, run);
-  const cache = run.options.cache ?? new PartCache();
-  const stored = storedColumns(schema);
-  const storedOf = (column: number): number => stored.indexOf(schema.columns[column]!);
-  const needed = spec.columns.filter((column) => column !== schema.symbolColumn).map(storedOf);
-  const timeIndex = storedOf(schema.timestampColumn);
-  const block = new ScanBlock(spec, needed);
-  const cutter = new Cutter(time, sampleRatio);
-  for (const part of parts) {
+  const chosen = choose(spec, run);
+  const reader = new TableReader(spec, chosen, run);
+  for (const part of chosen.parts) yield* reader.rowsOf(part);
+}
+
+/** Rows of parts that fulfil the scan's conditions, in the order of their part. */
+export class TableReader {
+  readonly block: ScanBlock;
+  readonly cache: PartCache;
+  /** Indexes into storedColumns: of the columns that the scan gives, and of the event time. */
+  readonly needed: readonly number[];
+  readonly timeIndex: number;
+  private readonly spec: TableScanSpec;
+  private readonly chosen: Chosen;
+  private readonly run: Run;
+  private readonly cutter: Cutter;
+
+  constructor(spec: TableScanSpec, chosen: Chosen, run: Run) {
+    const { schema, columns } = spec;
+    const stored = storedColumns(schema);
+    this.spec = spec;
+    this.chosen = chosen;
+    this.run = run;
+    this.cache = run.options.cache ?? new PartCache();
+    this.needed = columns
+      .filter((column) => column !== schema.symbolColumn)
+      .map((column) => stored.indexOf(schema.columns[column]!));
+    this.timeIndex = stored.indexOf(schema.columns[schema.timestampColumn]!);
+    this.block = new ScanBlock(spec, this.needed);
+    this.cutter = new Cutter(chosen.time, spec.sampleRatio);
+  }
+
+  *rowsOf(part: AnyPart): Flow {
+    const { block, cutter, needed, timeIndex, run } = this;
+    const { time, filter } = this.chosen;
+    const { schema, sampleRatio } = this.spec;
     const isCut = coverage(part, time) === 'some';
+    if (part.tier === 'hot' && !isCut && filter === null && sampleRatio === null) {
+      const pieces = [...hotPieces(part, schema)];
+      yield* this.rowsIn(
+        pieces.flatMap(({ rows }, i) => [i, 0, rows]),
+        pieces,
+        part,
+      );
+      return;
+    }
     const needsTime = isCut || sampleRatio !== null;
     const columns = needsTime && !needed.includes(timeIndex) ? [...needed, timeIndex] : needed;
     block.setPart(part);
@@ -129,7 +169,7 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
         continue;
       }
       index++;
-      const passing = filter?.begin(piece, index, cache.of(part)) ?? 'all';
+      const passing = filter?.begin(piece, index, this.cache.of(part)) ?? 'all';
       if (passing === 'none') continue;
       const times = piece.columns[timeIndex] as BigInt64Array | undefined;
       const [first, last, exact] = isCut
@@ -153,6 +193,45 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
       }
     }
   }
+
+  /** Rows of pieces of an hour, in the order of the ranges. `part`: one of theirs. */
+  *rowsIn(ranges: Ranges, pieces: readonly Piece[], part: AnyPart): Flow {
+    const { run, block } = this;
+    block.setPart(part);
+    const areAlike = haveSameColumns(pieces);
+    let taken: Piece[] = [];
+    let bounds: number[] = [];
+    let rows = 0;
+    for (let at = 0; at < ranges.length; at += 3) {
+      const piece = pieces[ranges[at]!]!;
+      const to = ranges[at + 2]!;
+      for (let from = ranges[at + 1]!; from < to; ) {
+        const count = Math.min(BLOCK_ROWS - rows, to - from);
+        taken.push(piece);
+        bounds.push(from, from + count);
+        rows += count;
+        from += count;
+        const goesOn = from < to || (at + 3 < ranges.length && (areAlike || ranges[at + 3] === ranges[at]));
+        if (rows < BLOCK_ROWS && goesOn) continue;
+        run.check();
+        run.stats.rowsScanned += rows;
+        yield block.setRanges(taken, bounds, rows);
+        taken = [];
+        bounds = [];
+        rows = 0;
+      }
+    }
+  }
+}
+
+/** A part that was taken in under another version of the table may lack one. */
+function haveSameColumns(pieces: readonly Piece[]): boolean {
+  const [first] = pieces;
+  return pieces.every(
+    ({ columns }) =>
+      columns.length === first!.columns.length &&
+      columns.every((column, i) => (column === undefined) === (first!.columns[i] === undefined)),
+  );
 }
 
 /** Rows of single parts, from wherever they were left off: for what keeps something of each part. */
@@ -263,7 +342,7 @@ export function lowerBound(times: BigInt64Array, rows: number, time: bigint): nu
 }
 
 /** Rows of a piece, or those of them that were chosen; columns are read when they are asked for. */
-class ScanBlock implements Block {
+export class ScanBlock implements Block {
   rows = 0;
   private readonly schema: TableSchema;
   private readonly slots: readonly number[];
@@ -273,9 +352,10 @@ class ScanBlock implements Block {
   private piece: Piece = { rows: 0, columns: [] };
   private from = 0;
   private chosen: Int32Array | null = null;
+  private ranges: { readonly pieces: readonly Piece[]; readonly ranges: readonly number[] } | null = null;
   private base = 0n;
   private symbol: TextVector = textVector(new Uint32Array(0));
-  private symbolId = 0;
+  private symbolId = -1;
 
   constructor({ schema, columns }: TableScanSpec, needed: readonly number[]) {
     this.schema = schema;
@@ -288,6 +368,7 @@ class ScanBlock implements Block {
 
   setPart(part: AnyPart): void {
     this.base = hourStart(part);
+    if (part.symbol === this.symbolId) return;
     this.symbolId = part.symbol;
     this.symbol = textVector(new Uint32Array(0));
   }
@@ -298,7 +379,15 @@ class ScanBlock implements Block {
     this.from = from;
     this.rows = rows;
     this.chosen = chosen;
+    this.ranges = null;
     this.cached.fill(null);
+    return this;
+  }
+
+  /** Rows of pieces, `rows` in all: of each piece a first row and the row after the last one. All have the same columns. */
+  setRanges(pieces: readonly Piece[], ranges: readonly number[], rows: number): this {
+    this.setRows(pieces[0]!, ranges[0]!, rows, null);
+    if (pieces.length > 1) this.ranges = { pieces, ranges };
     return this;
   }
 
@@ -310,14 +399,18 @@ class ScanBlock implements Block {
   private read(slot: number): Vector {
     const stored = this.stored[slot]!;
     if (stored < 0) {
-      if (this.symbol.values.length < this.rows) this.symbol = constantText(this.symbolId, this.rows);
+      if (this.symbol.values.length < this.rows) this.symbol = constantText(this.symbolId, BLOCK_ROWS);
       return this.symbol;
     }
     const values: ColumnArray | undefined = this.piece.columns[stored];
     const { type } = this.schema.columns[this.slots[slot]!]!;
     if (values === undefined) return nulls(type, this.rows);
-    const { from, chosen, rows, base } = this;
+    const { from, chosen, ranges, rows, base } = this;
     const scratch = this.scratch[slot]!;
+    if (ranges !== null) {
+      const all = ranges.pieces.map(({ columns }) => columns[stored]!);
+      return readRanges(all, type, ranges.ranges, rows, base, scratch);
+    }
     if (chosen === null) return readColumn(values, type, from, rows, base, scratch);
     return readChosen(values, type, from, chosen, rows, base, scratch);
   }

@@ -12,7 +12,7 @@ import { compile } from './expression/compile.ts';
 import type { Compiled } from './expression/compiled.ts';
 import { storable } from './hash-aggregate.ts';
 import { KeptColumn, KeptRows } from './kept-column.ts';
-import { type Binding, scopeOf, vectorsOf } from './rows.ts';
+import { type Binding, scopeOf } from './rows.ts';
 import type { Budget, Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import { inBatches } from './symbol-batches.ts';
@@ -26,36 +26,34 @@ import { type RollingName, rolling } from './window/rolling.ts';
 /** So many rows at least are worked on at a time, where windows stay within a symbol. */
 const BATCH_ROWS = 2 ** 16;
 
-/**
- * The input's columns, then the calls. `time`: the event time that first and last go by, if there is one. `symbolSlot`: where
- * the input comes symbol by symbol and no window reaches beyond one.
- */
-export function windowed(
-  input: Operator,
-  calls: readonly Call[],
-  binding: Binding,
-  time: Expression | null,
-  symbolSlot: number | null,
-): Operator {
+export interface WindowsSpec {
+  readonly calls: readonly Call[];
+  /** The event time that first and last go by, if there is one. */
+  readonly time: Expression | null;
+  /** Where the input comes symbol by symbol and no window reaches beyond one. */
+  readonly symbolSlot: number | null;
+  /** Whether the input's rows are in the order of a call's window, which is partitioned by the symbol alone. */
+  readonly isInOrder: (call: Call) => boolean;
+  /** Slots of the input that the calls and what follows read, beside the keys of windows; null: any. */
+  readonly used: ReadonlySet<number> | null;
+}
+
+/** The input's columns, then the calls. */
+export function windowed(input: Operator, spec: WindowsSpec, binding: Binding): Operator {
+  const { calls } = spec;
   return {
     types: [...input.types, ...calls.map((call): SqlType => storable(binding.types.get(call)!))],
     label: 'Window',
     details: () => calls.map(printExpression),
     inputs: [input],
-    open: (run) => withWindows(input, calls, binding, time, symbolSlot, run),
+    open: (run) => withWindows(input, spec, binding, run),
   };
 }
 
-function* withWindows(
-  input: Operator,
-  calls: readonly Call[],
-  binding: Binding,
-  time: Expression | null,
-  symbolSlot: number | null,
-  run: Run,
-): Flow {
-  const windows = new Windows(input.types, calls, binding, time, run);
+function* withWindows(input: Operator, spec: WindowsSpec, binding: Binding, run: Run): Flow {
+  const windows = new Windows(input.types, spec, binding, run);
   const rows = input.open(run);
+  const { symbolSlot } = spec;
   if (symbolSlot === null) yield* windows.of(rows);
   else yield* inBatches(rows, symbolSlot, BATCH_ROWS, (batch) => windows.of(batch));
   windows.release();
@@ -75,26 +73,24 @@ interface WindowCall {
 /** Calls over one batch of rows after the other. */
 class Windows {
   private readonly calls: readonly WindowCall[];
+  private readonly spec: WindowsSpec;
   private readonly binding: Binding;
-  private readonly time: Expression | null;
   private readonly run: Run;
+  /** Columns of the input. */
+  private readonly width: number;
   private readonly kept: KeptRows;
+  /** Slots of the input by column of `kept`. */
+  private readonly slots: readonly number[];
   private readonly arrangements = new Map<string, Arrangement>();
   private readonly arguments: KeptPool;
 
-  constructor(
-    types: readonly SqlType[],
-    calls: readonly Call[],
-    binding: Binding,
-    time: Expression | null,
-    run: Run,
-  ) {
+  constructor(types: readonly SqlType[], spec: WindowsSpec, binding: Binding, run: Run) {
+    this.spec = spec;
     this.binding = binding;
-    this.time = time;
     this.run = run;
-    this.kept = new KeptRows(types.map(kindOf), run.budget);
+    this.width = types.length;
     this.arguments = new KeptPool(run.budget);
-    this.calls = calls.map((call) => ({
+    this.calls = spec.calls.map((call) => ({
       call,
       arrangement: this.arrangementOf(call),
       frames: { start: new Scratch(), end: new Scratch() },
@@ -102,18 +98,37 @@ class Windows {
       out: new Scratch(),
       ordered: [],
     }));
+    const { used } = spec;
+    const keys = this.calls.flatMap(({ call, arrangement }) =>
+      spec.isInOrder(call) && !looksAtKeys(call) ? [] : arrangement.orderSlots,
+    );
+    this.slots = types.flatMap((_, slot) =>
+      used === null || used.has(slot) || keys.includes(slot) ? slot : [],
+    );
+    this.kept = new KeptRows(
+      this.slots.map((slot) => kindOf(types[slot]!)),
+      run.budget,
+    );
   }
 
   /** The rows with the values of the calls. */
   *of(batch: Flow): Flow {
-    const { kept, run } = this;
+    const { kept, run, slots } = this;
     const arrangements = [...this.arrangements.values()];
     yield* each(batch, (block) => {
-      kept.append(vectorsOf(block, kept.columns.length), 0, block.rows);
+      kept.append(
+        slots.map((slot) => block.column(slot)),
+        0,
+        block.rows,
+      );
       for (const arrangement of arrangements) arrangement.take(block);
     });
     const { rows } = kept;
-    const vectors = kept.vectors();
+    /** By slot; nobody asks for those that are not here. */
+    const vectors: Vector[] = [];
+    kept.vectors().forEach((vector, i) => {
+      vectors[slots[i]!] = vector;
+    });
     run.check();
     for (const arrangement of arrangements) arrangement.arrange(rows, vectors);
     const results = this.calls.map((call) => {
@@ -124,12 +139,12 @@ class Windows {
     });
     const bytes = 8 * rows * results.length;
     run.budget.reserve(bytes);
+    results.forEach((result, i) => {
+      vectors[this.width + i] = result;
+    });
     for (let from = 0; from < rows; from += BLOCK_ROWS) {
       run.check();
-      yield new Columns(
-        Math.min(BLOCK_ROWS, rows - from),
-        [...vectors, ...results].map((vector) => tailOf(vector, from)),
-      );
+      yield new Columns(Math.min(BLOCK_ROWS, rows - from), tailsOf(vectors, from));
     }
     run.budget.release(bytes);
     for (const arrangement of arrangements) arrangement.clear();
@@ -144,7 +159,9 @@ class Windows {
 
   private arrangementOf(call: Call): Arrangement {
     const key = textOf({ ...call.over!, frame: null });
-    const made = this.arrangements.get(key) ?? new Arrangement(call.over!, this.binding, this.run);
+    const { isInOrder, symbolSlot } = this.spec;
+    const slot = isInOrder(call) ? symbolSlot : null;
+    const made = this.arrangements.get(key) ?? new Arrangement(call.over!, this.binding, slot, this.run);
     this.arrangements.set(key, made);
     return made;
   }
@@ -155,7 +172,8 @@ class Windows {
     vectors: readonly Vector[],
     rows: number,
   ): Vector {
-    const { binding, run, time } = this;
+    const { binding, run } = this;
+    const { time } = this.spec;
     const scope = scopeOf(run, binding);
     const blockAt = blocksOf(arrangement, vectors, rows);
     let columns = 0;
@@ -248,25 +266,30 @@ function blocksOf(
   vectors: readonly Vector[],
   rows: number,
 ): (from: number, count: number) => Block {
-  if (arrangement.isIdentity)
-    return (from, count) =>
-      new Columns(
-        count,
-        vectors.map((vector) => tailOf(vector, from)),
-      );
+  if (arrangement.isIdentity) return (from, count) => new Columns(count, tailsOf(vectors, from));
   const all = new Columns(rows, vectors);
   const selection = new Selection();
   return (from, count) => selection.set(all, arrangement.order.subarray(from, from + count), count);
 }
 
+/** Vectors that are not here are left out. */
+const tailsOf = (vectors: readonly Vector[], from: number): Vector[] =>
+  from === 0 ? [...vectors] : vectors.map((vector) => tailOf(vector, from));
+
+/** Functions that look at neighbours by position, whatever the frame. */
+const BY_POSITION: ReadonlySet<string> = new Set(['row_number', 'lag', 'lead', 'ema', 'delta', 'ratio']);
+const BY_PEERS: ReadonlySet<string> = new Set(['rank', 'dense_rank']);
+
+/** Whether values of the window's ORDER BY are looked at once rows are in order. */
+function looksAtKeys({ name, over }: Call): boolean {
+  const { name: known } = functionByName(name)!;
+  return BY_PEERS.has(known) || (!BY_POSITION.has(known) && over!.frame?.unit !== 'ROWS');
+}
+
 /** out[order[position]] = values[position] */
-function inRowOrder(
-  values: Vector,
-  { order, isIdentity }: Arrangement,
-  rows: number,
-  scratch: Scratch,
-): Vector {
-  if (isIdentity) return values;
+function inRowOrder(values: Vector, arrangement: Arrangement, rows: number, scratch: Scratch): Vector {
+  if (arrangement.isIdentity) return values;
+  const { order } = arrangement;
   const from = values.values as Float64Array;
   const to = arrayFor(values.kind, rows, scratch);
   for (let position = 0; position < rows; position++) to[order[position]!] = from[position]!;

@@ -346,7 +346,12 @@ class Generator {
   }
 
   private windowCall(): string {
-    const order = this.pick(['ORDER BY seq', 'ORDER BY timestamp, seq', 'ORDER BY seq DESC']);
+    const order = this.pick([
+      'ORDER BY seq',
+      'ORDER BY timestamp',
+      'ORDER BY timestamp, seq',
+      'ORDER BY seq DESC',
+    ]);
     const partition = this.pick(['', 'PARTITION BY symbol ', `PARTITION BY ${this.exact(1)} `]);
     const rows = this.rowsFrame();
     return this.pick([

@@ -29,8 +29,10 @@ export class FloatSums {
     for (let i = from; i < to; i++) {
       const value = values[i]!;
       if (Number.isNaN(value)) continue;
+      // As `add`, without asking which of the two is larger (Knuth, The Art of Computer Programming 2, 4.2.2).
       const next = sum + value;
-      error += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
+      const added = next - sum;
+      error += sum - (next - added) + (value - added);
       sum = next;
       count++;
     }

@@ -5,6 +5,7 @@
 import { NULL_INT64 } from '../../columns/types.ts';
 import { INT64_MAX, POW10 } from '../../kernel/fixed.ts';
 import { nodeError } from '../../sql/errors.ts';
+import { addInto, subtractInto } from '../kernels/unrolled.ts';
 import type { Scratch } from '../scratch.ts';
 import {
   bigintAt,
@@ -50,10 +51,9 @@ function narrowArithmetic(
   if (operator === '+' || operator === '-') {
     const a = left.values;
     const b = right.values;
-    if (operator === '+') for (let i = 0; i < rows; i++) out[i] = a[i]! + b[i]!;
-    else for (let i = 0; i < rows; i++) out[i] = a[i]! - b[i]!;
+    const isWithin = (operator === '+' ? addInto : subtractInto)(out, a, b, rows, NARROW_MAX);
     const base = operator === '+' ? left.base + right.base : left.base - right.base;
-    return isSafeBase(base) && withinNarrow(out, rows) ? intVector(out, base) : null;
+    return isWithin && isSafeBase(base) ? intVector(out, base) : null;
   }
   const by = plain(right, rows, out)?.values;
   if (by === undefined) return null;

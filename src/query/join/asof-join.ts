@@ -12,6 +12,7 @@ import { SymbolBatches } from '../symbol-batches.ts';
 import { BLOCK_ROWS } from '../vector.ts';
 import { type CompiledKeys, commonPair, type JoinKey, keysOf } from './join-keys.ts';
 import { KeptSide, leaveOutNulls } from './kept-side.ts';
+import { OrderedAsofJoin } from './ordered-asof.ts';
 import { Pairs } from './pairs.ts';
 import { TimeSearch } from './time-search.ts';
 
@@ -25,6 +26,8 @@ export interface AsofJoinSpec {
   readonly label: string;
   /** Not null: `keys` are those beside the symbol. */
   readonly symbols: SymbolSlots | null;
+  /** Not null: right rows come in the order of `time`, there are no `keys`, and of the right side only these slots are read. */
+  readonly usedOfRight: ReadonlySet<number> | null;
   readonly keepsLeft: boolean;
   readonly keys: readonly JoinKey[];
   readonly time: JoinKey;
@@ -64,14 +67,23 @@ function* joined(
   bindings: { readonly left: Binding; readonly right: Binding },
   run: Run,
 ): Flow {
-  const join = new AsofJoin(left.types, right.types, spec, bindings, run);
+  const times = commonPair(spec.time.left, spec.time.right, bindings.left, bindings.right, run);
+  const join =
+    spec.usedOfRight === null
+      ? new AsofJoin(left.types, right.types, spec, times, bindings, run)
+      : new OrderedAsofJoin(left.types, right.types, spec, times, spec.usedOfRight, run);
   if (spec.symbols === null) yield* join.of(left.open(run), right.open(run));
   else yield* bySymbol(left.open(run), right.open(run), spec.symbols, join);
   join.release();
 }
 
 /** One symbol after the other: of the right side, only one's rows are kept. */
-function* bySymbol(leftFlow: Flow, rightFlow: Flow, slots: SymbolSlots, join: AsofJoin): Flow {
+function* bySymbol(
+  leftFlow: Flow,
+  rightFlow: Flow,
+  slots: SymbolSlots,
+  join: AsofJoin | OrderedAsofJoin,
+): Flow {
   const left = new SymbolBatches(leftFlow, slots.left);
   const right = new SymbolBatches(rightFlow, slots.right);
   try {
@@ -103,13 +115,14 @@ class AsofJoin {
     leftTypes: readonly SqlType[],
     rightTypes: readonly SqlType[],
     spec: AsofJoinSpec,
+    time: ReturnType<typeof commonPair>,
     bindings: { readonly left: Binding; readonly right: Binding },
     run: Run,
   ) {
     this.spec = spec;
     this.run = run;
     this.keys = keysOf(spec.keys, bindings.left, bindings.right, run);
-    this.time = commonPair(spec.time.left, spec.time.right, bindings.left, bindings.right, run);
+    this.time = time;
     this.side = new KeptSide(rightTypes, this.keys.types, this.time.type, run);
     this.pairs = new Pairs(leftTypes, rightTypes, BLOCK_ROWS);
   }
@@ -146,12 +159,6 @@ class AsofJoin {
     const { places } = this;
     const { starts } = this.side;
     const { strict } = this.spec;
-    if (this.keys.left.length === 0) {
-      if (starts.length === 1) return;
-      search.afterEach(rows, starts[0]!, starts[1]!, hints[0]!, strict, places);
-      hints[0] = places[rows - 1]!;
-      return;
-    }
     for (let row = 0; row < rows; row++) {
       const id = ids[row]!;
       if (id < 0) continue;

@@ -31,6 +31,7 @@ export class Pairs implements Block {
   private leftBlock: Block | null = null;
   private rightVectors: readonly Vector[] | null = null;
   private isLeftWhole = false;
+  private isRightFound = false;
 
   constructor(leftTypes: readonly SqlType[], rightTypes: readonly SqlType[], capacity: number) {
     this.left = new Int32Array(capacity);
@@ -41,10 +42,20 @@ export class Pairs implements Block {
     this.scratch = this.cached.map(() => new Scratch());
   }
 
-  /** The first `rows` pairs, of these rows; null: that side has none. `isLeftWhole`: the left rows are those of the block, each once. */
-  set(rows: number, left: Block | null, right: readonly Vector[] | null, isLeftWhole = false): this {
+  /**
+   * The first `rows` pairs, of these rows; null: that side has none. `isLeftWhole`: the left rows are those of the block, each
+   * once; `isRightFound`: no right row is −1.
+   */
+  set(
+    rows: number,
+    left: Block | null,
+    right: readonly Vector[] | null,
+    isLeftWhole = false,
+    isRightFound = false,
+  ): this {
     this.rows = rows;
     this.isLeftWhole = isLeftWhole;
+    this.isRightFound = isRightFound;
     this.leftBlock = left;
     this.rightVectors = right;
     this.cached.fill(null);
@@ -66,7 +77,12 @@ export class Pairs implements Block {
         : gatherOrNull(this.leftBlock.column(slot), this.left, this.rows, scratch);
     return this.rightVectors === null
       ? constantVector(kindOf(this.rightTypes[slot - width]!), null, this.rows)
-      : gatherOrNull(this.rightVectors[slot - width]!, this.right, this.rows, scratch);
+      : (this.isRightFound ? gather : gatherOrNull)(
+          this.rightVectors[slot - width]!,
+          this.right,
+          this.rows,
+          scratch,
+        );
   }
 }
 

@@ -4,9 +4,6 @@
 
 import { bigintAt, type IntegerVector, isNullAt, NARROW_MAX, type Vector } from '../vector.ts';
 
-/** Steps that are taken one by one before others are doubled. */
-const NEAR_STEPS = 16;
-
 export class TimeSearch {
   /** Times in the order of the groups. */
   private readonly narrow: Float64Array | null;
@@ -14,12 +11,23 @@ export class TimeSearch {
   private readonly wide: BigInt64Array | null;
   private source: Vector;
   private shift: number | null = null;
+  /** Whether `lastOfEach` found one for each row. */
+  isEachFound = false;
 
-  /** `order[0, rows)`: the rows of `times`, group after group, each in time order. */
-  constructor(times: Vector, order: Int32Array) {
-    const rows = order.length;
+  /** Bytes that it holds beside the times. */
+  readonly bytes: number;
+
+  /** `order[0, rows)`: the rows of `times`, group after group, each in time order; null: as they are. */
+  constructor(times: Vector, order: Int32Array | null) {
     this.source = times;
     this.base = times.kind === 'int' ? times.base : 0n;
+    this.bytes = order === null ? 0 : order.length * 8;
+    if (order === null) {
+      this.narrow = times.kind === 'wide' ? null : (times.values as Float64Array);
+      this.wide = times.kind === 'wide' ? times.values : null;
+      return;
+    }
+    const rows = order.length;
     if (times.kind === 'wide') {
       this.narrow = null;
       this.wide = new BigInt64Array(rows);
@@ -30,10 +38,6 @@ export class TimeSearch {
       const values = times.values as Float64Array;
       for (let i = 0; i < rows; i++) this.narrow[i] = values[order[i]!]!;
     }
-  }
-
-  get bytes(): number {
-    return (this.narrow ?? this.wide)!.byteLength;
   }
 
   /** The vector that the next `after` calls look up. */
@@ -81,28 +85,37 @@ export class TimeSearch {
     return low;
   }
 
-  /** out[row] = `after` of each row; each search begins where the one before ended. */
-  afterEach(rows: number, start: number, end: number, hint: number, orEqual: boolean, out: Int32Array): void {
-    const { shift, narrow } = this;
-    let at = Math.min(end, Math.max(start, hint));
-    if (shift === null || narrow === null) {
-      for (let row = 0; row < rows; row++) {
-        if (!isNullAt(this.source, row)) at = this.after(row, start, end, at, orEqual);
-        out[row] = at;
-      }
-      return;
-    }
-    const times = this.source.values as Float64Array;
+  /**
+   * out[row] = index of the last time, of the first `end`, that is at or below the row's, or, with `isStrict`, below it; −1 when
+   * there is none. Each search begins where the one before ended, the first at `hint`; returns where the last one did.
+   */
+  lastOfEach(rows: number, end: number, hint: number, isStrict: boolean, out: Int32Array): number {
+    const { shift, narrow, source } = this;
+    let at = Math.min(end, hint);
+    const times = source.values as Float64Array;
+    const isNarrow = source.kind === 'int' && shift !== null && narrow !== null;
+    const added = isNarrow ? shift - (isStrict ? 1 : 0) : Number.NaN;
+    let last = Number.POSITIVE_INFINITY;
+    // Or of all that is found: below 0 when one is.
+    let found = 0;
     for (let row = 0; row < rows; row++) {
-      const limit = times[row]! + shift;
-      // Mostly the place is a few steps ahead.
-      const near = Math.min(end, at + NEAR_STEPS);
-      if (orEqual) while (at < near && narrow[at]! < limit) at++;
-      else while (at < near && narrow[at]! <= limit) at++;
-      const isEarlier = at > start && (orEqual ? narrow[at - 1]! >= limit : narrow[at - 1]! > limit);
-      if (isEarlier || (at === near && near < end)) at = this.after(row, start, end, at, orEqual);
-      out[row] = at;
+      const limit = isNarrow ? times[row]! + added : Number.NaN;
+      if (limit >= last && at + 4 <= end) {
+        // Mostly the place is less than four steps ahead.
+        if (!(narrow![at + 1]! <= limit)) at += Number(narrow![at]! <= limit);
+        else if (!(narrow![at + 3]! <= limit)) at += 2 + Number(narrow![at + 2]! <= limit);
+        else at = this.after(row, 0, end, at + 4, isStrict);
+      } else if (isNullAt(source, row)) {
+        out[row] = -1;
+        found = -1;
+        continue;
+      } else at = this.after(row, 0, end, at, isStrict);
+      last = limit;
+      out[row] = at - 1;
+      found |= at - 1;
     }
+    this.isEachFound = found >= 0;
+    return at;
   }
 
   /** Time at an index minus the row's, as a bigint or, of floats, a number. */

@@ -10,17 +10,16 @@ import { groupOrder } from '../group-order.ts';
 import { storable } from '../hash-aggregate.ts';
 import { KeptColumn } from '../kept-column.ts';
 import { KeyTable, tupleWords } from '../keys.ts';
+import { rowNumbers } from '../near-order.ts';
 import { type Binding, scopeOf } from '../rows.ts';
 import type { Run } from '../run.ts';
 import { Scratch } from '../scratch.ts';
 import { orderOf, type SortKey } from '../sort.ts';
-import { type IntVector, intVector, kindOf, type Vector } from '../vector.ts';
+import { type IntVector, intVector, kindOf, type TextVector, type Vector } from '../vector.ts';
 
 /** Rows are taken in block by block, then arranged. */
 export class Arrangement {
   readonly spec: WindowSpec;
-  /** Row at each position. */
-  order: Int32Array = new Int32Array(0);
   /** Whether every row is at its own position. */
   isIdentity = true;
   /** Positions where partitions begin, and the number of rows. */
@@ -28,6 +27,12 @@ export class Arrangement {
   /** Values of the ORDER BY keys, by row. */
   orderVectors: readonly Vector[] = [];
   private readonly run: Run;
+  private readonly symbolSlot: number | null;
+  /** Where symbols begin among the rows that were taken, when rows come as they are wanted. */
+  private readonly symbolStarts: number[] = [];
+  private symbol = -1;
+  private taken = 0;
+  private orderFound: Int32Array | null = null;
   private readonly partitionKeys: readonly Compiled[];
   private readonly orderKeys: readonly Compiled[];
   private readonly table: KeyTable;
@@ -38,7 +43,8 @@ export class Arrangement {
   private readonly ids = new Scratch();
   private readonly floats = new Scratch();
 
-  constructor(spec: WindowSpec, binding: Binding, run: Run) {
+  /** `symbolSlot`: not null when rows come symbol by symbol, each block of one, in the window's order: it is partitioned by it. */
+  constructor(spec: WindowSpec, binding: Binding, symbolSlot: number | null, run: Run) {
     const scope = scopeOf(run, binding);
     const typed = (e: Expression): Compiled => {
       const compiled = compile(e, scope);
@@ -46,6 +52,7 @@ export class Arrangement {
     };
     this.spec = spec;
     this.run = run;
+    this.symbolSlot = symbolSlot;
     this.partitionKeys = spec.partitionBy.map(typed);
     this.orderKeys = spec.orderBy.map((item) => typed(item.expression));
     this.table = new KeyTable(tupleWords(this.partitionKeys.map(({ type }) => kindOf(type))), run.budget);
@@ -53,8 +60,29 @@ export class Arrangement {
     this.keptOrder = this.orderKeys.map(({ type }) => new KeptColumn(kindOf(type), run.budget));
   }
 
+  /** Row at each position. */
+  get order(): Int32Array {
+    if (this.orderFound === null) {
+      this.run.budget.reserve(this.taken * 4);
+      this.orderFound = rowNumbers(this.taken);
+    }
+    return this.orderFound;
+  }
+
+  /** Slots of the keys that rows are ordered by, where they are columns. */
+  get orderSlots(): readonly number[] {
+    return this.orderKeys.flatMap(({ slot }) => slot ?? []);
+  }
+
   take(block: Block): void {
     const { rows } = block;
+    this.taken += rows;
+    if (this.symbolSlot !== null) {
+      const symbol = (block.column(this.symbolSlot) as TextVector).values[0]!;
+      if (symbol !== this.symbol) this.symbolStarts.push(this.taken - rows);
+      this.symbol = symbol;
+      return;
+    }
     if (this.partitionKeys.length > 0) {
       const ids = this.ids.integers(rows);
       const keys = this.partitionKeys.map((key) => key.evaluate(block));
@@ -73,6 +101,10 @@ export class Arrangement {
     this.orderVectors = this.orderKeys.map(({ slot }, i) =>
       slot === undefined ? this.keptOrder[i]!.vector() : vectors[slot]!,
     );
+    if (this.symbolSlot !== null) {
+      this.partitions = Int32Array.from([...this.symbolStarts, rows]);
+      return;
+    }
     const keys = this.spec.orderBy.map(
       ({ descending, nullsFirst }, slot): SortKey => ({ slot, descending, nullsFirst }),
     );
@@ -81,14 +113,13 @@ export class Arrangement {
     const { order, starts } = isPartitioned
       ? groupOrder(this.numbers.vector() as IntVector, this.orderVectors, keys, rows, this.run)
       : { order: orderOf(this.orderVectors, keys, rows, this.run), starts: [0, rows] };
-    this.order = order;
+    this.orderFound = order;
     this.run.check();
-    this.isIdentity = isIdentity(this.order);
-    this.partitions = Int32Array.from(rows === 0 ? [0] : (starts ?? this.startsOf(rows)));
+    this.isIdentity = isIdentity(order);
+    this.partitions = Int32Array.from(rows === 0 ? [0] : (starts ?? this.startsOf(order, rows)));
   }
 
-  private startsOf(rows: number): number[] {
-    const { order } = this;
+  private startsOf(order: Int32Array, rows: number): number[] {
     const ids = this.numbers.vector().values as Float64Array;
     const starts = [0];
     for (let at = 1; at < rows; at++) if (ids[order[at]!] !== ids[order[at - 1]!]) starts.push(at);
@@ -99,12 +130,13 @@ export class Arrangement {
   /** By position: where its peers begin. */
   peerStarts(rows: number): Int32Array {
     const starts = new Int32Array(rows);
+    const { order } = this;
     for (let p = 0; p + 1 < this.partitions.length; p++) {
       const first = this.partitions[p]!;
       let peer = first;
       for (let at = first; at < this.partitions[p + 1]!; at++) {
         this.run.tick();
-        if (at > first && !this.isPeer(this.order[at]!, this.order[at - 1]!)) peer = at;
+        if (at > first && !this.isPeer(order[at]!, order[at - 1]!)) peer = at;
         starts[at] = peer;
       }
     }
@@ -113,8 +145,11 @@ export class Arrangement {
 
   /** For rows that have nothing to do with those of before. */
   clear(): void {
-    this.run.budget.release(this.order.byteLength);
-    this.order = new Int32Array(0);
+    this.run.budget.release(this.orderFound?.byteLength ?? 0);
+    this.orderFound = null;
+    this.taken = 0;
+    this.symbol = -1;
+    this.symbolStarts.length = 0;
     this.numbers.clear();
     for (const column of this.keptOrder) column.clear();
   }

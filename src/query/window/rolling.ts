@@ -68,8 +68,9 @@ function ofCounted(
   if (offsets === null || offsets.to <= offsets.from) return null;
   const { from, to } = offsets;
   const mostRows = Math.min(Math.max(to, 1) - Math.min(from, 0), rows);
-  if (!(largestOf(values, rows) * mostRows <= NARROW_MAX)) return null;
   const out = scratch.floats(rows);
+  let most = 0;
+  let least = 0;
   for (let p = 0; p + 1 < partitions.length; p++) {
     const first = partitions[p]!;
     const last = partitions[p + 1]!;
@@ -86,7 +87,12 @@ function ofCounted(
       for (; i < stop && (i < wholeFrom || i >= wholeTo); i++) {
         const start = Math.min(last, Math.max(first, i + from));
         const end = Math.max(start, Math.min(last, i + to));
-        for (; reached < end; reached++) sum += values[reached]!;
+        for (; reached < end; reached++) {
+          const value = values[reached]!;
+          if (value > most) most = value;
+          if (value < least) least = value;
+          sum += value;
+        }
         for (; left < start; left++) sum -= values[left]!;
         if (end === start) out[i] = Number.NaN;
         else out[i] = divisor === null ? sum : sum / ((end - start) * divisor);
@@ -94,27 +100,33 @@ function ofCounted(
       const wholeStop = Math.min(stop, wholeTo);
       if (i >= wholeStop) continue;
       const by = divisor === null ? 1 : (to - from) * divisor;
+      // Two at a time: see kernels/unrolled.ts.
+      for (; i + 1 < wholeStop; i += 2) {
+        const value = values[i + to - 1]!;
+        const next = values[i + to]!;
+        if (value > most) most = value;
+        if (value < least) least = value;
+        if (next > most) most = next;
+        if (next < least) least = next;
+        const before = sum + (value - values[i + from - 1]!);
+        sum = before + (next - values[i + from]!);
+        out[i] = before / by;
+        out[i + 1] = sum / by;
+      }
       for (; i < wholeStop; i++) {
-        sum += values[i + to - 1]! - values[i + from - 1]!;
+        const value = values[i + to - 1]!;
+        if (value > most) most = value;
+        if (value < least) least = value;
+        sum += value - values[i + from - 1]!;
         out[i] = sum / by;
       }
       left = i - 1 + from;
       reached = i - 1 + to;
     }
+    // Once it has met a NULL, it is none itself; and no sum was larger than these allow.
+    if (Number.isNaN(sum) || !(Math.max(most, -least) * mostRows <= NARROW_MAX)) return null;
   }
   return out;
-}
-
-/** NaN where a value is NULL. */
-function largestOf(values: Float64Array, rows: number): number {
-  let largest = 0;
-  let nulls = 0;
-  for (let i = 0; i < rows; i++) {
-    const size = Math.abs(values[i]!);
-    if (size > largest) largest = size;
-    if (Number.isNaN(size)) nulls++;
-  }
-  return nulls > 0 ? Number.NaN : largest;
 }
 
 /**

@@ -1,0 +1,150 @@
+// What: a table's rows symbol by symbol and, within a symbol, in time order.
+// Why: windows and ASOF joins of ticks want them so; where a part is known to be in order, or nearly, no row has to be looked at for it.
+// Invariant: the rows of a table scan, each once; those of equal times in the order in which it gives them.
+
+import { NANOS_PER_HOUR } from '../columns/types.ts';
+import { assert } from '../kernel/assert.ts';
+import { each, type Flow, type Operator } from './block.ts';
+import { KeptRows } from './kept-column.ts';
+import { HOUR_NS, hourOf, Stretch } from './kernels/stretch.ts';
+import { coverage, hourStart, type Piece, piecesOf } from './parts.ts';
+import { vectorsOf } from './rows.ts';
+import type { Run } from './run.ts';
+import type { AnyPart } from './snapshot.ts';
+import { inOrder, orderOf } from './sort.ts';
+import { type Chosen, choose, TableReader, type TableScanSpec, tableScan, typesOf } from './table-scan.ts';
+import { cutRanges, type OrderedPiece, type Ranges, rangesInTimeOrder } from './time-order.ts';
+import { kindOf } from './vector.ts';
+
+/** `spec.columns` has the event time. */
+export function orderedScan(spec: TableScanSpec): Operator {
+  const scan = tableScan(spec);
+  return {
+    ...scan,
+    details: () => [...scan.details(), 'in time order'],
+    open: (run) => scanInOrder(spec, run),
+  };
+}
+
+function* scanInOrder(spec: TableScanSpec, run: Run): Flow {
+  const chosen = choose(spec, run);
+  const hours = new HourReader(spec, chosen, run);
+  const { parts } = chosen;
+  for (let from = 0, to = 0; from < parts.length; from = to) {
+    const { symbol, hour } = parts[from]!;
+    while (to < parts.length && parts[to]!.symbol === symbol && parts[to]!.hour === hour) to++;
+    yield* hours.rowsOf(parts.slice(from, to));
+  }
+}
+
+/** A piece, and where it stands. */
+interface HourPiece {
+  readonly piece: Piece;
+  readonly part: AnyPart;
+  /** Among the pieces of the part. */
+  readonly index: number;
+}
+
+class HourReader {
+  private readonly spec: TableScanSpec;
+  private readonly chosen: Chosen;
+  private readonly run: Run;
+  private readonly reader: TableReader;
+
+  constructor(spec: TableScanSpec, chosen: Chosen, run: Run) {
+    this.spec = spec;
+    this.chosen = chosen;
+    this.run = run;
+    this.reader = new TableReader(spec, chosen, run);
+  }
+
+  /** `parts`: of one symbol and hour. */
+  *rowsOf(parts: readonly AnyPart[]): Flow {
+    if (parts.length === 1 && parts[0]!.isSorted) return yield* this.reader.rowsOf(parts[0]!);
+    const isChosen = this.chosen.filter !== null || this.spec.sampleRatio !== null;
+    // What is not in memory is not read twice.
+    if (isChosen && parts.some(({ tier }) => tier !== 'hot')) return yield* this.sorted(parts);
+    const pieces: HourPiece[] = [];
+    yield* this.read(parts, pieces);
+    const ranges = this.rangesOf(parts, pieces);
+    if (ranges === null || (isChosen && !followStorage(ranges))) yield* this.sorted(parts);
+    else if (isChosen) for (const part of parts) yield* this.reader.rowsOf(part);
+    else {
+      const cut = this.cut(parts, pieces, ranges);
+      yield* this.reader.rowsIn(
+        cut,
+        pieces.map(({ piece }) => piece),
+        parts[0]!,
+      );
+    }
+  }
+
+  private *read(parts: readonly AnyPart[], into: HourPiece[]): Flow {
+    for (const part of parts) {
+      let index = 0;
+      for (const piece of piecesOf(part, this.spec.schema, this.reader.needed, this.run)) {
+        if (piece instanceof Promise) yield piece;
+        else into.push({ piece, part, index: index++ });
+      }
+    }
+  }
+
+  /** Null: the rows had better be sorted. */
+  private rangesOf(parts: readonly AnyPart[], pieces: readonly HourPiece[]): Ranges | null {
+    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const find = (): Ranges | null => {
+      const ordered = pieces.map((piece) => this.ordered(piece));
+      return ordered.includes(null) ? null : rangesInTimeOrder(ordered as OrderedPiece[], rows, this.run);
+    };
+    return parts.length === 1 ? this.reader.cache.of(parts[0]!).orderOf(rows, find) : find();
+  }
+
+  /** Null when times ascend in short stretches only. */
+  private ordered({ piece, part, index }: HourPiece): OrderedPiece | null {
+    const { cache, timeIndex } = this.reader;
+    const { rows } = piece;
+    const stretch = new Stretch(piece, timeIndex, hourOf(hourStart(part)));
+    const starts = part.isSorted
+      ? Int32Array.of(0, rows)
+      : cache.of(part).timesOf(index, rows, () => stretch.times(rows)).starts;
+    return starts === null ? null : { starts, stretch };
+  }
+
+  private cut(parts: readonly AnyPart[], pieces: readonly HourPiece[], ranges: Ranges): Ranges {
+    const { time } = this.chosen;
+    if (parts.every((part) => coverage(part, time) === 'all')) return ranges;
+    const hourNs = hourStart(parts[0]!);
+    const min = time.min <= hourNs ? 0 : Number(time.min - hourNs);
+    const limit = time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
+    return cutRanges(
+      pieces.map((piece) => this.ordered(piece)!),
+      ranges,
+      min,
+      limit,
+    );
+  }
+
+  private *sorted(parts: readonly AnyPart[]): Flow {
+    const { spec, run } = this;
+    const slot = spec.columns.indexOf(spec.schema.timestampColumn);
+    assert(slot >= 0, 'rows in time order are read with their time');
+    const kept = new KeptRows(typesOf(spec).map(kindOf), run.budget);
+    for (const part of parts)
+      yield* each(this.reader.rowsOf(part), (block) => {
+        kept.append(vectorsOf(block, kept.columns.length), 0, block.rows);
+      });
+    const vectors = kept.vectors();
+    const order = orderOf(vectors, [{ slot, descending: false, nullsFirst: false }], kept.rows, run);
+    yield* inOrder(vectors, order, kept.rows, run);
+    kept.release();
+  }
+}
+
+/** Whether the rows are in time order as they stand. */
+function followStorage(ranges: Ranges): boolean {
+  for (let at = 0; at < ranges.length; at += 3) {
+    const isFirst = at === 0 || ranges[at]! > ranges[at - 3]!;
+    if (!isFirst || ranges[at + 1] !== 0) return false;
+  }
+  return true;
+}
