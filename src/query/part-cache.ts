@@ -1,4 +1,4 @@
-// What: what a thread remembers of parts from query to query: how rows stand in time order, the extremes of chunks, facts of blocks, and aggregates of whole parts.
+// What: what a thread remembers of parts from query to query: how rows stand in time order, the extremes of chunks, facts of blocks, and aggregates of whole parts and of their buckets.
 // Why: COUNT and VWAP of everything that a symbol ever traded should cost what is new, not what is old.
 // Invariant: rows below a published count never change, so an entry is right for every part of its id that begins with the same runs.
 
@@ -23,6 +23,20 @@ export interface KnownAggregate {
   /** One group, 0. Never changed once it is here. */
   readonly state: Accumulator;
 }
+
+/** An aggregate over the rows of each bucket of a part that had `runs` runs, `rows` rows in all. */
+export interface KnownBuckets {
+  readonly runs: number;
+  readonly rows: number;
+  /** Of the buckets, by group of the state. */
+  readonly numbers: readonly number[];
+  /** Never changed once it is here. */
+  readonly state: Accumulator;
+}
+
+/** What a state takes, and what each of its groups does, roughly. */
+const STATE_BYTES = 512;
+const GROUP_BYTES = 32;
 
 /** Event times of a run, as nanoseconds since its hour began. */
 export interface RunTimes {
@@ -52,6 +66,7 @@ export class PartMemory {
   /** Of all rows when there were so many. */
   private order: { readonly rows: number; readonly ranges: Ranges | null } | null = null;
   private readonly blocks: BlockFacts[] = [];
+  private readonly buckets = new Map<string, KnownBuckets>();
   private readonly kept: Kept;
 
   constructor(kept: Kept) {
@@ -78,6 +93,17 @@ export class PartMemory {
     return this.known(facts, run, rows, find);
   }
 
+  /** By the name of an aggregate and of buckets. */
+  bucketsOf(name: string): KnownBuckets | undefined {
+    return this.buckets.get(name);
+  }
+
+  keepBuckets(name: string, found: KnownBuckets): void {
+    const before = this.buckets.get(name);
+    this.kept(bytesOf(found) - (before === undefined ? 0 : bytesOf(before)));
+    this.buckets.set(name, found);
+  }
+
   /** All rows of the part in time order; `find` looks when it is not known of so many. */
   orderOf(rows: number, find: () => Ranges | null): Ranges | null {
     if (this.order?.rows === rows) return this.order.ranges;
@@ -102,6 +128,8 @@ export class PartMemory {
     return found;
   }
 }
+
+const bytesOf = ({ numbers }: KnownBuckets): number => STATE_BYTES + GROUP_BYTES * numbers.length;
 
 export class PartCache {
   private readonly parts = new Map<string, PartMemory>();

@@ -132,19 +132,21 @@ describe('a query with a memory of parts', () => {
   test('answers bars and time ranges as BigInts do, while rows come in, some of them late', async () => {
     const small = fc.integer({ min: 0, max: 1_000_000 }).map(BigInt);
     const cases = fc.record({
+      gap: fc.constantFrom(500n, 20_000n),
       rows: fc.array(fc.tuple(small, small, fc.nat(400), fc.nat(99)), {
         minLength: 700,
         maxLength: ROWS_MAX,
       }),
       bounds: fc.array(fc.tuple(fc.nat(ROWS_MAX), fc.nat(ROWS_MAX)), { minLength: 2, maxLength: 4 }),
-      rowsPerBar: fc.integer({ min: 100, max: 900 }),
+      /** Of 15 seconds and more, buckets are remembered. */
+      rowsPerBar: fc.oneof(fc.integer({ min: 100, max: 900 }), fc.constantFrom(15_000, 20_000, 100_000)),
     });
     await fc.assert(
-      fc.asyncProperty(cases, async ({ rows, bounds, rowsPerBar }) => {
+      fc.asyncProperty(cases, async ({ rows, bounds, rowsPerBar, gap: far }) => {
         // Mostly one step apart, sometimes far.
         let at = 0n;
         const times = rows.map(([, , , gap]) => {
-          at += gap === 0 ? 500n : 1n;
+          at += gap === 0 ? far : 1n;
           return START + at * STEP;
         });
         const all = rows.map(([price, volume, late], i): Row => {
@@ -160,6 +162,12 @@ describe('a query with a memory of parts', () => {
             FROM t WHERE timestamp >= ${from} AND timestamp < ${to} GROUP BY bar ORDER BY bar`;
           const answer = await ask(sql, world, { cache });
           expect(answer.rows).toEqual(barsOf(there, from!, to!, barNs));
+          // Of whole parts, buckets are remembered: what has grown since is told anew, the rest from memory.
+          const whole = sql.replace(/WHERE.*GROUP/, 'GROUP');
+          for (let again = 0; again < 2; again++)
+            expect((await ask(whole, world, { cache })).rows).toEqual(
+              barsOf(there, 0n, times.at(-1)! + 10_000n * STEP, barNs),
+            );
         }
       }),
       { numRuns: 25 },

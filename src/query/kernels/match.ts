@@ -11,6 +11,7 @@ import { type SqlType, typeOfColumn } from '../../sql/types.ts';
 import type { Operator } from '../block.ts';
 import type { Binding } from '../rows.ts';
 import type { TableScanSpec } from '../table-scan.ts';
+import { kindOf } from '../vector.ts';
 import type { StoredColumn } from './feeds.ts';
 import type { RangeCall } from './range-aggregate.ts';
 import { type RangeKey, scanAggregate } from './scan-aggregate.ts';
@@ -85,6 +86,9 @@ export function rangeShape(
   return { keys, calls };
 }
 
+/** A code may be of one query alone, and what a kernel finds is remembered for others. */
+const isText = (type: SqlType): boolean => kindOf(type) === 'text';
+
 const isEdge = (call: Call): boolean => ['first', 'last'].includes(functionByName(call.name)!.name);
 
 function keyOf(
@@ -151,16 +155,17 @@ function columnsOf(
     case 'count':
     case 'sum':
     case 'avg':
+      return columns;
     case 'min':
     case 'max':
-      return columns;
+      return types.some(isText) ? null : columns;
     case 'vwap': {
       const isExact = types.every((type) => isInteger(type) || type.name === 'DECIMAL');
       return isExact || types.every(isFloat) ? columns : null;
     }
     case 'first':
     case 'last':
-      return add(schema.timestampColumn) ? columns : null;
+      return !types.some(isText) && add(schema.timestampColumn) ? columns : null;
     default:
       return null;
   }

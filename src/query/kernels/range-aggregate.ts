@@ -63,8 +63,9 @@ export function rangeAggregate(
   };
 }
 
-export function merge(into: Accumulator, group: number, from: Accumulator): void {
-  into.merge(group, from as never, 0);
+/** `fromGroup`: of `from`. */
+export function merge(into: Accumulator, group: number, from: Accumulator, fromGroup = 0): void {
+  into.merge(group, from as never, fromGroup);
 }
 
 /** One aggregate of a whole part, continued from what is known of its full runs. */

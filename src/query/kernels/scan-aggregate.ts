@@ -7,7 +7,7 @@ import { unreachable } from '../../kernel/assert.ts';
 import type { Expression } from '../../sql/ast.ts';
 import { printExpression } from '../../sql/print-expression.ts';
 import type { SqlType } from '../../sql/types.ts';
-import { vectorsOfState } from '../aggregate/accumulator.ts';
+import { type Accumulator, vectorsOfState } from '../aggregate/accumulator.ts';
 import type { Count } from '../aggregate/sums.ts';
 import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
@@ -71,6 +71,37 @@ function* groupsOfScan(spec: ScanAggregateSpec, binding: Binding, run: Run): Flo
 /** All rows are of one. */
 const NO_BUCKETS = { number: 0, inNs: 0 };
 
+/** Buckets of an hour that are remembered at most. */
+const BUCKETS_KEPT_MAX = 240n;
+
+/** Where rows are taken to: a state for each aggregate. */
+interface Target {
+  readonly states: readonly Accumulator[];
+  /** The group of a bucket, by its number. */
+  group(bucket: number): number;
+}
+
+/** The buckets of one part. */
+class PartBuckets implements Target {
+  readonly states: readonly Accumulator[];
+  /** By group. */
+  readonly numbers: number[] = [];
+  private readonly groupOf = new Map<number, number>();
+
+  constructor(aggregates: readonly RangeAggregate[]) {
+    this.states = aggregates.map(({ make }) => make());
+  }
+
+  group(bucket: number): number {
+    const known = this.groupOf.get(bucket);
+    if (known !== undefined) return known;
+    const made = this.numbers.push(bucket) - 1;
+    this.groupOf.set(bucket, made);
+    for (const state of this.states) state.grow(made + 1);
+    return made;
+  }
+}
+
 class ScanAggregate {
   private readonly spec: ScanAggregateSpec;
   private readonly run: Run;
@@ -87,12 +118,20 @@ class ScanAggregate {
   private readonly passed = new ChosenRows();
   /** Whether it is enough to know how many rows pass. */
   private readonly onlyCounts: boolean;
+  /** Whether all rows are of one group and only counted. */
+  private readonly isPlainCount: boolean;
   /** By group. */
   private readonly symbols: number[] = [];
   private readonly buckets: bigint[] = [];
   /** Groups of the symbol at hand, or of all when symbols are no key, by bucket number. */
   private groupOf = new Map<number, number>();
   private groups = 0;
+  /** Of the part at hand. */
+  private symbol = -1;
+  private target: Target;
+  private readonly allGroups: Target;
+  /** Name of the buckets for the memory of parts; null: there are none, or too many of them in an hour. */
+  private readonly bucketName: string | null;
   /** Of the hour that was asked for last. */
   private hourBucket = { hourNs: -1n, ...NO_BUCKETS };
 
@@ -106,26 +145,42 @@ class ScanAggregate {
     this.timeIndex = storedColumns(schema).indexOf(schema.columns[schema.timestampColumn]!);
     this.chosen = choose(spec.scan, run);
     this.onlyCounts = spec.calls.every(({ columns }) => columns.length === 0);
+    this.isPlainCount = this.onlyCounts && spec.keys.length === 0;
     const taken = spec.calls.flatMap(({ columns }) => columns.map(({ index }) => index));
     this.stored = [...new Set([...taken, ...(this.chosen.filter?.stored ?? [])])];
     const memo = noExtremes();
     this.aggregates = spec.calls.map((call) => rangeAggregate(call, spec.time, binding, run, memo));
-    if (spec.keys.length === 0) this.group(0, 0);
+    this.allGroups = {
+      states: this.aggregates.map(({ state }) => state),
+      group: (bucket) => this.group(bucket),
+    };
+    this.target = this.allGroups;
+    this.bucketName =
+      this.bucket === null || NANOS_PER_HOUR / this.bucket.stepNs > BUCKETS_KEPT_MAX
+        ? null
+        : `${this.bucket.stepNs}:${this.bucket.originNs}`;
+    if (spec.keys.length === 0) this.group(0);
   }
 
   *read(): Flow {
     const { parts, time, filter } = this.chosen;
-    let symbol = -1;
+    let counted = 0;
     for (const part of parts) {
       this.run.tick();
-      if (this.bySymbol && part.symbol !== symbol) this.groupOf = new Map();
-      symbol = part.symbol;
+      if (this.bySymbol && part.symbol !== this.symbol) this.groupOf = new Map();
+      this.symbol = part.symbol;
       const cover = coverage(part, time);
-      if (cover !== 'all' || !this.isOneBucket(part))
-        yield* this.takeRanges(part, cover === 'all' ? null : time);
+      if (cover !== 'all') yield* this.takeRanges(part, time);
+      else if (!this.isOneBucket(part)) {
+        if (filter === null && this.bucketName !== null) yield* this.takeBuckets(part, this.bucketName);
+        else yield* this.takeRanges(part, null);
+      } else if (filter === null && this.isPlainCount) counted += part.rows;
       else if (filter !== null) yield* this.takePassing(part, filter);
       else if (!this.takeKnown(part)) yield* this.takeWhole(part);
     }
+    if (counted === 0) return;
+    this.run.stats.rowsKnown += counted;
+    for (const { state } of this.aggregates) (state as Count).addCount(0, counted);
   }
 
   *rows(): Flow {
@@ -158,12 +213,12 @@ class ScanAggregate {
   }
 
   /** The group of a bucket, by its number. */
-  private group(symbol: number, bucket: number): number {
+  private group(bucket: number): number {
     const known = this.groupOf.get(bucket);
     if (known !== undefined) return known;
     const made = this.groups++;
     this.groupOf.set(bucket, made);
-    if (this.bySymbol) this.symbols.push(symbol);
+    if (this.bySymbol) this.symbols.push(this.symbol);
     if (this.bucket !== null) this.buckets.push(BigInt(bucket) * this.bucket.stepNs + this.bucket.originNs);
     this.run.budget.reserve(64 * (1 + this.aggregates.length));
     for (const { state } of this.aggregates) state.grow(this.groups);
@@ -171,8 +226,8 @@ class ScanAggregate {
   }
 
   private groupOfPart(part: AnyPart): number {
-    if (this.bucket !== null) return this.group(part.symbol, this.bucketAt(hourStart(part)).number);
-    return this.bySymbol ? this.group(part.symbol, 0) : 0;
+    if (this.bucket !== null) return this.group(this.bucketAt(hourStart(part)).number);
+    return this.bySymbol ? this.group(0) : 0;
   }
 
   /** Number of the bucket in which an hour begins, and how far into it. Stretches of one hour ask for it many times. */
@@ -264,7 +319,36 @@ class ScanAggregate {
       this.passing = passing;
       const stretch = new Stretch(piece, this.timeIndex, hour);
       stretch.isAscending = false;
-      this.take(part, number, stretch.set(0, piece.rows));
+      this.take(number, stretch.set(0, piece.rows));
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------
+  // Buckets of whole parts
+
+  /** What is remembered of the part's buckets is merged; otherwise they are read, and remembered. */
+  private *takeBuckets(part: AnyPart, name: string): Flow {
+    const memory = this.cache.of(part);
+    const runs = runsIn(part);
+    const names = this.aggregates.map((aggregate) => `${aggregate.name}@${name}`);
+    const found = names.map((key) => memory.bucketsOf(key));
+    if (found.every((known) => known?.runs === runs && known.rows === part.rows))
+      this.run.stats.rowsKnown += part.rows;
+    else {
+      const own = new PartBuckets(this.aggregates);
+      this.target = own;
+      yield* this.takeRanges(part, null);
+      this.target = this.allGroups;
+      names.forEach((key, i) => {
+        found[i] = { runs, rows: part.rows, numbers: own.numbers, state: own.states[i]! };
+        memory.keepBuckets(key, found[i]);
+      });
+    }
+    this.run.check();
+    for (let i = 0; i < found.length; i++) {
+      const { numbers, state } = found[i]!;
+      for (let from = 0; from < numbers.length; from++)
+        merge(this.aggregates[i]!.state, this.group(numbers[from]!), state, from);
     }
   }
 
@@ -299,22 +383,15 @@ class ScanAggregate {
       const facts = part.tier === 'hot' ? memory.blocksOf(index) : null;
       const stretch = new Stretch(piece, this.timeIndex, hour, facts);
       const starts = times === null ? Int32Array.of(0, rows) : times.starts;
-      if (starts === null) this.takeUnordered(part, stretch, min, end);
+      if (starts === null) this.takeUnordered(stretch, min, end);
       else
         for (let k = 0; k + 1 < starts.length; k++)
-          this.takeAscending(part, stretch, starts[k]!, starts[k + 1]!, min, end);
+          this.takeAscending(stretch, starts[k]!, starts[k + 1]!, min, end);
     }
   }
 
   /** Rows [first, last) of the piece, whose times ascend: buckets end where the next one begins. */
-  private takeAscending(
-    part: AnyPart,
-    stretch: Stretch,
-    first: number,
-    last: number,
-    min: number,
-    end: number,
-  ): void {
+  private takeAscending(stretch: Stretch, first: number, last: number, min: number, end: number): void {
     const { number, inNs } = this.bucketAt(stretch.hourNs);
     let from = min === 0 ? first : stretch.seek(first, last, min);
     const limit = end === HOUR_NS ? last : stretch.seek(from, last, end);
@@ -324,13 +401,13 @@ class ScanAggregate {
     while (from < limit) {
       const local = this.bucket === null ? 0 : Math.floor((stretch.timeAt(from) + inNs) / step);
       const to = this.bucket === null ? limit : stretch.seek(from, limit, (local + 1) * step - inNs);
-      this.take(part, number + local, stretch.set(from, to));
+      this.take(number + local, stretch.set(from, to));
       from = to;
     }
   }
 
   /** A stretch ends where a row is of another bucket, or outside of the bounds. */
-  private takeUnordered(part: AnyPart, stretch: Stretch, min: number, end: number): void {
+  private takeUnordered(stretch: Stretch, min: number, end: number): void {
     const { rows } = stretch.piece;
     const { number, inNs } = this.bucketAt(stretch.hourNs);
     const step = this.bucket === null ? Number.POSITIVE_INFINITY : Number(this.bucket.stepNs);
@@ -343,7 +420,7 @@ class ScanAggregate {
     for (let row = 0; row < rows; row++) {
       const at = stretch.timeAt(row);
       if (at >= low && at < high) continue;
-      if (local !== null) this.take(part, number + local, stretch.set(from, row));
+      if (local !== null) this.take(number + local, stretch.set(from, row));
       from = row;
       if (at < min || at >= end) {
         local = null;
@@ -354,15 +431,16 @@ class ScanAggregate {
       low = this.bucket === null ? min : Math.max(min, local * step - inNs);
       high = this.bucket === null ? end : Math.min(end, (local + 1) * step - inNs);
     }
-    if (local !== null) this.take(part, number + local, stretch.set(from, rows));
+    if (local !== null) this.take(number + local, stretch.set(from, rows));
   }
 
   /** Those rows of the stretch, which are of one bucket, that pass the filter. */
-  private take({ symbol }: AnyPart, bucket: number, stretch: Stretch): void {
+  private take(bucket: number, stretch: Stretch): void {
+    const { aggregates, target } = this;
     const { filter } = this.chosen;
     if (filter === null || this.passing === 'all') {
-      const group = this.group(symbol, bucket);
-      for (const { state, feed } of this.aggregates) feed(state, group, stretch);
+      const group = target.group(bucket);
+      for (let i = 0; i < aggregates.length; i++) aggregates[i]!.feed(target.states[i]!, group, stretch);
       return;
     }
     for (let { from } = stretch; from < stretch.to; from += BLOCK_ROWS) {
@@ -370,7 +448,7 @@ class ScanAggregate {
       const count = this.onlyCounts ? filter.count(from, rows) : filter.choose(from, ROW_NUMBERS, rows);
       // A group of no rows is none.
       if (count === 0) continue;
-      const group = this.group(symbol, bucket);
+      const group = this.group(bucket);
       this.passed.set(stretch, from, filter.chosen, count);
       for (const { state, columns } of this.aggregates) this.passed.feed(state, columns, group);
     }
