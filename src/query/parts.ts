@@ -40,23 +40,33 @@ export function coverage(part: AnyPart, time: TimeBounds): 'none' | 'some' | 'al
   return first >= min && last <= max ? 'all' : 'some';
 }
 
-/** Parts of the chosen symbols with rows within the bounds. `wanted` is asked once for each symbol. */
+/** Parts of the chosen symbols with rows within the bounds. `wanted` is asked once for each symbol; null: all are. */
 export function prunedParts(
   table: TableSnapshot,
   time: TimeBounds,
   hint: ReadonlySet<number> | null,
-  wanted: (symbol: number) => boolean,
+  wanted: ((symbol: number) => boolean) | null,
   run: Run,
 ): AnyPart[] {
   const chosen: AnyPart[] = [];
+  let hot = 0;
+  let warm = 0;
   const symbols = hint === null ? table.symbols : [...hint].sort((a, b) => a - b);
   for (const symbol of symbols) {
-    if (!wanted(symbol)) continue;
-    for (const part of table.partsOf(symbol)) if (coverage(part, time) !== 'none') chosen.push(part);
+    if (wanted !== null && !wanted(symbol)) continue;
+    for (const part of table.partsOf(symbol)) {
+      if (coverage(part, time) === 'none') continue;
+      chosen.push(part);
+      if (part.tier === 'hot') hot++;
+      else if (part.tier === 'warm') warm++;
+    }
   }
-  run.stats.partsRead += chosen.length;
-  run.stats.partsPruned += table.partCount - chosen.length;
-  for (const { tier } of chosen) run.stats.tiers[tier]++;
+  const { stats } = run;
+  stats.partsRead += chosen.length;
+  stats.partsPruned += table.partCount - chosen.length;
+  stats.tiers.hot += hot;
+  stats.tiers.warm += warm;
+  stats.tiers.cold += chosen.length - hot - warm;
   return chosen;
 }
 

@@ -94,10 +94,13 @@ export function choose(spec: TableScanSpec, run: Run): Chosen {
   const time = timeBounds(spec.conditions.times, scope);
   const tests = spec.conditions.symbols.map((e) => compile(e, scope));
   const hint = symbolHint(spec.conditions.symbols, spec.isSymbol, (e) => codeOf(e, spec, scope));
-  const wanted = (symbol: number): boolean => {
-    one.values[0] = symbol;
-    return tests.every((test) => (test.evaluate(oneSymbol) as { values: Uint8Array }).values[0] === 1);
-  };
+  const wanted =
+    tests.length === 0
+      ? null
+      : (symbol: number): boolean => {
+          one.values[0] = symbol;
+          return tests.every((test) => (test.evaluate(oneSymbol) as { values: Uint8Array }).values[0] === 1);
+        };
   const ranges = valueRanges(spec.conditions.values, spec.schema, scope);
   const filter = ranges.length === 0 ? null : new ValueFilter(ranges);
   return { parts: prunedParts(table, time, hint, wanted, run), time, filter };

@@ -163,8 +163,8 @@ class ScanAggregate {
   }
 
   *read(): Flow {
-    const { parts, time, filter } = this.chosen;
-    let counted = 0;
+    const { time, filter } = this.chosen;
+    const parts = this.isPlainCount && filter === null ? this.notCounted() : this.chosen.parts;
     for (const part of parts) {
       this.run.tick();
       if (this.bySymbol && part.symbol !== this.symbol) this.groupOf = new Map();
@@ -174,13 +174,23 @@ class ScanAggregate {
       else if (!this.isOneBucket(part)) {
         if (filter === null && this.bucketName !== null) yield* this.takeBuckets(part, this.bucketName);
         else yield* this.takeRanges(part, null);
-      } else if (filter === null && this.isPlainCount) counted += part.rows;
-      else if (filter !== null) yield* this.takePassing(part, filter);
+      } else if (filter !== null) yield* this.takePassing(part, filter);
       else if (!this.takeKnown(part)) yield* this.takeWhole(part);
     }
-    if (counted === 0) return;
+  }
+
+  /** Counts the rows of whole parts, all of them one group; returns the other parts. */
+  private notCounted(): readonly AnyPart[] {
+    const { parts, time } = this.chosen;
+    const rest: AnyPart[] = [];
+    let counted = 0;
+    for (const part of parts) {
+      if (coverage(part, time) === 'all') counted += part.rows;
+      else rest.push(part);
+    }
     this.run.stats.rowsKnown += counted;
     for (const { state } of this.aggregates) (state as Count).addCount(0, counted);
+    return rest;
   }
 
   *rows(): Flow {
