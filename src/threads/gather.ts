@@ -16,19 +16,61 @@ export interface Pulled {
   readonly isDone: boolean;
 }
 
+/** Of an answer whose time is over, so many are made to find its end; an error is told in the first, mostly. */
+const PULLS_AHEAD_MAX = 16;
+
 export class Gathered {
   private readonly pieces: AsyncIterator<Uint8Array>;
   private readonly clock: Clock;
   private hasGiven = false;
   private failure: { readonly error: unknown } | null = null;
+  /** What was made before it was asked for, and whether it is being made. */
+  private readonly ahead: Pulled[] = [];
+  private making: Promise<void> | null = null;
+  private pulling: Promise<unknown> | null = null;
 
   constructor(pieces: AsyncIterator<Uint8Array>, clock: Clock) {
     this.pieces = pieces;
     this.clock = clock;
   }
 
-  /** @throws what the pieces threw */
+  /** One at a time. @throws what the pieces threw */
   async pull(): Promise<Pulled> {
+    if (this.making !== null) {
+      await this.making;
+      const made = this.ahead.shift();
+      if (made !== undefined) return made;
+    }
+    const pulling = this.gather();
+    this.pulling = pulling;
+    return pulling;
+  }
+
+  /**
+   * Ends the answer, whose time is over, whoever still reads it: what tells of that is made now, so that the rows it was made of
+   * are let go.
+   */
+  finish(error: unknown): Promise<void> {
+    this.making ??= this.makeAhead(error);
+    return this.making;
+  }
+
+  private async makeAhead(error: unknown): Promise<void> {
+    await this.pulling?.catch(() => {});
+    try {
+      for (let pulls = 0; pulls < PULLS_AHEAD_MAX; pulls++) {
+        const pulled = await this.gather();
+        this.ahead.push(pulled);
+        if (pulled.isDone) return;
+      }
+      this.failure = { error };
+      await this.close();
+    } catch (failure) {
+      this.failure ??= { error: failure };
+    }
+  }
+
+  private async gather(): Promise<Pulled> {
     if (this.failure !== null) throw this.failure.error;
     const held: Uint8Array[] = [];
     let bytes = 0;

@@ -73,6 +73,8 @@ interface Stopping {
   readonly signal: AbortSignal;
   readonly cancel: () => void;
   readonly end: () => void;
+  /** What is made of the answer, once there is some. */
+  pieces: Gathered | null;
 }
 
 const DRAIN_INTERVAL_MS = 100;
@@ -254,6 +256,7 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
   const { pieces, piece, isDone } = await whileWanted(stopping, gone, async () => {
     const result = await answer(parsed, by, options, parts);
     const pieces = new Gathered(writer.write(result, about)[Symbol.asyncIterator](), clock);
+    stopping.pieces = pieces;
     const { piece, isDone } = await pieces.pull();
     return { pieces, piece, isDone };
   });
@@ -271,13 +274,20 @@ async function startOnce(request: StatementRequest, cancel: Int32Array, gone: Ab
 
 function stoppable(timeoutMs: number): Stopping {
   const controller = new AbortController();
-  const timer =
-    timeoutMs > TIMER_MS_MAX ? null : clock.after(timeoutMs, () => controller.abort(tookTooLong(timeoutMs)));
-  return {
+  const over = (): void => {
+    const error = tookTooLong(timeoutMs);
+    controller.abort(error);
+    // A client that has stopped reading would keep a snapshot for as long as it stays.
+    void stopping.pieces?.finish(error);
+  };
+  const timer = timeoutMs > TIMER_MS_MAX ? null : clock.after(timeoutMs, over);
+  const stopping: Stopping = {
     signal: controller.signal,
     cancel: () => controller.abort(cancelled()),
     end: () => timer?.cancel(),
+    pieces: null,
   };
+  return stopping;
 }
 
 /** One call for a statement; an error ends the statement. */

@@ -2,8 +2,9 @@
 // Why: a notebook that is closed, or a dashboard that reloads, must not leave its query behind to take a core.
 // Invariant: soon after the connection is gone no statement runs and the next query is answered; the time it took is reported.
 
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -134,5 +135,24 @@ describe('a query that its client abandons', () => {
     expect(status).toBe(408);
     expect(JSON.parse(text)).toMatchObject({ code: 'CANCELLED' });
     expect((await fetch(`${scene.url}/admin/queries/cancelled`, { method: 'DELETE' })).status).toBe(404);
+  });
+
+  it('ends when its time is over though its client reads no further, and tells it so when it does', async () => {
+    const { hostname, port } = new URL(scene.url);
+    const path = '/?query_id=paused&max_execution_time=1&default_format=JSONEachRow';
+    const client = request({ hostname, port, method: 'POST', path });
+    client.end('SELECT a.id, b.symbol, a.price * b.price FROM trades a CROSS JOIN trades b');
+    const response = await new Promise<IncomingMessage>((resolve) => client.once('response', resolve));
+    await once(response, 'readable');
+    await sleep(2_000);
+    let end = '';
+    response.setEncoding('utf8');
+    response.on('error', () => {}); // cut off behind what tells why
+    response.on('data', (text: string) => {
+      end = (end + text).slice(-1_000);
+    });
+    await new Promise((resolve) => response.once('close', resolve));
+    expect(end).toContain('limit timeoutMs');
+    expect(await runningQueries(scene.url)).toEqual([]);
   });
 });

@@ -92,3 +92,70 @@ it('closes the pieces', async () => {
   await gathered.close();
   expect(isClosed).toBe(true);
 });
+
+it('finds out what tells of a time that is over before it is asked, and lets go of what it reads', async () => {
+  let isOver = false;
+  let isLetGo = false;
+  const gathered = new Gathered(
+    (async function* () {
+      try {
+        for (;;) {
+          if (isOver) throw new Error('too long');
+          yield bytes(70_000);
+        }
+      } catch (error) {
+        yield Buffer.from(String(error));
+      } finally {
+        isLetGo = true;
+      }
+    })(),
+    clock,
+  );
+  const first = gathered.pull();
+  isOver = true;
+  await gathered.finish(new Error('over'));
+  expect(isLetGo).toBe(true);
+  expect((await first).piece!.length).toBe(70_000);
+  const { piece, isDone } = await gathered.pull();
+  expect([Buffer.from(piece!).toString(), isDone]).toEqual(['Error: too long', true]);
+});
+
+it('ends an answer that does not end by itself when its time is over', async () => {
+  let isLetGo = false;
+  const gathered = new Gathered(
+    (async function* () {
+      try {
+        for (;;) yield bytes(70_000);
+      } finally {
+        isLetGo = true;
+      }
+    })(),
+    clock,
+  );
+  await gathered.pull();
+  await gathered.finish(new Error('over'));
+  expect(isLetGo).toBe(true);
+  let pieces = 0;
+  const rest = async (): Promise<void> => {
+    for (; ; pieces++) await gathered.pull();
+  };
+  await expect(rest()).rejects.toThrow('over');
+  expect(pieces).toBe(16);
+  await expect(gathered.pull()).rejects.toThrow('over');
+});
+
+it('an answer that fails when its time is over fails for who asks next', async () => {
+  let isOver = false;
+  const gathered = new Gathered(
+    (async function* () {
+      yield bytes(70_000);
+      if (isOver) throw new Error('too long');
+      yield bytes(1);
+    })(),
+    clock,
+  );
+  await gathered.pull();
+  isOver = true;
+  await gathered.finish(new Error('over'));
+  await expect(gathered.pull()).rejects.toThrow('too long');
+});
