@@ -37,6 +37,8 @@ export class ObjectCache {
   private usedBytes = 0;
   /** Of files that are being written. */
   private comingBytes = 0;
+  /** Files that were begun. */
+  private parts = 0;
   private emptied: Promise<unknown> | null = null;
 
   constructor(options: ObjectCacheOptions) {
@@ -56,14 +58,18 @@ export class ObjectCache {
     const local = await this.readLocal(key);
     this.options.looked(local !== null);
     if (local !== null) return local;
-    // Who asks for it meanwhile gets the same bytes.
+    // Who asks for it meanwhile, also while its file is written, gets the same bytes.
     const running = this.fetching.get(key);
     if (running !== undefined) return running;
-    const fetched = this.options.fetch(key).finally(() => this.fetching.delete(key));
+    const fetched = this.options.fetch(key);
     this.fetching.set(key, fetched);
-    const bytes = await fetched;
-    await this.keep(key, bytes).catch(() => this.forget(key));
-    return bytes;
+    try {
+      const bytes = await fetched;
+      await this.keep(key, bytes).catch(() => this.forget(key));
+      return bytes;
+    } finally {
+      this.fetching.delete(key);
+    }
   }
 
   /**
@@ -120,8 +126,7 @@ export class ObjectCache {
 
   private async keep(key: string, bytes: Uint8Array): Promise<void> {
     if (this.kept.has(key) || !(await this.makeRoom(bytes.length))) return;
-    const path = this.pathOf(key);
-    await this.put(key, bytes.length, () => writeFile(`${path}.part`, bytes));
+    await this.put(key, bytes.length, (path) => writeFile(path, bytes));
   }
 
   private async make(key: string, bytes: number, make: (path: string) => Promise<void>): Promise<void> {
@@ -133,7 +138,7 @@ export class ObjectCache {
           '(--cold-cache-bytes, shared by --query-threads)',
         { context: { limit: 'cold-cache-bytes', bytes, bytesMax: this.options.bytesMax } },
       );
-    await this.put(key, bytes, () => make(`${this.pathOf(key)}.part`));
+    await this.put(key, bytes, make);
   }
 
   /** Takes the room for `bytes`, and removes what was not read for longest; false: what is held leaves too little. */
@@ -164,16 +169,18 @@ export class ObjectCache {
   }
 
   /** The room that was made becomes the file's, or is given back. */
-  private async put(key: string, bytes: number, write: () => Promise<void>): Promise<void> {
+  private async put(key: string, bytes: number, write: (path: string) => Promise<void>): Promise<void> {
     const path = this.pathOf(key);
+    // Another one may be written at the same time: one is read, and held by somebody else.
+    const part = `${path}.${this.parts++}.part`;
     try {
-      await write();
-      await rename(`${path}.part`, path);
+      await write(part);
+      await rename(part, path);
       this.forget(key);
       this.kept.set(key, bytes);
       this.usedBytes += bytes;
     } catch (error) {
-      await rm(`${path}.part`, { force: true });
+      await rm(part, { force: true });
       throw error;
     } finally {
       this.comingBytes -= bytes;

@@ -53,6 +53,22 @@ it('fetches once for all who ask at the same time', async () => {
   expect(fetched).toEqual(['a']);
 });
 
+it('keeps an object that is asked for again while its file is written', async () => {
+  const one = cache();
+  const first = one.read('a');
+  while (fetched.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  // Its bytes are there at any turn from now on, its file some turns later.
+  const others: Promise<Uint8Array>[] = [];
+  for (let turn = 0; turn < 30; turn++) {
+    others.push(one.read('a'));
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const bytes of await Promise.all([first, ...others])) expect(Buffer.from(bytes)).toEqual(bodyOf('a'));
+  await one.read('a');
+  expect(fetched).toEqual(['a']);
+  expect(await readdir(join(home, 'cache'))).toHaveLength(1);
+});
+
 it('keeps what was read last, within its bytes', async () => {
   const one = cache(250);
   await one.read('a');
