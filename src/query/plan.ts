@@ -39,6 +39,7 @@ import { matchKernel } from './kernels/match.ts';
 import { latestOn } from './latest.ts';
 import { peerGroups } from './peer-query.ts';
 import { type FromPlan, NO_WINDOWS, planFrom } from './plan-from.ts';
+import { goByTime, overAll, windowCallsIn, windowsOfRows, withWindows } from './plan-windows.ts';
 import {
   type Binding,
   distinct,
@@ -56,7 +57,6 @@ import { sorted } from './sort.ts';
 import type { TableScanSpec } from './table-scan.ts';
 import { answerFromView } from './view/match.ts';
 import { noViews, type View, type Views } from './view/view.ts';
-import { type WindowsSpec, windowed } from './window.ts';
 
 export interface Subquery {
   readonly node: ScalarQuery | Exists | InQuery;
@@ -300,7 +300,7 @@ export class Planner {
     if (time !== null) expressions.push(time);
     if (analysis.timeColumn !== null) expressions.push(this.columnNode(analysis.timeColumn));
     const calls = this.aggregatesIn([...outputs, ...(select.having === null ? [] : [select.having])]);
-    const windowCalls = this.windowCallsIn(outputs, analysis.items);
+    const windowCalls = windowCallsIn(this, outputs, analysis.items);
     const from: FromPlan =
       select.from === null
         ? {
@@ -315,11 +315,7 @@ export class Planner {
         : planFrom(this, select.from, conjuncts(select.where), {
             expressions,
             windowCalls: analysis.grouping === 'window-join' ? calls : [],
-            inTimeOrder:
-              analysis.grouping === 'rows' &&
-              windowCalls.some(
-                (call) => isByTwo(call) && this.isEventTime(call.over!.orderBy[0]!.expression, analysis),
-              ),
+            inTimeOrder: analysis.grouping === 'rows' && goByTime(this, windowCalls, analysis),
           });
     const base = this.sourceBinding(from, analysis.items);
     let plan = filter(from.operator, from.filters, base);
@@ -341,9 +337,9 @@ export class Planner {
       const isOfRows = analysis.grouping === 'rows';
       const spec =
         isOfRows && select.latestOn === null
-          ? this.windowsOfRows(windowCalls, from, outputs, analysis.items, time)
+          ? windowsOfRows(this, windowCalls, from, outputs, analysis.items, time)
           : { ...overAll(windowCalls), time: isOfRows ? time : null };
-      [plan, binding] = this.windows(plan, binding, spec);
+      [plan, binding] = withWindows(this, plan, binding, spec);
     }
     plan = project(plan, this.projected(outputs), binding);
     return select.distinct ? distinct(plan) : plan;
@@ -429,88 +425,6 @@ export class Planner {
     return calls;
   }
 
-  /** Each once. */
-  private windowCallsIn(expressions: readonly Expression[], items: readonly OutputItem[]): Call[] {
-    const calls: Call[] = [];
-    const collect = (expression: Expression): void =>
-      walk(expression, (e) => {
-        if (isWindowCall(e)) {
-          if (!calls.some((call) => this.same(call, e))) calls.push(e);
-          return false;
-        }
-        const reference = e.kind === 'column' ? this.references.get(e) : undefined;
-        if (reference?.kind === 'item') collect(items[reference.index]!.expression);
-        return true;
-      });
-    for (const e of expressions) collect(e);
-    return calls;
-  }
-
-  /** Windows over the rows of FROM: whether they stay within a symbol, and what rows come in order already. */
-  private windowsOfRows(
-    calls: readonly Call[],
-    from: FromPlan,
-    outputs: readonly Expression[],
-    items: readonly OutputItem[],
-    time: Expression | null,
-  ): WindowsSpec {
-    const { symbolSlot, timeSlot } = from;
-    const isOf = (e: Expression, slot: number | null): boolean =>
-      slot !== null && this.slotIn(from, e) === slot;
-    const staysInSymbol = calls.every((call) => call.over!.partitionBy.some((e) => isOf(e, symbolSlot)));
-    return {
-      calls,
-      time,
-      symbolSlot: staysInSymbol ? symbolSlot : null,
-      isInOrder: (call) =>
-        staysInSymbol && isByTwo(call) && isOf(call.over!.orderBy[0]!.expression, timeSlot),
-      used: this.slotsUsed([...outputs, ...(time === null ? [] : [time])], from, items),
-    };
-  }
-
-  /** Slots that expressions read, the keys of windows apart. */
-  private slotsUsed(
-    expressions: readonly Expression[],
-    from: FromPlan,
-    items: readonly OutputItem[],
-  ): ReadonlySet<number> {
-    const used = new Set<number>();
-    const collect = (expression: Expression): void =>
-      walk(expression, (e) => {
-        if (isWindowCall(e)) {
-          for (const part of e.filter === null ? e.args : [...e.args, e.filter]) collect(part);
-          return false;
-        }
-        const reference = e.kind === 'column' ? this.references.get(e) : undefined;
-        if (reference?.kind === 'item') collect(items[reference.index]!.expression);
-        else if (reference?.kind === 'source')
-          for (const place of reference.column.places) used.add(from.slotOf(place)!.slot);
-        return true;
-      });
-    for (const e of expressions) collect(e);
-    return used;
-  }
-
-  private isEventTime(e: Expression, { scope }: SelectAnalysis): boolean {
-    const reference = e.kind === 'column' ? this.references.get(e) : undefined;
-    if (reference?.kind !== 'source') return false;
-    const { name, places } = reference.column;
-    return scope.sources.some(({ source, timestamp }) => timestamp === name && places[0]!.source === source);
-  }
-
-  /** Adds a column for each call. */
-  private windows(input: Operator, binding: Binding, spec: WindowsSpec): [Operator, Binding] {
-    const { calls } = spec;
-    if (calls.length === 0) return [input, binding];
-    const first = input.types.length;
-    const resolve: Scope['resolve'] = (e, scope) => {
-      if (!isWindowCall(e)) return binding.resolve(e, scope);
-      const index = calls.findIndex((call) => this.same(call, e));
-      return index < 0 ? null : slot(first + index, storable(this.types.get(e)!));
-    };
-    return [windowed(input, spec, binding), this.binding(resolve)];
-  }
-
   /** SAMPLE BY: groups by bucket and keys, HAVING, windows, FILL; what comes out is bound to the buckets. */
   private samples(
     select: Select,
@@ -550,7 +464,7 @@ export class Planner {
     let binding = this.groupBinding(analysis, calls, keys, 0);
     if (select.having !== null) plan = filter(plan, [select.having], binding, 'Having');
     const outputs = [...analysis.items.map((item) => item.expression), ...hidden];
-    [plan, binding] = this.windows(plan, binding, overAll(this.windowCallsIn(outputs, analysis.items)));
+    [plan, binding] = withWindows(this, plan, binding, overAll(windowCallsIn(this, outputs, analysis.items)));
     plan = sorted(plan, [{ slot: 0, descending: false, nullsFirst: false }]);
     if (fill.length === 0 || fill.every(({ kind }) => kind === 'none')) return [plan, binding];
     const measured = outputs.filter((e) => some(e, isAggregateCall) || some(e, isWindowCall));
@@ -654,14 +568,6 @@ export class Planner {
     return place.source === table ? place.index : null;
   }
 
-  /** Slot of the column of FROM that an expression is. */
-  private slotIn({ slotOf }: FromPlan, e: Expression): number | null {
-    const reference = e.kind === 'column' ? this.references.get(e) : undefined;
-    if (reference?.kind !== 'source') return null;
-    const { places } = reference.column;
-    return places.length === 1 ? (slotOf(places[0]!)?.slot ?? null) : null;
-  }
-
   /** Index of the column that an expression is, in its source. */
   tableColumn(e: Expression): number | null {
     const reference = e.kind === 'column' ? this.references.get(e) : undefined;
@@ -676,19 +582,6 @@ export class Planner {
 const goesByTime: ReadonlySet<string> = new Set(['first', 'open', 'last', 'close', 'arg_min', 'arg_max']);
 
 /** A column of a scope out of the slots of its places. */
-/** Whether a window is partitioned by one key and ordered by one, ascending. */
-const isByTwo = ({ over }: Call): boolean =>
-  over!.partitionBy.length === 1 && over!.orderBy.length === 1 && !over!.orderBy[0]!.descending;
-
-/** Windows over rows of which nothing is known. */
-const overAll = (calls: readonly Call[]): WindowsSpec => ({
-  calls,
-  time: null,
-  symbolSlot: null,
-  isInOrder: () => false,
-  used: null,
-});
-
 function columnOf(column: ScopeColumn, from: FromPlan, scope: Scope, at: number): ReturnType<typeof slot> {
   const parts = column.places.map((place) => {
     const found = from.slotOf(place);
