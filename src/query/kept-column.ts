@@ -3,6 +3,7 @@
 // Invariant: memory is reserved before it is taken; a column that once met a value beyond doubles is wide from then on.
 
 import { NULL_INT64 } from '../columns/types.ts';
+import type { Block } from './block.ts';
 import type { Budget } from './run.ts';
 import {
   bigintAt,
@@ -230,5 +231,46 @@ export class KeptRows {
   release(): void {
     for (const column of this.columns) column.release();
     this.rows = 0;
+  }
+}
+
+/** Kept rows of which only some slots are: those that somebody reads. */
+export class KeptSlots {
+  private readonly slots: readonly number[];
+  private readonly kept: KeptRows;
+
+  /** `kinds`: of all slots. `used`: null: all of them. */
+  constructor(kinds: readonly Kind[], used: ReadonlySet<number> | null, budget: Budget) {
+    this.slots = kinds.flatMap((_, slot) => (used === null || used.has(slot) ? slot : []));
+    this.kept = new KeptRows(
+      this.slots.map((slot) => kinds[slot]!),
+      budget,
+    );
+  }
+
+  get rows(): number {
+    return this.kept.rows;
+  }
+
+  append(block: Block): void {
+    const vectors = this.slots.map((slot) => block.column(slot));
+    this.kept.append(vectors, 0, block.rows);
+  }
+
+  /** By slot; undefined where nobody reads it. */
+  vectors(): Vector[] {
+    const vectors: Vector[] = [];
+    this.kept.vectors().forEach((vector, i) => {
+      vectors[this.slots[i]!] = vector;
+    });
+    return vectors;
+  }
+
+  clear(): void {
+    this.kept.clear();
+  }
+
+  release(): void {
+    this.kept.release();
   }
 }

@@ -14,7 +14,7 @@ import type { AnyPart } from './snapshot.ts';
 import { inOrder, orderOf } from './sort.ts';
 import { type Chosen, choose, TableReader, type TableScanSpec, tableScan, typesOf } from './table-scan.ts';
 import { cutRanges, type OrderedPiece, type Ranges, rangesInTimeOrder } from './time-order.ts';
-import { kindOf } from './vector.ts';
+import { bigintAt, type IntegerVector, kindOf } from './vector.ts';
 
 /** `spec.columns` has the event time. */
 export function orderedScan(spec: TableScanSpec): Operator {
@@ -36,6 +36,9 @@ function* scanInOrder(spec: TableScanSpec, run: Run): Flow {
     yield* hours.rowsOf(parts.slice(from, to));
   }
 }
+
+/** Of most stored values. */
+const VALUE_BYTES = 8;
 
 /** A piece, and where it stands. */
 interface HourPiece {
@@ -63,20 +66,36 @@ class HourReader {
     if (parts.length === 1 && parts[0]!.isSorted) return yield* this.reader.rowsOf(parts[0]!);
     const isChosen = this.chosen.filter !== null || this.spec.sampleRatio !== null;
     // What is not in memory is not read twice.
-    if (isChosen && parts.some(({ tier }) => tier !== 'hot')) return yield* this.sorted(parts);
+    if (isChosen && parts.some(({ tier }) => tier !== 'hot'))
+      return yield* this.sorted(this.partByPart(parts));
     const pieces: HourPiece[] = [];
-    yield* this.read(parts, pieces);
-    const ranges = this.rangesOf(parts, pieces);
-    if (ranges === null || (isChosen && !followStorage(ranges))) yield* this.sorted(parts);
-    else if (isChosen) for (const part of parts) yield* this.reader.rowsOf(part);
-    else {
-      const cut = this.cut(parts, pieces, ranges);
-      yield* this.reader.rowsIn(
-        cut,
-        pieces.map(({ piece }) => piece),
-        parts[0]!,
-      );
+    // Of files, all columns of an hour are held at once.
+    const bytes =
+      VALUE_BYTES * this.reader.needed.length * rowsOf(parts.filter(({ tier }) => tier !== 'hot'));
+    this.run.budget.reserve(bytes);
+    try {
+      yield* this.read(parts, pieces);
+      const ranges = this.rangesOf(parts, pieces);
+      if (isChosen) {
+        const rows = this.partByPart(parts);
+        yield* ranges !== null && followStorage(ranges) ? rows : this.sorted(rows);
+      } else if (ranges === null) yield* this.sorted(this.rowsIn(wholePieces(pieces), pieces, parts));
+      else yield* this.rowsIn(this.cut(parts, pieces, ranges), pieces, parts);
+    } finally {
+      this.run.budget.release(bytes);
     }
+  }
+
+  private *partByPart(parts: readonly AnyPart[]): Flow {
+    for (const part of parts) yield* this.reader.rowsOf(part);
+  }
+
+  private rowsIn(ranges: Ranges, pieces: readonly HourPiece[], parts: readonly AnyPart[]): Flow {
+    return this.reader.rowsIn(
+      ranges,
+      pieces.map(({ piece }) => piece),
+      parts[0]!,
+    );
   }
 
   private *read(parts: readonly AnyPart[], into: HourPiece[]): Flow {
@@ -91,7 +110,7 @@ class HourReader {
 
   /** Null: the rows had better be sorted. */
   private rangesOf(parts: readonly AnyPart[], pieces: readonly HourPiece[]): Ranges | null {
-    const rows = parts.reduce((sum, part) => sum + part.rows, 0);
+    const rows = rowsOf(parts);
     const find = (): Ranges | null => {
       const ordered = pieces.map((piece) => this.ordered(piece));
       return ordered.includes(null) ? null : rangesInTimeOrder(ordered as OrderedPiece[], rows, this.run);
@@ -124,21 +143,46 @@ class HourReader {
     );
   }
 
-  private *sorted(parts: readonly AnyPart[]): Flow {
+  /** Rows of the hour by time, those within the bounds. */
+  private *sorted(rows: Flow): Flow {
     const { spec, run } = this;
     const slot = spec.columns.indexOf(spec.schema.timestampColumn);
     assert(slot >= 0, 'rows in time order are read with their time');
     const kept = new KeptRows(typesOf(spec).map(kindOf), run.budget);
-    for (const part of parts)
-      yield* each(this.reader.rowsOf(part), (block) => {
+    try {
+      yield* each(rows, (block) => {
         kept.append(vectorsOf(block, kept.columns.length), 0, block.rows);
       });
-    const vectors = kept.vectors();
-    const order = orderOf(vectors, [{ slot, descending: false, nullsFirst: false }], kept.rows, run);
-    yield* inOrder(vectors, order, kept.rows, run);
-    kept.release();
+      const vectors = kept.vectors();
+      const order = orderOf(vectors, [{ slot, descending: false, nullsFirst: false }], kept.rows, run);
+      const times = vectors[slot] as IntegerVector;
+      const { min, max } = this.chosen.time;
+      const first = firstAtOrAfter(times, order, min);
+      const last = firstAtOrAfter(times, order, max + 1n);
+      yield* inOrder(vectors, order.subarray(first, last), last - first, run);
+    } finally {
+      kept.release();
+    }
   }
 }
+
+/** Of the times in their order. */
+function firstAtOrAfter(times: IntegerVector, order: Int32Array, time: bigint): number {
+  let low = 0;
+  let high = order.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (bigintAt(times, order[middle]!)! < time) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const rowsOf = (parts: readonly AnyPart[]): number => parts.reduce((sum, { rows }) => sum + rows, 0);
+
+/** As they stand. */
+const wholePieces = (pieces: readonly HourPiece[]): Ranges =>
+  pieces.flatMap(({ piece }, i) => [i, 0, piece.rows]);
 
 /** Whether the rows are in time order as they stand. */
 function followStorage(ranges: Ranges): boolean {

@@ -12,9 +12,17 @@ import type { Ranges } from './time-order.ts';
 const PARTS_MAX = 100_000;
 /** Likewise of the facts of blocks: those of a column take a twentieth to a tenth of what the column takes. */
 const FACT_BYTES_MAX = 64 * 2 ** 20;
+/** And of buckets. A query that would need more than a half of it keeps none: the next one would find nothing of it. */
+const BUCKET_BYTES_MAX = 64 * 2 ** 20;
+
+/** Whether so many states of so many groups each are worth keeping. */
+export const mayKeepBuckets = (states: number, groups: number): boolean =>
+  states * bytesOfState(groups) <= BUCKET_BYTES_MAX / 2;
 
 /** Of each number. */
 const RANGE_BYTES = 8;
+
+const bytesOfState = (groups: number): number => STATE_BYTES + GROUP_BYTES * groups;
 
 /** An aggregate over the first `runs` runs of a part, `rows` rows in all. */
 export interface KnownAggregate {
@@ -67,10 +75,17 @@ export class PartMemory {
   private order: { readonly rows: number; readonly ranges: Ranges | null } | null = null;
   private readonly blocks: BlockFacts[] = [];
   private readonly buckets = new Map<string, KnownBuckets>();
-  private readonly kept: Kept;
+  /** Of facts and orders, and of buckets. */
+  factBytes = 0;
+  bucketBytes = 0;
+  private readonly kept: Kept = (bytes) => {
+    this.factBytes += bytes;
+    this.grown(bytes, 0);
+  };
+  private readonly grown: (factBytes: number, bucketBytes: number) => void;
 
-  constructor(kept: Kept) {
-    this.kept = kept;
+  constructor(grown: (factBytes: number, bucketBytes: number) => void) {
+    this.grown = grown;
   }
 
   /** Whether `part` begins with what is known here. */
@@ -100,8 +115,16 @@ export class PartMemory {
 
   keepBuckets(name: string, found: KnownBuckets): void {
     const before = this.buckets.get(name);
-    this.kept(bytesOf(found) - (before === undefined ? 0 : bytesOf(before)));
+    const bytes =
+      bytesOfState(found.numbers.length) - (before === undefined ? 0 : bytesOfState(before.numbers.length));
+    this.bucketBytes += bytes;
+    this.grown(0, bytes);
     this.buckets.set(name, found);
+  }
+
+  forgetBuckets(): void {
+    this.buckets.clear();
+    this.bucketBytes = 0;
   }
 
   /** All rows of the part in time order; `find` looks when it is not known of so many. */
@@ -129,21 +152,28 @@ export class PartMemory {
   }
 }
 
-const bytesOf = ({ numbers }: KnownBuckets): number => STATE_BYTES + GROUP_BYTES * numbers.length;
-
 export class PartCache {
   private readonly parts = new Map<string, PartMemory>();
   private factBytes = 0;
-  private readonly kept: Kept = (bytes) => {
-    this.factBytes += bytes;
-  };
+  private bucketBytes = 0;
 
   of(part: AnyPart): PartMemory {
     if (this.factBytes >= FACT_BYTES_MAX) this.forget();
+    if (this.bucketBytes >= BUCKET_BYTES_MAX) this.forgetBuckets();
     const known = this.parts.get(part.id);
     if (known?.fits(part)) return known;
+    if (known !== undefined) {
+      this.parts.delete(part.id);
+      this.factBytes -= known.factBytes;
+      this.bucketBytes -= known.bucketBytes;
+    }
     if (this.parts.size >= PARTS_MAX) this.forget();
-    const made = new PartMemory(this.kept);
+    const made: PartMemory = new PartMemory((factBytes, bucketBytes) => {
+      // A query may still hold what was forgotten.
+      if (this.parts.get(part.id) !== made) return;
+      this.factBytes += factBytes;
+      this.bucketBytes += bucketBytes;
+    });
     this.parts.set(part.id, made);
     return made;
   }
@@ -151,5 +181,11 @@ export class PartCache {
   private forget(): void {
     this.parts.clear();
     this.factBytes = 0;
+    this.bucketBytes = 0;
+  }
+
+  private forgetBuckets(): void {
+    for (const memory of this.parts.values()) memory.forgetBuckets();
+    this.bucketBytes = 0;
   }
 }

@@ -361,10 +361,17 @@ function planJoin(
   return { operator, slots, filters: rest, symbolSlot, timeSlot };
 }
 
-/** Whether an ASOF join is by the event time and, apart from it, by one key. */
+/** Whether a join is of the last row of a symbol before a time: of the symbol and the event time of the table at its right. */
 function isBySymbolAndTime(planner: Planner, join: Join): boolean {
   const { equalities, asof } = planner.analysis.joins.get(join)!;
-  return asof !== null && equalities.length === 1;
+  const { right } = join;
+  if (asof === null || equalities.length !== 1 || right.kind !== 'table') return false;
+  const schema = planner.tables.get(right.table.name)?.schema;
+  return (
+    schema !== undefined &&
+    planner.sourceColumn(asof.right, right) === schema.timestampColumn &&
+    planner.sourceColumn(equalities[0]!.right, right) === schema.symbolColumn
+  );
 }
 
 function applied(planner: Planner, side: Side): Side {

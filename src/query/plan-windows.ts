@@ -33,15 +33,18 @@ export function windowCallsIn(planner: Planner, expressions: readonly Expression
   return calls;
 }
 
-/** Whether there is a window that may be of one symbol's rows in time order. */
+/** Whether all windows are ordered by the event time of the first table, and may be of one symbol each: others have ties that go by storage order. */
 export function goByTime(planner: Planner, calls: readonly Call[], { scope }: SelectAnalysis): boolean {
+  const [first] = scope.sources;
   const isEventTime = (e: Expression): boolean => {
     const reference = e.kind === 'column' ? planner.reference(e) : undefined;
-    if (reference?.kind !== 'source') return false;
+    if (reference?.kind !== 'source' || first === undefined) return false;
     const { name, places } = reference.column;
-    return scope.sources.some(({ source, timestamp }) => timestamp === name && places[0]!.source === source);
+    return places.length === 1 && places[0]!.source === first.source && name === first.timestamp;
   };
-  return calls.some((call) => isByTwo(call) && isEventTime(call.over!.orderBy[0]!.expression));
+  return (
+    calls.length > 0 && calls.every((call) => isByTwo(call) && isEventTime(call.over!.orderBy[0]!.expression))
+  );
 }
 
 /** Whether a window is partitioned by one key and ordered by one, ascending. */

@@ -315,7 +315,10 @@ export class Planner {
         : planFrom(this, select.from, conjuncts(select.where), {
             expressions,
             windowCalls: analysis.grouping === 'window-join' ? calls : [],
-            inTimeOrder: analysis.grouping === 'rows' && goByTime(this, windowCalls, analysis),
+            inTimeOrder:
+              analysis.grouping === 'rows' &&
+              select.latestOn === null &&
+              goByTime(this, windowCalls, analysis),
           });
     const base = this.sourceBinding(from, analysis.items);
     let plan = filter(from.operator, from.filters, base);

@@ -197,44 +197,51 @@ export class TableReader {
     }
   }
 
+  /** A part that was taken in under another version of the table may lack one. */
+  private haveSameColumns(pieces: readonly Piece[]): boolean {
+    const [first] = pieces;
+    return this.needed.every((index) =>
+      pieces.every(({ columns }) => (columns[index] === undefined) === (first!.columns[index] === undefined)),
+    );
+  }
+
   /** Rows of pieces of an hour, in the order of the ranges. `part`: one of theirs. */
   *rowsIn(ranges: Ranges, pieces: readonly Piece[], part: AnyPart): Flow {
-    const { run, block } = this;
-    block.setPart(part);
-    const areAlike = haveSameColumns(pieces);
+    this.block.setPart(part);
+    const areAlike = this.haveSameColumns(pieces);
     let taken: Piece[] = [];
     let bounds: number[] = [];
     let rows = 0;
     for (let at = 0; at < ranges.length; at += 3) {
       const piece = pieces[ranges[at]!]!;
       const to = ranges[at + 2]!;
-      for (let from = ranges[at + 1]!; from < to; ) {
+      let from = ranges[at + 1]!;
+      let isFull = rows > 0 && !areAlike && piece !== taken.at(-1);
+      while (isFull || from < to) {
+        if (isFull) {
+          yield this.joined(taken, bounds, rows);
+          taken = [];
+          bounds = [];
+          rows = 0;
+        }
         const count = Math.min(BLOCK_ROWS - rows, to - from);
-        taken.push(piece);
-        bounds.push(from, from + count);
-        rows += count;
-        from += count;
-        const goesOn = from < to || (at + 3 < ranges.length && (areAlike || ranges[at + 3] === ranges[at]));
-        if (rows < BLOCK_ROWS && goesOn) continue;
-        run.check();
-        run.stats.rowsScanned += rows;
-        yield block.setRanges(taken, bounds, rows);
-        taken = [];
-        bounds = [];
-        rows = 0;
+        if (count > 0) {
+          taken.push(piece);
+          bounds.push(from, from + count);
+          rows += count;
+          from += count;
+        }
+        isFull = rows === BLOCK_ROWS;
       }
     }
+    if (rows > 0) yield this.joined(taken, bounds, rows);
   }
-}
 
-/** A part that was taken in under another version of the table may lack one. */
-function haveSameColumns(pieces: readonly Piece[]): boolean {
-  const [first] = pieces;
-  return pieces.every(
-    ({ columns }) =>
-      columns.length === first!.columns.length &&
-      columns.every((column, i) => (column === undefined) === (first!.columns[i] === undefined)),
-  );
+  private joined(pieces: readonly Piece[], bounds: readonly number[], rows: number): Block {
+    this.run.check();
+    this.run.stats.rowsScanned += rows;
+    return this.block.setRanges(pieces, bounds, rows);
+  }
 }
 
 /** Rows of single parts, from wherever they were left off: for what keeps something of each part. */

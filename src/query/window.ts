@@ -11,7 +11,7 @@ import { type Block, Columns, each, type Flow, gather, type Operator, Selection 
 import { compile } from './expression/compile.ts';
 import type { Compiled } from './expression/compiled.ts';
 import { storable } from './hash-aggregate.ts';
-import { KeptColumn, KeptRows } from './kept-column.ts';
+import { KeptColumn, KeptSlots } from './kept-column.ts';
 import { type Binding, scopeOf } from './rows.ts';
 import type { Budget, Run } from './run.ts';
 import { Scratch } from './scratch.ts';
@@ -78,9 +78,7 @@ class Windows {
   private readonly run: Run;
   /** Columns of the input. */
   private readonly width: number;
-  private readonly kept: KeptRows;
-  /** Slots of the input by column of `kept`. */
-  private readonly slots: readonly number[];
+  private readonly kept: KeptSlots;
   private readonly arrangements = new Map<string, Arrangement>();
   private readonly arguments: KeptPool;
 
@@ -98,37 +96,23 @@ class Windows {
       out: new Scratch(),
       ordered: [],
     }));
-    const { used } = spec;
     const keys = this.calls.flatMap(({ call, arrangement }) =>
       spec.isInOrder(call) && !looksAtKeys(call) ? [] : arrangement.orderSlots,
     );
-    this.slots = types.flatMap((_, slot) =>
-      used === null || used.has(slot) || keys.includes(slot) ? slot : [],
-    );
-    this.kept = new KeptRows(
-      this.slots.map((slot) => kindOf(types[slot]!)),
-      run.budget,
-    );
+    const used = spec.used === null ? null : new Set([...spec.used, ...keys]);
+    this.kept = new KeptSlots(types.map(kindOf), used, run.budget);
   }
 
   /** The rows with the values of the calls. */
   *of(batch: Flow): Flow {
-    const { kept, run, slots } = this;
+    const { kept, run } = this;
     const arrangements = [...this.arrangements.values()];
     yield* each(batch, (block) => {
-      kept.append(
-        slots.map((slot) => block.column(slot)),
-        0,
-        block.rows,
-      );
+      kept.append(block);
       for (const arrangement of arrangements) arrangement.take(block);
     });
     const { rows } = kept;
-    /** By slot; nobody asks for those that are not here. */
-    const vectors: Vector[] = [];
-    kept.vectors().forEach((vector, i) => {
-      vectors[slots[i]!] = vector;
-    });
+    const vectors = kept.vectors();
     run.check();
     for (const arrangement of arrangements) arrangement.arrange(rows, vectors);
     const results = this.calls.map((call) => {

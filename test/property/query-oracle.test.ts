@@ -31,6 +31,7 @@ async function worldFor(
     placement:
       number % 4 === 3 ? (symbol, hour) => placements[(symbol + hour) % placements.length]! : placement,
     chunkRows: [7, 64, 1, 1000][number % 4]!,
+    partitions: [1, 1, 2, 3, 1][number % 5]!,
     compression: number % 2 === 0 ? 'none' : 'lz4',
   });
   return { world, oracle: await duckdbOf(tables, world.scanned), cache: new PartCache() };

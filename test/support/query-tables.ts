@@ -100,6 +100,8 @@ export interface WorldOptions {
   readonly ground?: Ground;
   /** Rows of a hot chunk. */
   readonly chunkRows?: number;
+  /** Kafka partitions, which take turns row by row; one by default. */
+  readonly partitions?: number;
   readonly compression?: 'none' | 'lz4';
 }
 
@@ -108,7 +110,7 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
   const snapshots = new Map<string, TableSnapshot>();
   const scanned = new Map<string, Row[]>();
   for (const { schema, rows } of tables) {
-    const groups = groupsOf(schema, rows, names);
+    const groups = groupsOf(schema, rows, names, options.partitions ?? 1);
     const parts: AnyPart[] = [];
     const order: Row[] = [];
     for (const group of groups) {
@@ -117,15 +119,14 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
           ? options.placement(group.symbol, group.hour, group.rows.length)
           : options.placement;
       const [cold, sealed] = typeof placement === 'string' ? SEALED[placement](group.rows.length) : placement;
-      const { symbol, hour } = group;
       if (cold > 0) {
         const rows = group.rows.slice(0, cold);
-        parts.push(await coldPart(schema, symbol, hour, rows, names, objects));
+        parts.push(await coldPart(schema, group, rows, names, objects));
         for (const row of sortedByTime(schema, rows)) order.push(row);
       }
       if (sealed > cold) {
         const rows = group.rows.slice(cold, sealed);
-        parts.push(await warmPart(schema, symbol, hour, rows, names, disk, options));
+        parts.push(await warmPart(schema, group, rows, names, disk, options));
         for (const row of sortedByTime(schema, rows)) order.push(row);
       }
       if (sealed < group.rows.length) {
@@ -144,20 +145,24 @@ export async function worldOf(tables: readonly TestTable[], options: WorldOption
 interface Group {
   readonly symbol: number;
   readonly hour: number;
+  readonly partition: number;
   readonly rows: Row[];
 }
 
-function groupsOf(schema: TableSchema, rows: readonly Row[], names: TestNames): Group[] {
+function groupsOf(schema: TableSchema, rows: readonly Row[], names: TestNames, partitions: number): Group[] {
   const groups = new Map<string, Group>();
-  for (const row of rows) {
+  for (const [i, row] of rows.entries()) {
+    const partition = i % partitions;
     const symbol = names.codeFor(row[schema.symbolColumn] as string);
     const hour = hourOfNs(row[schema.timestampColumn] as bigint);
-    const key = `${symbol}/${hour}`;
-    const group = groups.get(key) ?? { symbol, hour, rows: [] };
+    const key = `${symbol}/${hour}/${partition}`;
+    const group = groups.get(key) ?? { symbol, hour, partition, rows: [] };
     groups.set(key, group);
     group.rows.push(row);
   }
-  return [...groups.values()].sort((a, b) => a.symbol - b.symbol || a.hour - b.hour);
+  return [...groups.values()].sort(
+    (a, b) => a.symbol - b.symbol || a.hour - b.hour || a.partition - b.partition,
+  );
 }
 
 function sortedByTime(schema: TableSchema, rows: readonly Row[]): Row[] {
@@ -205,7 +210,7 @@ function storedValue(type: ColumnType, value: Value, names: TestNames): number |
 
 function hotPart(
   schema: TableSchema,
-  { symbol, hour }: Group,
+  { symbol, hour, partition }: Group,
   first: number,
   rows: readonly Row[],
   names: TestNames,
@@ -215,10 +220,10 @@ function hotPart(
   for (let at = 0; at < rows.length; at += chunkRows)
     runs.push(columnRun(schema, rows.slice(at, at + chunkRows), names));
   return {
-    id: `${schema.name}/hot/${symbol}/${hour}/${first}`,
+    id: `${schema.name}/hot/${symbol}/${hour}/${partition}/${first}`,
     tier: 'hot',
     topic: schema.name,
-    partition: 0,
+    partition,
     symbol,
     hour,
     rows: rows.length,
@@ -232,15 +237,14 @@ function hotPart(
 
 async function warmPart(
   schema: TableSchema,
-  symbol: number,
-  hour: number,
+  { symbol, hour, partition }: Group,
   rows: readonly Row[],
   names: TestNames,
   disk: Disk,
   options: WorldOptions,
 ): Promise<AnyPart> {
-  const { segment, plan } = segmentOf(schema, symbol, hour, rows, names);
-  const baseDirectory = `/hdb/${rows.length}`;
+  const { segment, plan } = segmentOf(schema, { symbol, hour, partition, rows: [...rows] }, names);
+  const baseDirectory = `/hdb/${partition}-${rows.length}`;
   const [file] = await writeSegments(
     {
       plan,
@@ -258,10 +262,10 @@ async function warmPart(
     new AbortController().signal,
   );
   return {
-    id: `${rows.length}/${file!.path}`,
+    id: `${partition}/${rows.length}/${file!.path}`,
     tier: 'warm',
     topic: schema.name,
-    partition: 0,
+    partition,
     symbol,
     hour,
     rows: rows.length,
@@ -275,13 +279,12 @@ async function warmPart(
 /** Times as they are by default, or as plain integers: both are exact. */
 async function coldPart(
   schema: TableSchema,
-  symbol: number,
-  hour: number,
+  { symbol, hour, partition }: Group,
   rows: readonly Row[],
   names: TestNames,
   objects: Map<string, Uint8Array>,
 ): Promise<AnyPart> {
-  const { segment, plan } = segmentOf(schema, symbol, hour, rows, names);
+  const { segment, plan } = segmentOf(schema, { symbol, hour, partition, rows: [...rows] }, names);
   const strings = new Map(names.names.map((name, code) => [code, name]));
   const timestampType = symbol % 2 === 0 ? 'ns' : 'int64';
   const encode = parquetEncoder(
@@ -291,14 +294,14 @@ async function coldPart(
     strings,
   );
   const columns = sortedColumns(segment, schema);
-  const key = `${schema.name}/${symbol}-${hour}-${rows.length}.parquet`;
+  const key = `${schema.name}/${symbol}-${hour}-${partition}-${rows.length}.parquet`;
   const bytes = await encode(symbol, hour, columns);
   objects.set(key, bytes);
   return {
     id: key,
     tier: 'cold',
     topic: schema.name,
-    partition: 0,
+    partition,
     symbol,
     hour,
     rows: rows.length,
@@ -313,9 +316,7 @@ async function coldPart(
 
 function segmentOf(
   schema: TableSchema,
-  symbol: number,
-  hour: number,
-  rows: readonly Row[],
+  { symbol, hour, partition, rows }: Group,
   names: TestNames,
 ): { segment: SegmentSource; plan: PlanIdentity } {
   return {
@@ -323,7 +324,7 @@ function segmentOf(
     plan: {
       group: 'g',
       topic: schema.name,
-      partition: 0,
+      partition,
       incarnation: 0,
       hourLast: hour,
       offsetNext: rows.length,

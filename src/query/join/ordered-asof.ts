@@ -5,9 +5,9 @@
 import type { SqlType } from '../../sql/types.ts';
 import { type Block, each, type Flow } from '../block.ts';
 import type { Compiled } from '../expression/compiled.ts';
-import { KeptColumn, KeptRows } from '../kept-column.ts';
+import { KeptColumn, KeptSlots } from '../kept-column.ts';
 import type { Run } from '../run.ts';
-import { BLOCK_ROWS, kindOf, type Vector } from '../vector.ts';
+import { BLOCK_ROWS, kindOf } from '../vector.ts';
 import type { AsofJoinSpec } from './asof-join.ts';
 import { Pairs } from './pairs.ts';
 import { TimeSearch } from './time-search.ts';
@@ -18,9 +18,7 @@ export class OrderedAsofJoin {
   private readonly rightTime: Compiled;
   /** Of the right rows. */
   private readonly times: KeptColumn;
-  private readonly kept: KeptRows;
-  /** Slots of the right side by column of `kept`. */
-  private readonly slots: readonly number[];
+  private readonly kept: KeptSlots;
   private readonly pairs: Pairs;
 
   /** `times`: of one type. `used`: slots of the right side that are read. */
@@ -36,29 +34,17 @@ export class OrderedAsofJoin {
     this.leftTime = times.left;
     this.rightTime = times.right;
     this.times = new KeptColumn(kindOf(times.right.type), run.budget);
-    this.slots = rightTypes.flatMap((_, slot) => (used.has(slot) ? slot : []));
-    this.kept = new KeptRows(
-      this.slots.map((slot) => kindOf(rightTypes[slot]!)),
-      run.budget,
-    );
+    this.kept = new KeptSlots(rightTypes.map(kindOf), used, run.budget);
     this.pairs = new Pairs(leftTypes, rightTypes, BLOCK_ROWS);
   }
 
   *of(left: Flow, right: Flow): Flow {
-    const { kept, times, slots, pairs } = this;
+    const { kept, times, pairs } = this;
     yield* each(right, (block) => {
       times.append(this.rightTime.evaluate(block), 0, block.rows);
-      kept.append(
-        slots.map((slot) => block.column(slot)),
-        0,
-        block.rows,
-      );
+      kept.append(block);
     });
-    /** By slot; nobody asks for those that are not here. */
-    const vectors: Vector[] = [];
-    kept.vectors().forEach((vector, i) => {
-      vectors[slots[i]!] = vector;
-    });
+    const vectors = kept.vectors();
     const search = new TimeSearch(times.vector(), null);
     let hint = 0;
     for (const item of left) {

@@ -10,7 +10,7 @@ import { makeAggregate } from '../aggregate/make.ts';
 import type { Compiled } from '../expression/compiled.ts';
 import type { PartMemory } from '../part-cache.ts';
 import { type Binding, scopeOf } from '../rows.ts';
-import type { Run } from '../run.ts';
+import { runOfNoQuery } from '../run.ts';
 import { type ExtremesMemo, type Feed, feedFor, type StoredColumn } from './feeds.ts';
 import type { Stretch } from './stretch.ts';
 
@@ -39,14 +39,16 @@ const unread = (type: SqlType): Compiled => ({
   },
 });
 
+/** States outlive the query that makes them: they must not keep its snapshot. Kernels take no texts, which would be a query's own. */
+const NO_QUERY = runOfNoQuery();
+
 export function rangeAggregate(
   { call, columns }: RangeCall,
   time: Expression | null,
   binding: Binding,
-  run: Run,
   memo: ExtremesMemo,
 ): RangeAggregate {
-  const scope = scopeOf(run, {
+  const scope = scopeOf(NO_QUERY, {
     types: binding.types,
     resolve: (e) => (e.kind === 'column' ? unread(binding.types.get(e)!) : null),
   });

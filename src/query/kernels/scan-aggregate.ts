@@ -13,7 +13,7 @@ import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
 import { floorMultiple } from '../expression/arithmetic.ts';
 import { narrowed } from '../keys.ts';
-import { type KnownAggregate, PartCache, type PartMemory } from '../part-cache.ts';
+import { type KnownAggregate, mayKeepBuckets, PartCache, type PartMemory } from '../part-cache.ts';
 import { coverage, hourStart, piecesOf } from '../parts.ts';
 import type { Binding } from '../rows.ts';
 import type { Run } from '../run.ts';
@@ -72,7 +72,7 @@ function* groupsOfScan(spec: ScanAggregateSpec, binding: Binding, run: Run): Flo
 const NO_BUCKETS = { number: 0, inNs: 0 };
 
 /** Buckets of an hour that are remembered at most. */
-const BUCKETS_KEPT_MAX = 240n;
+const BUCKETS_KEPT_MAX = 241;
 
 /** Where rows are taken to: a state for each aggregate. */
 interface Target {
@@ -149,16 +149,13 @@ class ScanAggregate {
     const taken = spec.calls.flatMap(({ columns }) => columns.map(({ index }) => index));
     this.stored = [...new Set([...taken, ...(this.chosen.filter?.stored ?? [])])];
     const memo = noExtremes();
-    this.aggregates = spec.calls.map((call) => rangeAggregate(call, spec.time, binding, run, memo));
+    this.aggregates = spec.calls.map((call) => rangeAggregate(call, spec.time, binding, memo));
     this.allGroups = {
       states: this.aggregates.map(({ state }) => state),
       group: (bucket) => this.group(bucket),
     };
     this.target = this.allGroups;
-    this.bucketName =
-      this.bucket === null || NANOS_PER_HOUR / this.bucket.stepNs > BUCKETS_KEPT_MAX
-        ? null
-        : `${this.bucket.stepNs}:${this.bucket.originNs}`;
+    this.bucketName = this.nameOfBuckets();
     if (spec.keys.length === 0) this.group(0);
   }
 
@@ -211,6 +208,14 @@ class ScanAggregate {
         Math.min(BLOCK_ROWS, this.groups - from),
         vectors.map((vector) => tailOf(vector, from)),
       );
+  }
+
+  private nameOfBuckets(): string | null {
+    if (this.bucket === null) return null;
+    const { stepNs, originNs } = this.bucket;
+    const perHour = Number(NANOS_PER_HOUR / stepNs) + 1;
+    const states = this.chosen.parts.length * this.aggregates.length;
+    return perHour > BUCKETS_KEPT_MAX || !mayKeepBuckets(states, perHour) ? null : `${stepNs}:${originNs}`;
   }
 
   /** Whether all rows that the part can have are of one bucket. */
