@@ -4,7 +4,7 @@
 
 import { ROW_NUMBERS } from './block.ts';
 import { type Extremes, extremesOf, halvesOf } from './kernels/int64.ts';
-import { countNear, type RowTest, testOf } from './kernels/within.ts';
+import { countNear, type NearBound, type RowTest, testOf } from './kernels/within.ts';
 import type { PartMemory } from './part-cache.ts';
 import type { Piece } from './parts.ts';
 import type { ColumnRange } from './value-ranges.ts';
@@ -17,6 +17,9 @@ export class ValueFilter {
   readonly stored: readonly number[];
   private readonly ranges: readonly ColumnRange[];
   private readonly tests: RowTest[] = [];
+  /** Bounds of the tests, and whether they tell of all of them. */
+  private readonly near: NearBound[] = [];
+  private areNear = true;
 
   constructor(ranges: readonly ColumnRange[]) {
     this.ranges = ranges;
@@ -26,6 +29,8 @@ export class ValueFilter {
   /** Which rows of a part's piece can pass; `choose` is for this piece from now on. */
   begin(piece: Piece, run: number, memory: PartMemory): 'none' | 'some' | 'all' {
     this.tests.length = 0;
+    this.near.length = 0;
+    this.areNear = true;
     for (const range of this.ranges) {
       const values = piece.columns[range.index];
       const test = testOf(range, values, () =>
@@ -34,7 +39,10 @@ export class ValueFilter {
         ),
       );
       if (test === 'none') return 'none';
-      if (test !== 'all') this.tests.push(test);
+      if (test === 'all') continue;
+      this.tests.push(test);
+      if (test.near === null) this.areNear = false;
+      else for (const bound of test.near) this.near.push(bound);
     }
     return this.tests.length === 0 ? 'all' : 'some';
   }
@@ -52,10 +60,8 @@ export class ValueFilter {
 
   /** How many of rows [from, from + rows), at most BLOCK_ROWS, pass. */
   count(from: number, rows: number): number {
-    const near = this.tests[0]!.near;
-    const other = (this.tests[1] ?? this.tests[0]!).near;
-    if (near !== null && other !== null && this.tests.length <= 2)
-      return countNear(near, other, from, from + rows);
+    const counted = this.areNear ? countNear(this.near, from, from + rows) : null;
+    if (counted !== null) return counted;
     return this.choose(from, ROW_NUMBERS, rows);
   }
 }

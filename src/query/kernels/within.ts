@@ -9,16 +9,18 @@ import { type Extremes, halvesOf } from './int64.ts';
 export interface RowTest {
   /** Writes those of input[0, count), row numbers counted from `from`, whose values pass; returns how many. */
   readonly choose: (from: number, input: Int32Array, count: number, out: Int32Array) => number;
-  /** Set where the low halves alone tell. */
-  readonly near: NearRange | null;
+  /** Set where the low halves alone tell: the bounds that some values are beyond, one or two. */
+  readonly near: readonly NearBound[] | null;
 }
 
-/** A range of values of a chunk in which all are that near to each other that their low halves differ as they do. */
-export interface NearRange {
+/**
+ * A bound of a chunk's values, all of which are that near to each other that their low halves differ as they do: a value is
+ * beyond it when `(half ^ flip) + add`, as an int32, is below 0.
+ */
+export interface NearBound {
   readonly halves: Int32Array;
-  /** Low halves of the bounds. */
-  readonly min: number;
-  readonly max: number;
+  readonly flip: 0 | -1;
+  readonly add: number;
 }
 
 /** Differences of int32 halves below this do not overflow. */
@@ -45,48 +47,70 @@ export function testOf(
   if (low > high) return 'none';
   if (low === min && high === max) return 'all';
   if (max - min >= NEAR_MAX) return int64Within(halves, range as ValueRange<bigint>);
-  const near: NearRange = { halves, min: low | 0, max: high | 0 };
+  // x − low, and high − x.
+  const near: NearBound[] = [];
+  if (low > min) near.push({ halves, flip: 0, add: -(low | 0) | 0 });
+  if (high < max) near.push({ halves, flip: -1, add: ((high | 0) + 1) | 0 });
   return { near, choose: (from, input, count, out) => chooseNear(near, from, input, count, out) };
 }
 
-/** How many of rows [from, to) are within both ranges, which may be the same one. */
-export function countNear(a: NearRange, b: NearRange, from: number, to: number): number {
-  const { halves: left, min: leftMin, max: leftMax } = a;
-  const { halves: right, min: rightMin, max: rightMax } = b;
-  let failed = 0;
+/** How many of rows [from, to) are within all bounds; null: there are too many of those. */
+export function countNear(bounds: readonly NearBound[], from: number, to: number): number | null {
+  const [a, b = a!, c, d = c] = bounds;
+  if (c === undefined) return countOfTwo(a!, b, from, to);
+  return bounds.length > 4 ? null : countOfFour(a!, b, c, d!, from, to);
+}
+
+/** Four rows at a time, and counted without a branch that would be guessed wrong. */
+function countOfTwo(a: NearBound, b: NearBound, from: number, to: number): number {
+  const { halves: left, flip: leftFlip, add: leftAdd } = a;
+  const { halves: right, flip: rightFlip, add: rightAdd } = b;
+  let beyond = 0;
   let at = 2 * from;
-  // A difference below 0 is a row outside, counted without a branch that would be guessed wrong. Four rows at a time: memory is
-  // asked for the next before the last has come.
-  for (; at + 8 <= 2 * to; at += 8) {
-    const [x0, x1, x2, x3] = [left[at]!, left[at + 2]!, left[at + 4]!, left[at + 6]!];
-    const [y0, y1, y2, y3] = [right[at]!, right[at + 2]!, right[at + 4]!, right[at + 6]!];
-    failed +=
-      (((x0 - leftMin) | (leftMax - x0) | (y0 - rightMin) | (rightMax - y0)) >>> 31) +
-      (((x1 - leftMin) | (leftMax - x1) | (y1 - rightMin) | (rightMax - y1)) >>> 31) +
-      (((x2 - leftMin) | (leftMax - x2) | (y2 - rightMin) | (rightMax - y2)) >>> 31) +
-      (((x3 - leftMin) | (leftMax - x3) | (y3 - rightMin) | (rightMax - y3)) >>> 31);
+  for (const stop = 2 * to - 8; at <= stop; at += 8) {
+    const v = ((left[at]! ^ leftFlip) + leftAdd) | ((right[at]! ^ rightFlip) + rightAdd);
+    const w = ((left[at + 2]! ^ leftFlip) + leftAdd) | ((right[at + 2]! ^ rightFlip) + rightAdd);
+    const x = ((left[at + 4]! ^ leftFlip) + leftAdd) | ((right[at + 4]! ^ rightFlip) + rightAdd);
+    const y = ((left[at + 6]! ^ leftFlip) + leftAdd) | ((right[at + 6]! ^ rightFlip) + rightAdd);
+    beyond += (v >>> 31) + (w >>> 31) + (x >>> 31) + (y >>> 31);
   }
-  for (; at < 2 * to; at += 2) {
-    const x = left[at]!;
-    const y = right[at]!;
-    failed += ((x - leftMin) | (leftMax - x) | (y - rightMin) | (rightMax - y)) >>> 31;
+  for (; at < 2 * to; at += 2)
+    beyond += (((left[at]! ^ leftFlip) + leftAdd) | ((right[at]! ^ rightFlip) + rightAdd)) >>> 31;
+  return to - from - beyond;
+}
+
+function countOfFour(
+  a: NearBound,
+  b: NearBound,
+  c: NearBound,
+  d: NearBound,
+  from: number,
+  to: number,
+): number {
+  let beyond = 0;
+  for (let at = 2 * from; at < 2 * to; at += 2) {
+    const first = ((a.halves[at]! ^ a.flip) + a.add) | ((b.halves[at]! ^ b.flip) + b.add);
+    const second = ((c.halves[at]! ^ c.flip) + c.add) | ((d.halves[at]! ^ d.flip) + d.add);
+    beyond += (first | second) >>> 31;
   }
-  return to - from - failed;
+  return to - from - beyond;
 }
 
 function chooseNear(
-  { halves, min, max }: NearRange,
+  bounds: readonly NearBound[],
   from: number,
   input: Int32Array,
   count: number,
   out: Int32Array,
 ): number {
+  const { halves, flip, add } = bounds[0]!;
+  const { flip: otherFlip, add: otherAdd } = bounds[1] ?? bounds[0]!;
   let passed = 0;
   for (let i = 0; i < count; i++) {
     const row = input[i]!;
     const low = halves[2 * (from + row)]!;
     out[passed] = row;
-    passed += ~((low - min) | (max - low)) >>> 31;
+    passed += ~(((low ^ flip) + add) | ((low ^ otherFlip) + otherAdd)) >>> 31;
   }
   return passed;
 }
