@@ -154,12 +154,14 @@ export class HotPartition {
       const symbol = symbols[row]!;
       const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
       const target = slot >= 0 ? hour.symbols[slot]! : this.symbolHour(hour, symbol);
-      if (target.incoming++ === 0) {
-        target.place = touched.length;
-        touched.push(target);
-      }
-      owner[row] = target.place;
+      owner[row] = target.incoming++ === 0 ? touch(target, touched) : target.place;
       taken++;
+      // Mostly the next rows are of the same hour, and of symbols that it knows.
+      if (covered === null) {
+        const next = takeKnown(hour, hours, symbols, row + 1, count, owner, touched);
+        taken += next - row - 1;
+        row = next - 1;
+      }
     }
     if (count > 0) this.offsetNext = rows.offset[count - 1]! + 1;
     const starts = new Int32Array(touched.length);
@@ -310,6 +312,50 @@ export class HotPartition {
       if (this.sealsRaw && chunk.rows === chunk.capacity) findFacts(chunk, this.time);
     }
   }
+}
+
+/** Of the first row of an append that a part takes. */
+function touch(target: SymbolHour, touched: SymbolHour[]): number {
+  target.place = touched.push(target) - 1;
+  return target.place;
+}
+
+/** Finds the owners of rows [from, to) up to the first, in steps of four, that is of another hour, or of a symbol that has no slot; returns it. */
+function takeKnown(
+  { hour, slots, symbols: parts }: HourRows,
+  hours: Int32Array,
+  symbols: Uint32Array,
+  from: number,
+  to: number,
+  owner: Int32Array,
+  touched: SymbolHour[],
+): number {
+  const { length } = slots;
+  let row = from;
+  for (const stop = to - 3; row < stop; row += 4) {
+    const isOfHour =
+      hours[row] === hour && hours[row + 1] === hour && hours[row + 2] === hour && hours[row + 3] === hour;
+    if (!isOfHour) return row;
+    const a = symbols[row]!;
+    const b = symbols[row + 1]!;
+    const c = symbols[row + 2]!;
+    const d = symbols[row + 3]!;
+    if (a >= length || b >= length || c >= length || d >= length) return row;
+    const i = slots[a]!;
+    const j = slots[b]!;
+    const k = slots[c]!;
+    const l = slots[d]!;
+    if ((i | j | k | l) < 0) return row;
+    const first = parts[i]!;
+    const second = parts[j]!;
+    const third = parts[k]!;
+    const fourth = parts[l]!;
+    owner[row] = first.incoming++ === 0 ? touch(first, touched) : first.place;
+    owner[row + 1] = second.incoming++ === 0 ? touch(second, touched) : second.place;
+    owner[row + 2] = third.incoming++ === 0 ? touch(third, touched) : third.place;
+    owner[row + 3] = fourth.incoming++ === 0 ? touch(fourth, touched) : fourth.place;
+  }
+  return row;
 }
 
 /** `target[at + i] = source[order[from + i]]` for `count` values. */
