@@ -49,8 +49,14 @@ function fill(buffer: RowBuffer, rows: readonly Row[]): Int32Array {
 }
 
 const symbol = fc.oneof(fc.nat(5), fc.nat(70_000), fc.constant(2 ** 31 - 1));
+const anyRow = fc.record({ symbol, hour: fc.integer({ min: -3, max: 3 }) });
+/** Ticks as they mostly come: of a few symbols and one hour, with another now and then. */
+const likelyRow = fc.oneof(
+  { weight: 30, arbitrary: fc.record({ symbol: fc.nat(5), hour: fc.constant(1) }) },
+  { weight: 1, arbitrary: anyRow },
+);
 const batches = fc.array(
-  fc.array(fc.record({ symbol, hour: fc.integer({ min: -3, max: 3 }) }), { maxLength: 300 }),
+  fc.oneof(fc.array(anyRow, { maxLength: 300 }), fc.array(likelyRow, { minLength: 20, maxLength: 300 })),
   { maxLength: 8 },
 );
 
