@@ -2,18 +2,17 @@
 // Why: windows and ASOF joins of ticks want them so; where a part is known to be in order, or nearly, no row has to be looked at for it.
 // Invariant: the rows of a table scan, each once; those of equal times in the order in which it gives them.
 
-import { NANOS_PER_HOUR } from '../columns/types.ts';
 import { assert } from '../kernel/assert.ts';
 import { each, type Flow, type Operator } from './block.ts';
 import { KeptRows } from './kept-column.ts';
-import { HOUR_NS, hourOf, Stretch } from './kernels/stretch.ts';
+import { boundsInHour, hourOf, Stretch } from './kernels/stretch.ts';
 import { coverage, hourStart, type Piece, piecesOf } from './parts.ts';
 import { vectorsOf } from './rows.ts';
 import type { Run } from './run.ts';
 import type { AnyPart } from './snapshot.ts';
 import { inOrder, orderOf } from './sort.ts';
 import { type Chosen, choose, TableReader, type TableScanSpec, tableScan, typesOf } from './table-scan.ts';
-import { cutRanges, type OrderedPiece, type Ranges, rangesInTimeOrder } from './time-order.ts';
+import { cutRanges, type OrderedPiece, type Ranges, rangesInTimeOrder, wholePieces } from './time-order.ts';
 import { bigintAt, type IntegerVector, kindOf } from './vector.ts';
 
 /** `spec.columns` has the event time. */
@@ -79,8 +78,12 @@ class HourReader {
       if (isChosen) {
         const rows = this.partByPart(parts);
         yield* ranges !== null && followStorage(ranges) ? rows : this.sorted(rows);
-      } else if (ranges === null) yield* this.sorted(this.rowsIn(wholePieces(pieces), pieces, parts));
-      else yield* this.rowsIn(this.cut(parts, pieces, ranges), pieces, parts);
+      } else {
+        const read = pieces.map(({ piece }) => piece);
+        const inTurn = ranges === null ? wholePieces(read) : this.cut(parts, pieces, ranges);
+        const rows = this.reader.rowsIn(inTurn, read, parts[0]!);
+        yield* ranges === null ? this.sorted(rows) : rows;
+      }
     } finally {
       this.run.budget.release(bytes);
     }
@@ -88,14 +91,6 @@ class HourReader {
 
   private *partByPart(parts: readonly AnyPart[]): Flow {
     for (const part of parts) yield* this.reader.rowsOf(part);
-  }
-
-  private rowsIn(ranges: Ranges, pieces: readonly HourPiece[], parts: readonly AnyPart[]): Flow {
-    return this.reader.rowsIn(
-      ranges,
-      pieces.map(({ piece }) => piece),
-      parts[0]!,
-    );
   }
 
   private *read(parts: readonly AnyPart[], into: HourPiece[]): Flow {
@@ -132,9 +127,7 @@ class HourReader {
   private cut(parts: readonly AnyPart[], pieces: readonly HourPiece[], ranges: Ranges): Ranges {
     const { time } = this.chosen;
     if (parts.every((part) => coverage(part, time) === 'all')) return ranges;
-    const hourNs = hourStart(parts[0]!);
-    const min = time.min <= hourNs ? 0 : Number(time.min - hourNs);
-    const limit = time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
+    const { min, limit } = boundsInHour(time, hourStart(parts[0]!));
     return cutRanges(
       pieces.map((piece) => this.ordered(piece)!),
       ranges,
@@ -179,10 +172,6 @@ function firstAtOrAfter(times: IntegerVector, order: Int32Array, time: bigint): 
 }
 
 const rowsOf = (parts: readonly AnyPart[]): number => parts.reduce((sum, { rows }) => sum + rows, 0);
-
-/** As they stand. */
-const wholePieces = (pieces: readonly HourPiece[]): Ranges =>
-  pieces.flatMap(({ piece }, i) => [i, 0, piece.rows]);
 
 /** Whether the rows are in time order as they stand. */
 function followStorage(ranges: Ranges): boolean {

@@ -15,6 +15,11 @@ const FACT_BYTES_MAX = 64 * 2 ** 20;
 /** And of buckets. A query that would need more than a half of it keeps none: the next one would find nothing of it. */
 const BUCKET_BYTES_MAX = 64 * 2 ** 20;
 
+/** What a state takes, and what each of its groups does, roughly. */
+const STATE_BYTES = 512;
+const GROUP_BYTES = 32;
+const bytesOfState = (groups: number): number => STATE_BYTES + GROUP_BYTES * groups;
+
 /** Whether so many states of so many groups each are worth keeping. */
 export const mayKeepBuckets = (states: number, groups: number): boolean =>
   states * bytesOfState(groups) <= BUCKET_BYTES_MAX / 2;
@@ -22,29 +27,19 @@ export const mayKeepBuckets = (states: number, groups: number): boolean =>
 /** Of each number. */
 const RANGE_BYTES = 8;
 
-const bytesOfState = (groups: number): number => STATE_BYTES + GROUP_BYTES * groups;
-
 /** An aggregate over the first `runs` runs of a part, `rows` rows in all. */
 export interface KnownAggregate {
   readonly runs: number;
   readonly rows: number;
-  /** One group, 0. Never changed once it is here. */
+  /** One group, 0, unless it is said. Never changed once it is here. */
   readonly state: Accumulator;
 }
 
-/** An aggregate over the rows of each bucket of a part that had `runs` runs, `rows` rows in all. */
-export interface KnownBuckets {
-  readonly runs: number;
-  readonly rows: number;
+/** The same with a group for each bucket. */
+export interface KnownBuckets extends KnownAggregate {
   /** Of the buckets, by group of the state. */
   readonly numbers: readonly number[];
-  /** Never changed once it is here. */
-  readonly state: Accumulator;
 }
-
-/** What a state takes, and what each of its groups does, roughly. */
-const STATE_BYTES = 512;
-const GROUP_BYTES = 32;
 
 /** Event times of a run, as nanoseconds since its hour began. */
 export interface RunTimes {

@@ -22,7 +22,7 @@ import { readChosen, readColumn, readRanges } from './read-column.ts';
 import type { Run } from './run.ts';
 import { Scratch } from './scratch.ts';
 import type { AnyPart } from './snapshot.ts';
-import type { Ranges } from './time-order.ts';
+import { type Ranges, wholePieces } from './time-order.ts';
 import { ValueFilter } from './value-filter.ts';
 import { valueRanges } from './value-ranges.ts';
 import {
@@ -51,6 +51,14 @@ export interface TableScanSpec {
 /** Types of the columns that the scan gives. */
 export const typesOf = ({ schema, columns }: TableScanSpec): SqlType[] =>
   columns.map((index) => typeOfColumn(schema.columns[index]!));
+
+/** Indexes into storedColumns of the columns that the scan gives. */
+function neededOf({ schema, columns }: TableScanSpec): number[] {
+  const stored = storedColumns(schema);
+  return columns
+    .filter((column) => column !== schema.symbolColumn)
+    .map((column) => stored.indexOf(schema.columns[column]!));
+}
 
 export function tableScan(spec: TableScanSpec): Operator {
   const { schema, columns, conditions } = spec;
@@ -123,7 +131,6 @@ function* scan(spec: TableScanSpec, run: Run): Flow {
 
 /** Rows of parts that fulfil the scan's conditions, in the order of their part. */
 export class TableReader {
-  readonly block: ScanBlock;
   readonly cache: PartCache;
   /** Indexes into storedColumns: of the columns that the scan gives, and of the event time. */
   readonly needed: readonly number[];
@@ -131,19 +138,17 @@ export class TableReader {
   private readonly spec: TableScanSpec;
   private readonly chosen: Chosen;
   private readonly run: Run;
+  private readonly block: ScanBlock;
   private readonly cutter: Cutter;
 
   constructor(spec: TableScanSpec, chosen: Chosen, run: Run) {
-    const { schema, columns } = spec;
-    const stored = storedColumns(schema);
+    const { schema } = spec;
     this.spec = spec;
     this.chosen = chosen;
     this.run = run;
     this.cache = run.options.cache ?? new PartCache();
-    this.needed = columns
-      .filter((column) => column !== schema.symbolColumn)
-      .map((column) => stored.indexOf(schema.columns[column]!));
-    this.timeIndex = stored.indexOf(schema.columns[schema.timestampColumn]!);
+    this.needed = neededOf(spec);
+    this.timeIndex = storedColumns(schema).indexOf(schema.columns[schema.timestampColumn]!);
     this.block = new ScanBlock(spec, this.needed);
     this.cutter = new Cutter(chosen.time, spec.sampleRatio);
   }
@@ -155,11 +160,7 @@ export class TableReader {
     const isCut = coverage(part, time) === 'some';
     if (part.tier === 'hot' && !isCut && filter === null && sampleRatio === null) {
       const pieces = [...hotPieces(part, schema)];
-      yield* this.rowsIn(
-        pieces.flatMap(({ rows }, i) => [i, 0, rows]),
-        pieces,
-        part,
-      );
+      yield* this.rowsIn(wholePieces(pieces), pieces, part);
       return;
     }
     const needsTime = isCut || sampleRatio !== null;
@@ -252,12 +253,8 @@ export class PartReader {
 
   /** Conditions of the scan are not asked. */
   constructor(spec: TableScanSpec) {
-    const { schema, columns } = spec;
-    const stored = storedColumns(schema);
     this.spec = spec;
-    this.needed = columns
-      .filter((column) => column !== schema.symbolColumn)
-      .map((column) => stored.indexOf(schema.columns[column]!));
+    this.needed = neededOf(spec);
     this.block = new ScanBlock(spec, this.needed);
   }
 
@@ -352,7 +349,7 @@ export function lowerBound(times: BigInt64Array, rows: number, time: bigint): nu
 }
 
 /** Rows of a piece, or those of them that were chosen; columns are read when they are asked for. */
-export class ScanBlock implements Block {
+class ScanBlock implements Block {
   rows = 0;
   private readonly schema: TableSchema;
   private readonly slots: readonly number[];

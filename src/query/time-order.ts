@@ -15,6 +15,10 @@ export interface OrderedPiece {
 /** Three numbers for each range: the piece's index, the first row, the row after the last one. */
 export type Ranges = readonly number[];
 
+/** Of pieces as they stand. */
+export const wholePieces = (pieces: readonly { readonly rows: number }[]): Ranges =>
+  pieces.flatMap(({ rows }, i) => [i, 0, rows]);
+
 /** More late rows than this share of all, and sorting is quicker. */
 const LATE_SHARE_MAX = 1 / 8;
 

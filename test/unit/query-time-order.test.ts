@@ -62,6 +62,32 @@ describe('ties', () => {
   });
 });
 
+it('an ASOF join without keys passes over times that are NULL, on both sides', async () => {
+  const schema = tableWith(column('sent', ColumnType.TIMESTAMP_NS), column('seq', ColumnType.INT64));
+  const sent = [null, T + 5n * S, null, T + 7n * S, T + 6n * S, null];
+  const rows = sent.map((time, i): Row => ['AB'[i % 2]!, T + BigInt(i) * S, time, BigInt(i)]);
+  const world = await worldOf([{ schema, rows }], { placement: 'hot', chunkRows: 2 });
+  const on = async (left: string): Promise<unknown> =>
+    (await ask(`SELECT a.seq, b.seq FROM t a ASOF LEFT JOIN t b ON ${left} >= b.sent ORDER BY a.seq`, world))
+      .rows;
+  expect(await on('a.timestamp + 2s')).toEqual([
+    [0n, null],
+    [1n, null],
+    [2n, null],
+    [3n, 1n],
+    [4n, 4n],
+    [5n, 3n],
+  ]);
+  expect(await on('a.sent')).toEqual([
+    [0n, null],
+    [1n, 1n],
+    [2n, null],
+    [3n, 3n],
+    [4n, 4n],
+    [5n, null],
+  ]);
+});
+
 const schema = tableWith(column('x', ColumnType.INT64), column('y', ColumnType.INT64));
 const ticks = (count: number, from = 0): Row[] =>
   Array.from({ length: count }, (_, i): Row => ['A', T + BigInt(from + i) * S, BigInt(from + i), 1n]);

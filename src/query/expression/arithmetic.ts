@@ -5,7 +5,7 @@
 import { NULL_INT64 } from '../../columns/types.ts';
 import { INT64_MAX, POW10 } from '../../kernel/fixed.ts';
 import { nodeError } from '../../sql/errors.ts';
-import { addInto, subtractInto } from '../kernels/unrolled.ts';
+import { addInto } from '../kernels/unrolled.ts';
 import type { Scratch } from '../scratch.ts';
 import {
   bigintAt,
@@ -51,7 +51,7 @@ function narrowArithmetic(
   if (operator === '+' || operator === '-') {
     const a = left.values;
     const b = right.values;
-    const isWithin = (operator === '+' ? addInto : subtractInto)(out, a, b, rows, NARROW_MAX);
+    const isWithin = addInto(out, a, b, operator === '+' ? 1 : -1, rows, NARROW_MAX);
     const base = operator === '+' ? left.base + right.base : left.base - right.base;
     return isWithin && isSafeBase(base) ? intVector(out, base) : null;
   }

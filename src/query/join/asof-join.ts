@@ -154,16 +154,20 @@ class AsofJoin {
     this.side.release();
   }
 
-  /** places[row] = index behind the right rows of its group that are not later. */
+  /** places[row] = index of the last right row of its group that is not later; below the group's first when there is none. */
   private place(ids: Int32Array, rows: number, search: TimeSearch, hints: Int32Array): void {
     const { places } = this;
     const { starts } = this.side;
     const { strict } = this.spec;
+    if (this.keys.left.length === 0 && starts.length > 1) {
+      hints[0] = search.lastOfEach(rows, starts[0]!, starts[1]!, hints[0]!, strict, places);
+      return;
+    }
     for (let row = 0; row < rows; row++) {
       const id = ids[row]!;
       if (id < 0) continue;
       hints[id] = search.after(row, starts[id]!, starts[id + 1]!, hints[id]!, strict);
-      places[row] = hints[id];
+      places[row] = hints[id] - 1;
     }
   }
 
@@ -178,7 +182,7 @@ class AsofJoin {
       const id = ids[row]!;
       let match = -1;
       if (id >= 0) {
-        const last = places[row]! - 1;
+        const last = places[row]!;
         const isClose =
           last >= starts[id]! && (toleranceNs === null || !search.isOlderThan(last, row, toleranceNs));
         if (isClose) match = order[last]!;

@@ -53,7 +53,7 @@ export class OrderedAsofJoin {
         continue;
       }
       search.begin(this.leftTime.evaluate(item));
-      hint = search.lastOfEach(item.rows, times.rows, hint, this.spec.strict, pairs.right);
+      hint = search.lastOfEach(item.rows, 0, times.rows, hint, this.spec.strict, pairs.right);
       const isFound = search.isEachFound && this.spec.toleranceNs === null;
       const count = isFound ? item.rows : this.choose(item, search);
       if (count > 0) yield pairs.set(count, item, vectors, count === item.rows, isFound);

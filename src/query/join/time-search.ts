@@ -86,12 +86,19 @@ export class TimeSearch {
   }
 
   /**
-   * out[row] = index of the last time, of the first `end`, that is at or below the row's, or, with `isStrict`, below it; −1 when
-   * there is none. Each search begins where the one before ended, the first at `hint`; returns where the last one did.
+   * out[row] = index of the last time in [start, end) that is at or below the row's, or, with `isStrict`, below it; `start` − 1 when
+   * there is none, −1 of a row without a time. Each search begins where the one before ended, the first at `hint`; returns where the last one did.
    */
-  lastOfEach(rows: number, end: number, hint: number, isStrict: boolean, out: Int32Array): number {
+  lastOfEach(
+    rows: number,
+    start: number,
+    end: number,
+    hint: number,
+    isStrict: boolean,
+    out: Int32Array,
+  ): number {
     const { shift, narrow, source } = this;
-    let at = Math.min(end, hint);
+    let at = Math.min(end, Math.max(start, hint));
     const times = source.values as Float64Array;
     const isNarrow = source.kind === 'int' && shift !== null && narrow !== null;
     const added = isNarrow ? shift - (isStrict ? 1 : 0) : Number.NaN;
@@ -104,15 +111,15 @@ export class TimeSearch {
         // Mostly the place is less than four steps ahead.
         if (!(narrow![at + 1]! <= limit)) at += Number(narrow![at]! <= limit);
         else if (!(narrow![at + 3]! <= limit)) at += 2 + Number(narrow![at + 2]! <= limit);
-        else at = this.after(row, 0, end, at + 4, isStrict);
+        else at = this.after(row, start, end, at + 4, isStrict);
       } else if (isNullAt(source, row)) {
         out[row] = -1;
         found = -1;
         continue;
-      } else at = this.after(row, 0, end, at, isStrict);
+      } else at = this.after(row, start, end, at, isStrict);
       last = limit;
       out[row] = at - 1;
-      found |= at - 1;
+      found |= at - 1 - start;
     }
     this.isEachFound = found >= 0;
     return at;

@@ -2,7 +2,7 @@
 // Why: "the newest quote of each symbol" must not read the hours before.
 // Invariant: the row that the general way keeps: the latest within the bounds, of equal times the one later in storage order.
 
-import { NANOS_PER_HOUR, storedColumns } from '../../columns/types.ts';
+import { storedColumns } from '../../columns/types.ts';
 import { typeOfColumn } from '../../sql/types.ts';
 import type { Flow, Operator } from '../block.ts';
 import type { TimeBounds } from '../conditions.ts';
@@ -16,7 +16,7 @@ import type { AnyPart } from '../snapshot.ts';
 import { inOrder } from '../sort.ts';
 import { choose, type TableScanSpec } from '../table-scan.ts';
 import { constantText, constantVector, kindOf, type Vector } from '../vector.ts';
-import { HOUR_NS, hourOf, Stretch } from './stretch.ts';
+import { boundsInHour, HOUR_NS, hourOf, Stretch } from './stretch.ts';
 
 export function latestOfSymbol(scan: TableScanSpec, input: Operator): Operator {
   return {
@@ -78,8 +78,7 @@ function* candidates(
     if (column !== schema.symbolColumn) needed.add(stored.indexOf(schema.columns[column]!));
   const hourNs = hourStart(part);
   const hour = hourOf(hourNs);
-  const min = time.min <= hourNs ? 0 : Number(time.min - hourNs);
-  const limit = time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
+  const { min, limit } = boundsInHour(time, hourNs);
   const memory = cache.of(part);
   let best: Candidate | null = null;
   let index = 0;

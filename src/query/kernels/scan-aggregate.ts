@@ -10,7 +10,6 @@ import type { SqlType } from '../../sql/types.ts';
 import { type Accumulator, vectorsOfState } from '../aggregate/accumulator.ts';
 import type { Count } from '../aggregate/sums.ts';
 import { Columns, type Flow, type Operator, ROW_NUMBERS } from '../block.ts';
-import type { TimeBounds } from '../conditions.ts';
 import { floorMultiple } from '../expression/arithmetic.ts';
 import { narrowed } from '../keys.ts';
 import { type KnownAggregate, mayKeepBuckets, PartCache, type PartMemory } from '../part-cache.ts';
@@ -29,7 +28,7 @@ import {
   type RangeCall,
   rangeAggregate,
 } from './range-aggregate.ts';
-import { HOUR_NS, hourOf, Stretch } from './stretch.ts';
+import { boundsInHour, HOUR_NS, hourOf, Stretch } from './stretch.ts';
 
 /** A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. */
 export type RangeKey =
@@ -167,10 +166,10 @@ class ScanAggregate {
       if (this.bySymbol && part.symbol !== this.symbol) this.groupOf = new Map();
       this.symbol = part.symbol;
       const cover = coverage(part, time);
-      if (cover !== 'all') yield* this.takeRanges(part, time);
+      if (cover !== 'all') yield* this.takeRanges(part);
       else if (!this.isOneBucket(part)) {
         if (filter === null && this.bucketName !== null) yield* this.takeBuckets(part, this.bucketName);
-        else yield* this.takeRanges(part, null);
+        else yield* this.takeRanges(part);
       } else if (filter !== null) yield* this.takePassing(part, filter);
       else if (!this.takeKnown(part)) yield* this.takeWhole(part);
     }
@@ -352,7 +351,7 @@ class ScanAggregate {
     else {
       const own = new PartBuckets(this.aggregates);
       this.target = own;
-      yield* this.takeRanges(part, null);
+      yield* this.takeRanges(part);
       this.target = this.allGroups;
       names.forEach((key, i) => {
         found[i] = { runs, rows: part.rows, numbers: own.numbers, state: own.states[i]! };
@@ -370,14 +369,12 @@ class ScanAggregate {
   // -------------------------------------------------------------------------------------------------------
   // Stretches of rows
 
-  private *takeRanges(part: AnyPart, time: TimeBounds | null): Flow {
+  private *takeRanges(part: AnyPart): Flow {
     const memory = this.cache.of(part);
     const hourNs = hourStart(part);
     const hour = hourOf(hourNs);
     const columns = this.stored.includes(this.timeIndex) ? this.stored : [...this.stored, this.timeIndex];
-    const min = time === null || time.min <= hourNs ? 0 : Number(time.min - hourNs);
-    const end =
-      time === null || time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1;
+    const { min, limit: end } = boundsInHour(this.chosen.time, hourNs);
     let run = 0;
     for (const piece of piecesOf(part, this.spec.scan.schema, columns, this.run)) {
       if (piece instanceof Promise) {
@@ -463,9 +460,10 @@ class ScanAggregate {
       const count = this.onlyCounts ? filter.count(from, rows) : filter.choose(from, ROW_NUMBERS, rows);
       // A group of no rows is none.
       if (count === 0) continue;
-      const group = this.group(bucket);
+      const group = target.group(bucket);
       this.passed.set(stretch, from, filter.chosen, count);
-      for (const { state, columns } of this.aggregates) this.passed.feed(state, columns, group);
+      for (let i = 0; i < aggregates.length; i++)
+        this.passed.feed(target.states[i]!, aggregates[i]!.columns, group);
     }
   }
 }

@@ -3,6 +3,7 @@
 // Invariant: rows [from, to) of `piece`; event times ascend in them when `isAscending`.
 
 import { ColumnType, NANOS_PER_HOUR } from '../../columns/types.ts';
+import type { TimeBounds } from '../conditions.ts';
 import type { RunTimes } from '../part-cache.ts';
 import type { Piece } from '../parts.ts';
 import type { BlockFacts } from './block-facts.ts';
@@ -23,6 +24,17 @@ export const hourOf = (ns: bigint): HourStart => ({
   low: Number(BigInt.asUintN(32, ns)),
   high: Number(ns >> 32n),
 });
+
+/** The times of an hour that are within the bounds, as nanoseconds since it began: from `min` up to `limit`. */
+export function boundsInHour(
+  time: TimeBounds,
+  hourNs: bigint,
+): { readonly min: number; readonly limit: number } {
+  return {
+    min: time.min <= hourNs ? 0 : Number(time.min - hourNs),
+    limit: time.max >= hourNs + NANOS_PER_HOUR ? HOUR_NS : Number(time.max - hourNs) + 1,
+  };
+}
 
 export class Stretch {
   readonly piece: Piece;

@@ -2,21 +2,22 @@
 // Why: V8 looks an array's address and length up anew in each round that stores a value: fewer rounds take half the time.
 // Invariant: each does for every row what its last loop does.
 
-/** out[i] = a[i] + b[i]; whether all are within ± most. A NaN is. */
+/** out[i] = a[i] + sign × b[i]; whether all are within ± most. A NaN is. */
 export function addInto(
   out: Float64Array,
   a: Float64Array,
   b: Float64Array,
+  sign: 1 | -1,
   rows: number,
   most: number,
 ): boolean {
   let outside = false;
   let i = 0;
   for (const stop = rows - 3; i < stop; i += 4) {
-    const v = a[i]! + b[i]!;
-    const w = a[i + 1]! + b[i + 1]!;
-    const x = a[i + 2]! + b[i + 2]!;
-    const y = a[i + 3]! + b[i + 3]!;
+    const v = a[i]! + sign * b[i]!;
+    const w = a[i + 1]! + sign * b[i + 1]!;
+    const x = a[i + 2]! + sign * b[i + 2]!;
+    const y = a[i + 3]! + sign * b[i + 3]!;
     if (v > most || v < -most || w > most || w < -most || x > most || x < -most || y > most || y < -most)
       outside = true;
     out[i] = v;
@@ -25,37 +26,7 @@ export function addInto(
     out[i + 3] = y;
   }
   for (; i < rows; i++) {
-    const v = a[i]! + b[i]!;
-    if (v > most || v < -most) outside = true;
-    out[i] = v;
-  }
-  return !outside;
-}
-
-/** The same of out[i] = a[i] − b[i]. */
-export function subtractInto(
-  out: Float64Array,
-  a: Float64Array,
-  b: Float64Array,
-  rows: number,
-  most: number,
-): boolean {
-  let outside = false;
-  let i = 0;
-  for (const stop = rows - 3; i < stop; i += 4) {
-    const v = a[i]! - b[i]!;
-    const w = a[i + 1]! - b[i + 1]!;
-    const x = a[i + 2]! - b[i + 2]!;
-    const y = a[i + 3]! - b[i + 3]!;
-    if (v > most || v < -most || w > most || w < -most || x > most || x < -most || y > most || y < -most)
-      outside = true;
-    out[i] = v;
-    out[i + 1] = w;
-    out[i + 2] = x;
-    out[i + 3] = y;
-  }
-  for (; i < rows; i++) {
-    const v = a[i]! - b[i]!;
+    const v = a[i]! + sign * b[i]!;
     if (v > most || v < -most) outside = true;
     out[i] = v;
   }
