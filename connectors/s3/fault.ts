@@ -44,7 +44,7 @@ export type FaultKind =
   | 'skewed'
   | 'no-bucket'
   | 'no-object'
-  /** A multipart upload that is unknown (any more). */
+  /** A multipart upload, or a part of it, that the server does not have (any more). */
   | 'no-upload'
   | 'wrong-region'
   /** The server does not know this header or call. */
@@ -98,6 +98,7 @@ const kindByCode: Readonly<Record<string, FaultKind>> = {
   NoSuchKey: 'no-object',
   NotFound: 'no-object',
   NoSuchUpload: 'no-upload',
+  InvalidPart: 'no-upload',
   PermanentRedirect: 'wrong-region',
   AuthorizationHeaderMalformed: 'wrong-region',
   IllegalLocationConstraintException: 'wrong-region',

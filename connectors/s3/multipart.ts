@@ -10,13 +10,15 @@ import {
   type S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import type { Clock } from '../../src/kernel/clock.ts';
 import type { PutOptions } from '../../src/ports.ts';
 import { crc32cBase64 } from './checksum.ts';
 import { classify } from './fault.ts';
+import { unavailable } from './refusal.ts';
 import type { Retrying } from './retry.ts';
 import type { S3Settings } from './settings.ts';
 
-/** An upload that the server forgot or that collided is begun again this often. */
+/** An upload that the server forgot, or parts of it, is begun this often. */
 const BEGINNINGS_MAX = 5;
 const ABORT_PATIENCE_MS = 5_000;
 const PARTS_MAX = 10_000;
@@ -25,6 +27,7 @@ export interface Multipart {
   readonly sdk: S3Client;
   readonly settings: S3Settings;
   readonly retrying: Retrying;
+  readonly clock: Clock;
   /** Best effort failed: parts may be left until the bucket's lifecycle rule takes them. */
   abortFailed(key: string, error: unknown): void;
 }
@@ -36,12 +39,18 @@ export async function putInParts(
   conditional: boolean,
   options: PutOptions,
 ): Promise<'created' | 'exists'> {
+  const { clock, settings } = multipart;
+  const startMs = clock.monotonicMs();
   for (let beginning = 1; ; beginning += 1) {
     try {
       return await upload(multipart, key, body, conditional, options);
     } catch (error) {
       // NoSuchUpload after a lost acknowledgement may mean that it was completed: from the start, it ends as 'exists'.
-      if (classify(error).kind !== 'no-upload' || beginning === BEGINNINGS_MAX) throw error;
+      const fault = classify(error);
+      if (fault.kind !== 'no-upload') throw error;
+      if (beginning < BEGINNINGS_MAX) continue;
+      const spentMs = clock.monotonicMs() - startMs;
+      throw unavailable({ name: 'complete-upload', key }, fault, error, settings, beginning, spentMs);
     }
   }
 }

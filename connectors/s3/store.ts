@@ -144,7 +144,13 @@ export function createS3Store(
       const startMs = clock.monotonicMs();
       const result =
         body.byteLength > settings.multipartThresholdBytes
-          ? await putInParts({ sdk, settings, retrying, abortFailed }, key, body, conditionalWrites, options)
+          ? await putInParts(
+              { sdk, settings, retrying, clock, abortFailed },
+              key,
+              body,
+              conditionalWrites,
+              options,
+            )
           : await putWhole(key, body, conditionalWrites, options, { answers: ['exists'] });
       metrics.count('zepto_store_uploads_total', { ...labels, result }, 1);
       if (result === 'created') metrics.count('zepto_store_upload_bytes_total', labels, body.byteLength);

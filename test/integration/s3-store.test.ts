@@ -197,16 +197,33 @@ describe.each(['s3proxy', 'versitygw'] as const)('%s', (name) => {
       expect(await collect(store.list(prefix))).toEqual([]);
     });
 
-    test('an upload that the server forgot is begun again', async () => {
-      let met = 0;
-      proxy.setFault(({ method, url }) =>
-        method === 'PUT' && url.includes('partNumber=1') && met++ === 0
-          ? s3Error(404, 'NoSuchUpload')
-          : { kind: 'pass' },
-      );
-      const body = pattern(7 * MEBIBYTE, 5);
-      expect(await store.put(`${prefix}/large`, body, options)).toBe('created');
-      expect(sameBytes(await store.get(`${prefix}/large`), body)).toBe(true);
+    const isCompletion = ({ method, url }: { method: string; url: string }): boolean =>
+      method === 'POST' && url.includes('uploadId=');
+
+    test.each([
+      [
+        'an upload',
+        s3Error(404, 'NoSuchUpload'),
+        ({ method, url }) => method === 'PUT' && url.includes('partNumber=1'),
+      ],
+      ['a part', s3Error(400, 'InvalidPart'), isCompletion],
+    ] satisfies [string, RequestFault, (request: { method: string; url: string }) => boolean][])(
+      '%s that the server forgot is sent again',
+      async (_, forgotten, isMet) => {
+        let met = 0;
+        proxy.setFault((request) => (isMet(request) && met++ === 0 ? forgotten : { kind: 'pass' }));
+        const body = pattern(7 * MEBIBYTE, 5);
+        expect(await store.put(`${prefix}/large`, body, options)).toBe('created');
+        expect(met).toBe(2);
+        expect(sameBytes(await store.get(`${prefix}/large`), body)).toBe(true);
+        expect(await unfinishedUploads(connect(), prefix)).toEqual([]);
+      },
+    );
+
+    test('a server that forgets parts each time is unavailable', async () => {
+      proxy.setFault((request) => (isCompletion(request) ? s3Error(400, 'InvalidPart') : { kind: 'pass' }));
+      const put = store.put(`${prefix}/large`, pattern(7 * MEBIBYTE, 6), options);
+      await expect(put).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', action: 'retry' });
       expect(await unfinishedUploads(connect(), prefix)).toEqual([]);
     });
 

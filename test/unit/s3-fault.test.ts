@@ -39,6 +39,7 @@ test.each([
   ['NoSuchBucket', 404, 'no-bucket'],
   ['NoSuchKey', 404, 'no-object'],
   ['NoSuchUpload', 404, 'no-upload'],
+  ['InvalidPart', 400, 'no-upload'],
   ['PermanentRedirect', 301, 'wrong-region'],
   ['AuthorizationHeaderMalformed', 400, 'wrong-region'],
   ['', 301, 'wrong-region'],
