@@ -14,7 +14,7 @@ const rules: readonly (readonly [string, readonly string[]])[] = [
   ['src/compression/', ['src/compression/', 'src/kernel/']],
   ['src/columns/', ['src/columns/', 'src/kernel/']],
   ['src/ports.ts', ['src/columns/', 'src/kernel/']],
-  ['src/format/', ['src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
+  ['src/format/', ['src/format/', 'src/columns/', 'src/compression/', 'src/kernel/', 'src/ports.ts']],
   ['src/store/', ['src/store/', 'src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   ['src/commit/', ['src/commit/', 'src/format/', 'src/columns/', 'src/kernel/', 'src/ports.ts']],
   [

@@ -119,24 +119,11 @@ async function writeFiles(
   disk: Disk,
 ): Promise<SegmentRecord> {
   const stored = storedColumns(key.table);
-  const files: Promise<BinColumnFile>[] = [];
-  const begin = (i: number): Promise<BinColumnFile> =>
-    (files[i] ??= encodeBinColumn(
-      stored[i]!.type,
-      columns.columns[i]!,
-      output.compression,
-      columns.crc32c?.[i],
-    ));
-  // When it is needed first, with the next two: the threads that compress need not wait for this one to write.
-  const fileOf = (i: number): Promise<BinColumnFile> => {
-    for (let next = i + 1; next <= i + 2 && next < stored.length; next++) begin(next).catch(() => {}); // told to who asks for it
-    return begin(i);
-  };
   const described: SegmentRecord['columns'][number][] = [];
   const writing: Promise<void>[] = [];
   try {
     for (const [i, { name, type, scale }] of stored.entries()) {
-      const file = await fileOf(i);
+      const file = encodeBinColumn(type, columns.columns[i]!, output.compression, columns.crc32c?.[i]);
       // What a device takes to make one durable, the next one is written in.
       const write = disk.writeFile(columnPath(folder, name), file.parts, output.sync);
       write.catch(() => {}); // told below

@@ -17,8 +17,9 @@
 // All little-endian. The payload is raw when LZ4 does not make it strictly smaller.
 
 import { endianness } from 'node:os';
-import { compress, compressSync, uncompressSync } from 'lz4-napi';
+import { uncompressSync } from 'lz4-napi';
 import { bytesOf, type ColumnArray, ColumnType, columnView, elementBytes } from '../columns/types.ts';
+import { lz4Block } from '../compression/lz4-block.ts';
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 
@@ -29,18 +30,14 @@ export const BIN_HEADER_BYTES = { 1: 32, 2: 40 } as const;
 export const BinCompression = { NONE: 0, LZ4: 1 } as const;
 
 const magicBytes = Buffer.from(BIN_MAGIC, 'latin1');
-/** LZ4 takes and gives at most this many bytes at once. */
+/** An LZ4 block is read up to this many bytes. */
 const LZ4_BYTES_MAX = 0x7fffffff;
 /** An LZ4 block cannot expand further: a byte of run length stands for at most 255 bytes. */
 const LZ4_EXPANSION_MAX = 255;
 /** lz4-napi puts the uncompressed size before the block, which the format does not. */
 const LZ4_PREFIX_BYTES = 4;
-/** From here on a column is compressed in another thread: a few hundred microseconds, against 50 for the way there. */
-const LZ4_APART_BYTES_MIN = 2 ** 18;
-/** Parts are joined where parts were joined before: the system takes longer to give new memory than the copy takes. */
-const spareBuffers: Buffer[] = [];
-const SPARE_BUFFERS_MAX = 3;
-const SPARE_BYTES_MAX = 2 ** 24;
+/** Larger columns stay raw: a block is made in memory, beside what it is made of. */
+const COMPRESSED_BYTES_MAX = 2 ** 30;
 
 export interface BinHeader {
   readonly version: 1 | 2;
@@ -78,15 +75,16 @@ export function encodeBinHeader(header: Omit<BinHeader, 'version' | 'tableId'>):
  * A column as a file. `parts` are its values in row order, `crc32c` what is known of their checksums; memory may be shared.
  * LZ4 is used when it makes the payload strictly smaller.
  */
-export async function encodeBinColumn(
+export function encodeBinColumn(
   type: ColumnType,
   parts: readonly ColumnArray[],
   compression: 'none' | 'lz4',
   crc32c: readonly (number | undefined)[] = [],
-): Promise<BinColumnFile> {
+): BinColumnFile {
   const uncompressedBytes = byteCount(parts);
-  const rows = uncompressedBytes / elementBytes[type]!;
-  const block = compression === 'lz4' ? await compressBlock(parts.map(bytesOf), uncompressedBytes) : null;
+  const width = elementBytes[type]!;
+  const rows = uncompressedBytes / width;
+  const block = compression === 'lz4' ? compressBlock(parts, uncompressedBytes, width) : null;
   const payload = block === null ? parts : [block];
   const payloadBytes = block === null ? uncompressedBytes : block.length;
   const header = encodeBinHeader({
@@ -170,34 +168,10 @@ function checkSizes(header: BinHeader, fileBytes: number): void {
 }
 
 /** The values as one LZ4 block, or null when that is not smaller. */
-async function compressBlock(
-  raw: readonly Uint8Array[],
-  uncompressedBytes: number,
-): Promise<Uint8Array | null> {
-  if (uncompressedBytes > LZ4_BYTES_MAX) return null;
-  const { buffer, byteOffset, length } = raw[0]!;
-  let prefixed: Uint8Array;
-  if (uncompressedBytes < LZ4_APART_BYTES_MIN) prefixed = compressSync(Buffer.concat(raw));
-  else if (raw.length === 1) prefixed = await compress(Buffer.from(buffer, byteOffset, length));
-  else prefixed = await compressJoined(raw, uncompressedBytes);
-  const block = prefixed.subarray(LZ4_PREFIX_BYTES);
-  return block.length < uncompressedBytes ? block : null;
-}
-
-async function compressJoined(parts: readonly Uint8Array[], bytes: number): Promise<Uint8Array> {
-  const spare = spareBuffers.pop();
-  const joined = spare !== undefined && spare.length >= bytes ? spare : Buffer.allocUnsafeSlow(bytes);
-  try {
-    let end = 0;
-    for (const part of parts) {
-      joined.set(part, end);
-      end += part.length;
-    }
-    return await compress(joined.subarray(0, bytes));
-  } finally {
-    if (joined.length <= SPARE_BYTES_MAX && spareBuffers.length < SPARE_BUFFERS_MAX)
-      spareBuffers.push(joined);
-  }
+function compressBlock(parts: readonly ColumnArray[], bytes: number, width: number): Uint8Array | null {
+  if (bytes > COMPRESSED_BYTES_MAX) return null;
+  const block = lz4Block(parts.map(bytesOf), width);
+  return block.length < bytes ? block : null;
 }
 
 function decompressBlock(payload: Uint8Array, header: BinHeader): Uint8Array {

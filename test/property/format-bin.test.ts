@@ -18,12 +18,12 @@ const bytes = fc.oneof(
     .map(([byte, length]) => new Uint8Array(length).fill(byte)),
 );
 
-async function fileOf(
+function fileOf(
   kind: ColumnType,
   content: Uint8Array,
   cuts: readonly number[],
   method: 'none' | 'lz4',
-): Promise<Uint8Array> {
+): Uint8Array {
   const width = elementBytes[kind]!;
   const rows = Math.floor(content.length / width);
   const whole = content.slice(0, rows * width);
@@ -31,18 +31,18 @@ async function fileOf(
   const parts = bounds
     .slice(1)
     .map((end, i) => columnView(kind, whole.buffer, bounds[i]! * width, end - bounds[i]!));
-  return Buffer.concat((await encodeBinColumn(kind, parts, method)).parts.map(bytesOf));
+  return Buffer.concat(encodeBinColumn(kind, parts, method).parts.map(bytesOf));
 }
 
-test('a column is read back bit by bit, whatever its type, parts and compression', async () => {
-  await fc.assert(
-    fc.asyncProperty(
+test('a column is read back bit by bit, whatever its type, parts and compression', () => {
+  fc.assert(
+    fc.property(
       type,
       bytes,
       fc.array(fc.nat(), { maxLength: 4 }),
       compression,
-      async (kind, content, cuts, method) => {
-        const { header, values } = decodeBinColumn(await fileOf(kind, content, cuts, method));
+      (kind, content, cuts, method) => {
+        const { header, values } = decodeBinColumn(fileOf(kind, content, cuts, method));
         const rows = Math.floor(content.length / elementBytes[kind]!);
         expect(header).toMatchObject({ type: kind, rows, version: 1 });
         const read = bytesOf(values);
@@ -52,16 +52,16 @@ test('a column is read back bit by bit, whatever its type, parts and compression
   );
 });
 
-test('a damaged file is refused with FORMAT_INVALID, or is a whole column of other values', async () => {
-  await fc.assert(
-    fc.asyncProperty(
+test('a damaged file is refused with FORMAT_INVALID, or is a whole column of other values', () => {
+  fc.assert(
+    fc.property(
       type,
       bytes,
       compression,
       fc.array(fc.tuple(fc.nat(5100), fc.nat(255)), { minLength: 1, maxLength: 4 }),
       fc.option(fc.nat(5100)),
-      async (kind, content, method, changes, length) => {
-        const file = (await fileOf(kind, content, [], method)).slice(0, length ?? undefined);
+      (kind, content, method, changes, length) => {
+        const file = fileOf(kind, content, [], method).slice(0, length ?? undefined);
         for (const [at, value] of changes) file[at % Math.max(1, file.length)] = value;
         try {
           const { header, values } = decodeBinColumn(file);

@@ -22,9 +22,12 @@ export function expectGeneratedSection(path: string, name: string, generated: st
 }
 
 /** A whole JSON file. */
-export function expectGeneratedJson(path: string, value: unknown): void {
-  const text = updates ? '' : readFileSync(join(root, path), 'utf8');
-  compare(path, JSON.stringify(value, null, 2), text);
+export const expectGeneratedJson = (path: string, value: unknown): void =>
+  expectGeneratedFile(path, JSON.stringify(value, null, 2));
+
+/** A whole file. */
+export function expectGeneratedFile(path: string, generated: string): void {
+  compare(path, generated, updates ? '' : readFileSync(join(root, path), 'utf8'));
 }
 
 /** Both as the repository formats them. */

@@ -100,13 +100,13 @@ describe('a damaged segment is refused:', () => {
   });
 
   test('a column of another type', async () => {
-    const other = await encodeBinColumn(ColumnType.TIMESTAMP_NS, [new BigInt64Array(2)], 'none');
+    const other = encodeBinColumn(ColumnType.TIMESTAMP_NS, [new BigInt64Array(2)], 'none');
     await disk.writeFile(price, other.parts, false);
     await expect(load()).rejects.toThrow(/type 4, its record says INT64/);
   });
 
   test('a column that the record does not know', async () => {
-    const other = await encodeBinColumn(ColumnType.BOOL, [new Uint8Array(2)], 'none');
+    const other = encodeBinColumn(ColumnType.BOOL, [new Uint8Array(2)], 'none');
     await disk.writeFile(`${folder}/extra.bin`, other.parts, false);
     await expect((await openSegment(folder, disk))!.column('extra')).rejects.toThrow(/not in its record/);
   });
@@ -125,7 +125,7 @@ describe('a damaged segment is refused:', () => {
 
   test("the original's columns of unequal lengths", async () => {
     await disk.remove(`${folder}/segment.json`);
-    const short = await encodeBinColumn(ColumnType.INT64, [new BigInt64Array(1)], 'none');
+    const short = encodeBinColumn(ColumnType.INT64, [new BigInt64Array(1)], 'none');
     await disk.writeFile(price, short.parts, false);
     const segment = (await openSegment(folder, disk))!;
     expect((await segment.column('ts')).values).toHaveLength(2);

@@ -209,7 +209,7 @@ describe('a job that died and is run again', () => {
       async () => {
         const world = newWorld();
         const disk = world.volume.mount();
-        const file = await encodeBinColumn(1, [columnOf({ name: 'price', type: 1 }, [1n])], 'none');
+        const file = encodeBinColumn(1, [columnOf({ name: 'price', type: 1 }, [1n])], 'none');
         for (const hour of [HOUR, HOUR + 1]) {
           const folder = `${BASE}/${binFolder({ table: 'trades', symbol: 7, hour, hash: null })}`;
           await disk.makeDirectory(folder);

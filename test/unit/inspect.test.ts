@@ -70,7 +70,7 @@ characters: ${text.length}
   });
 
   it('shows the header of a column', async () => {
-    const column = await encodeBinColumn(ColumnType.INT64, [BigInt64Array.of(1n, 2n)], 'none');
+    const column = encodeBinColumn(ColumnType.INT64, [BigInt64Array.of(1n, 2n)], 'none');
     expect(await describeFile(Buffer.concat(column.parts.map(bytesOf)), 'volume.bin')).toMatchObject({
       type: 'INT64',
       compression: 'none',

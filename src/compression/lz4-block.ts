@@ -1,0 +1,49 @@
+// What: a column's values to one LZ4 block (no frame, no size), by the module of WebAssembly in wasm/.
+// Why: 64-bit arithmetic on bytes, which JavaScript does not have, and values instead of bytes: twice as fast as the library.
+// Invariant: the same values give the same block, whatever parts they come in; what is returned is a copy.
+
+import { LZ4_COLUMNS_WASM } from './wasm/lz4-columns-wasm.ts';
+
+/** As much of it as is needed: neither Node's types nor the language's have it. */
+interface WebAssemblyApi {
+  readonly Module: new (code: Uint8Array) => object;
+  readonly Instance: new (module: object) => { readonly exports: unknown };
+}
+const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly;
+
+/** What the module exports. */
+interface Compressor {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  readonly INPUT_START: { readonly value: number };
+  compress(input: number, bytes: number, output: number, width: number): number;
+}
+
+const PAGE_BYTES = 65_536;
+/** Memory of a module never shrinks: a larger one is let go. */
+const KEPT_BYTES_MAX = 2 ** 26;
+/** What `compress` may write beyond the longest block. */
+const MARGIN_BYTES = 32;
+
+let module: object | null = null;
+let kept: Compressor | null = null;
+
+/** `parts`: the column's bytes, together at most 1 GiB, of values of `width` bytes. Memory may be shared. */
+export function lz4Block(parts: readonly Uint8Array[], width: number): Uint8Array {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  module ??= new Module(Buffer.from(LZ4_COLUMNS_WASM, 'base64'));
+  kept ??= new Instance(module).exports as Compressor;
+  const { memory, compress } = kept;
+  const inputStart = kept.INPUT_START.value;
+  const output = inputStart + Math.ceil(bytes / 8) * 8;
+  const missing = output + Math.ceil((bytes * 256) / 255) + MARGIN_BYTES - memory.buffer.byteLength;
+  if (missing > 0) memory.grow(Math.ceil(missing / PAGE_BYTES));
+  const heap = new Uint8Array(memory.buffer);
+  let end = inputStart;
+  for (const part of parts) {
+    heap.set(part, end);
+    end += part.length;
+  }
+  const block = heap.slice(output, output + compress(inputStart, bytes, output, width));
+  if (heap.length > KEPT_BYTES_MAX) kept = null;
+  return block;
+}
