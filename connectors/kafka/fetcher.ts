@@ -278,7 +278,8 @@ export class Fetcher {
 
   /** The request got no answer, or was refused as a whole. Resolves when the broker may be asked again. */
   private async unanswered(leader: number, node: Node, error: ZeptoError): Promise<void> {
-    if (this.patience.isFinal(error)) {
+    // A broker that has just started, or is behind, does not know each topic: whether one is missing is for the layout to say.
+    if (error.code !== 'KAFKA_TOPIC_MISSING' && this.patience.isFinal(error)) {
       this.fail(error);
       return;
     }

@@ -72,6 +72,8 @@ export class Membership {
   /** Ends the turn under way: a wait, or a request without an answer. */
   private turn = new AbortController();
   private isLeader = false;
+  /** Of the topics, when this member as the leader shared them out. */
+  private sharedOut = '';
   private isStopped = false;
   private running: Promise<void> | null = null;
 
@@ -226,16 +228,17 @@ export class Membership {
     const partitionsOf = new Map(
       [...leaders].map(([topic, list]) => [topic, list.map(({ partition }) => partition)] as const),
     );
+    // Not what the layout knew: what the broker asked just now did not tell of has no owner, and must be shared out later.
+    this.sharedOut = this.parts.layout.fingerprint((topic) => leaders.get(topic)?.length ?? 0);
     const shares = assignPartitions(members, partitionsOf);
     return new Map([...shares].map(([memberId, share]) => [memberId, encodeAssignment(share)]));
   }
 
   /** Heartbeats until the group wants its members to take part again. */
   private async keepAlive(signal: AbortSignal): Promise<void> {
-    const { clock, layout, logger, wire } = this.parts;
+    const { clock, logger, wire } = this.parts;
     const { groupId, heartbeatIntervalMs, layoutIntervalMs, sessionTimeoutMs } = this.options;
     const member: Member = { groupId, memberId: this.memberId, generation: this.generation };
-    const layoutBefore = layout.fingerprint();
     let layoutAtMs = clock.monotonicMs();
     let unanswered = 0;
     for (;;) {
@@ -259,7 +262,7 @@ export class Membership {
       }
       if (this.isLeader && clock.monotonicMs() - layoutAtMs >= layoutIntervalMs) {
         layoutAtMs = clock.monotonicMs();
-        void this.watchLayout(layoutBefore, this.turn);
+        void this.watchLayout(this.sharedOut, this.turn);
       }
     }
   }

@@ -13,7 +13,7 @@ const BATCH_BYTES_DEFAULT = 1_000_000;
 export const BATCH_BYTES_MIN = 8_192;
 
 export interface OutgoingTopic {
-  /** Looks the topic up and creates it when it is missing, once. @throws ZeptoError (stop) when it cannot be used. */
+  /** Looks the topic up and creates it when it is missing, once. @throws ZeptoError: stop when it cannot be used. */
   ensure(): Promise<void>;
   partitionFor(sourcePartition: number): Promise<{ readonly topic: string; readonly partition: number }>;
   /** Largest record batch to send. */
@@ -50,11 +50,10 @@ function outgoingTopicOf(
     if (wanted === null)
       throw new ZeptoError(
         'KAFKA_TOPIC_MISSING',
-        'stop',
+        // The broker asked may have just started; whether the topic is missing is for the layout to say.
+        'retry',
         `topic ${source} does not exist; create it or correct the name`,
-        {
-          context: { topic: source },
-        },
+        { context: { topic: source } },
       );
     // Append time: a client's clock that is far off must not get a record refused.
     const settings = { ...config, 'message.timestamp.type': 'LogAppendTime' };

@@ -51,8 +51,8 @@ export class TopicLayout {
   }
 
   /** Changes when partitions are added to a topic. */
-  fingerprint(): string {
-    return this.topics.map((topic) => `${topic} ${this.known.get(topic)?.length ?? 0}`).join('\n');
+  fingerprint(partitions = (topic: string): number => this.known.get(topic)?.length ?? 0): string {
+    return this.topics.map((topic) => `${topic} ${partitions(topic)}`).join('\n');
   }
 
   private async ask(): Promise<void> {
