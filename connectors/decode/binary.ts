@@ -80,6 +80,8 @@ export function binaryDecoder(table: TableSchema): RowDecoder {
         if (cause === null) rows.offset.fill(offset[i]!, begin, row);
         else {
           row = begin;
+          // The next row may have none.
+          if (fields.msgType >= 0) storeNull(rows.columns[fields.msgType]!, begin);
           rows.undecodable.push(undecodable(records, i, cause));
         }
       }

@@ -92,6 +92,13 @@ test('columns that a 28-byte record has no field for are NULL', async () => {
   expect(rows.map((row) => row.msg_type)).toEqual([2, null, 1]);
 });
 
+test('a message that is set aside leaves nothing to the row that comes after it', async () => {
+  const untimed = { value: tickMessage({ ...first, timestamp: -(2n ** 63n) }, 2), timestampMs: -1 };
+  const { rows, causes } = await decode([untimed, record28(second)], withMsgType);
+  expect(causes).toHaveLength(1);
+  expect(rows).toEqual([{ ...second, msg_type: null, note: null }]);
+});
+
 test('a time that is missing is the Kafka timestamp: −2^63 in either layout, 0 in a TickMessage', async () => {
   const missing = -(2n ** 63n);
   const at = (value: Uint8Array): TestRecord => ({ value, timestampMs: 1711000800123 });
