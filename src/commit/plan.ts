@@ -86,13 +86,16 @@ export function choosePlan(
     step: { hourLast: Number.POSITIVE_INFINITY, offsetNext: view.position },
   });
   if (view.isOutdated && !policy.isWindow) return everything('altered');
-  if (view.rows === 0 && view.deadLetters === 0) return null;
+  const isEmpty = view.rows === 0 && view.deadLetters === 0;
+  if (isEmpty && (policy.isWindow || view.position === view.committed)) return null;
   if (policy.isWindow) return chooseEviction(view, policy, request, nowMs);
-  if (request !== null) return everything(request);
+  // Records without rows (tombstones, aborted transactions) must not be missed once retention has removed them.
+  if (request !== null && (!isEmpty || request === 'shutdown')) return everything(request);
   if (view.metadataChars >= METADATA_CHARS_FULL) return everything('metadata');
   if (exceeds(view.position - view.committed, policy.holdBackRecords)) return everything('hold-back');
   if (exceeds(view.bytesAhead, policy.holdBackBytes)) return everything('hold-back');
   if (exceeds(nowMs - view.committedMovedAtMs, policy.holdBackMs)) return everything('hold-back');
+  if (isEmpty) return null;
   if (exceeds(view.rows, policy.rowsMax)) return everything('rows');
   if (exceeds(view.bytes, policy.bytesMax)) return everything('bytes');
   if (exceeds(nowMs - view.sealedAtMs, policy.intervalMs)) return everything('interval');

@@ -1,6 +1,6 @@
 // What: when a plan is cut, trigger by trigger, and what recovery decides from what Kafka holds.
 // Why: a trigger that fires wrongly makes tiny files or holds memory; a recovery that guesses loses rows.
-// Invariant: no plan without rows or dead letters; no start that jumps over records unseen.
+// Invariant: no start that jumps over records unseen, nor one that takes records without rows for lost ones.
 
 import { describe, expect, it } from 'vitest';
 import { encodeMetadata } from '../../src/commit/metadata.ts';
@@ -42,6 +42,17 @@ const all = { hourLast: Number.POSITIVE_INFINITY, offsetNext: 1000 };
 describe('choosePlan', () => {
   it('seals nothing when there is nothing to seal', () => {
     expect(choosePlan({ ...view, rows: 0 }, { ...policy, intervalMs: 1 }, 'demand', now)).toBeNull();
+  });
+
+  it('moves the committed offset past records without rows when the process ends or they hold it back', () => {
+    const empty = { ...view, rows: 0, hours: [] };
+    const held = { ...policy, holdBackRecords: 600 };
+    expect(choosePlan(empty, policy, 'shutdown', now)).toEqual({ trigger: 'shutdown', step: all });
+    expect(choosePlan(empty, held, null, now)).toEqual({ trigger: 'hold-back', step: all });
+    expect(choosePlan(empty, { ...policy, idleMs: 5, intervalMs: 5 }, null, now)).toBeNull();
+    const level = { ...empty, committed: empty.position };
+    expect(choosePlan(level, { ...held, holdBackMs: 1 }, 'shutdown', now)).toBeNull();
+    expect(choosePlan(empty, { ...held, isWindow: true }, 'shutdown', now)).toBeNull();
   });
 
   it('closes an hour once the watermark is past its end by the allowed lateness', () => {
