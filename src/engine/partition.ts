@@ -150,6 +150,10 @@ export class PartitionRun {
     return this.plan !== null;
   }
 
+  get isRecovered(): boolean {
+    return this.isTold;
+  }
+
   /** Not recovered, or still catching up with what an earlier run had planned: no new plan may be cut before that. */
   get isReplaying(): boolean {
     const from = Math.max(this.coveredBelow, this.publishing.offsetSeen);

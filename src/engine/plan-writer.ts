@@ -10,6 +10,7 @@ import { deadLetterRanges, encodeManifest } from '../format/manifest.ts';
 import type { EncodeJob, SegmentFile, SegmentOutputs, SegmentSource } from '../format/segment.ts';
 import { backoffMs, type Clock } from '../kernel/clock.ts';
 import { asZeptoError } from '../kernel/errors.ts';
+import { inLanes } from '../kernel/lanes.ts';
 import type { Disk, Logger, Metrics, ObjectStore } from '../ports.ts';
 import { inJobs } from './jobs.ts';
 import { writeLocalManifest } from './local-manifest.ts';
@@ -38,9 +39,12 @@ export function createPlanWriter(parts: PlanWriterParts): PlanWriter {
 
   async function write(work: PlanWork, signal: AbortSignal): Promise<readonly SegmentFile[]> {
     const jobs = jobsOf(work, parts.outputs, parts.names);
-    const files = (
-      await Promise.all(jobs.map((job) => patiently(() => parts.run(job, signal), signal)))
-    ).flat();
+    // Ends when no job is under way any more: whoever gives the plan up frees the memory that they read.
+    const written: SegmentFile[][] = [];
+    await inLanes(jobs.entries(), Math.max(1, jobs.length), signal, async ([at, job], either) => {
+      written[at] = await patiently(() => parts.run(job, either), either);
+    });
+    const files = written.flat();
     const { partials } = parts;
     if (partials !== null) await patiently(() => partials(work, signal), signal);
     await patiently(() => writeNames(work.identity.group, signal), signal);

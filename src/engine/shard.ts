@@ -5,7 +5,7 @@
 import type { RecordBatch } from '../columns/batch.ts';
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { SealRequest } from '../commit/plan.ts';
-import type { Timer } from '../kernel/clock.ts';
+import { backoffMs, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
 import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
 import { topicPartitionKey } from '../ports.ts';
@@ -67,7 +67,11 @@ export class Shard implements SourceListener {
   private state: ShardStats['state'] = 'joining';
   private pressure: Pressure = 'none';
   private paused: readonly TopicPartition[] = [];
+  /** Grows with each assignment and each loss; recovering for an older one is in vain. */
+  private assignment = 0;
   private isRejoining = false;
+  /** Since the last rejoining began a partition was given up. */
+  private wantsRejoin = false;
   private nextRun = 0;
 
   constructor(parts: ShardParts) {
@@ -87,6 +91,7 @@ export class Shard implements SourceListener {
 
   /** A rebalance ended. What stays and holds what it left keeps its memory; the rest recovers from Kafka. */
   async assigned(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
+    const assignment = ++this.assignment;
     const wanted = new Set(partitions.map(topicPartitionKey));
     for (const [key, run] of this.runs) if (!wanted.has(key)) this.drop(key, run);
     this.parts.common.metrics.count('zepto_rebalances_total', {}, 1);
@@ -94,14 +99,15 @@ export class Shard implements SourceListener {
     try {
       positions = await Promise.all(
         partitions.map(async (partition) => {
-          const run = await this.runOf(partition);
+          const run = await this.runOf(partition, assignment);
           return [topicPartitionKey(partition), run.position] as const;
         }),
       );
     } catch (cause) {
-      this.fail(asZeptoError(cause));
+      if (assignment === this.assignment) this.fail(asZeptoError(cause));
       throw cause;
     }
+    if (assignment !== this.assignment) return new Map(positions);
     this.state = 'running';
     this.paused = [];
     this.applyPressure();
@@ -109,7 +115,10 @@ export class Shard implements SourceListener {
   }
 
   lost(): void {
+    this.assignment++;
     if (this.state === 'running') this.state = 'joining';
+    // What it waits for may be away for long, and the next assignment waits for it.
+    for (const [key, run] of this.runs) if (!run.isRecovered) this.drop(key, run);
   }
 
   async records(batch: RecordBatch): Promise<void> {
@@ -192,15 +201,17 @@ export class Shard implements SourceListener {
     this.parts.source.pause([...this.runs.values()].map((run) => run.partition));
     if (options.drain && this.state === 'running') await this.flush('shutdown');
     this.state = 'stopped';
+    this.assignment++;
     this.timer?.cancel();
     await this.parts.source.stop();
     for (const [key, run] of this.runs) this.drop(key, run);
     await Promise.all(this.closing);
   }
 
-  private async runOf(partition: TopicPartition): Promise<PartitionRun> {
+  /** Waits for what is away. @throws the last error when the assignment is void meanwhile; what no waiting mends. */
+  private async runOf(partition: TopicPartition, assignment: number): Promise<PartitionRun> {
     const key = topicPartitionKey(partition);
-    for (;;) {
+    for (let attempt = 0; ; attempt++) {
       const parts = this.parts.partitionParts(partition);
       const known = this.runs.get(key);
       if (known !== undefined) {
@@ -219,12 +230,14 @@ export class Shard implements SourceListener {
       } catch (cause) {
         const error = asZeptoError(cause);
         this.drop(key, run);
-        if (error.action !== 'rejoin') throw error;
+        if (assignment !== this.assignment || (error.action !== 'rejoin' && error.action !== 'retry'))
+          throw error;
         this.parts.common.logger.warn(
-          { ...partition, error: error.message },
-          'fenced while recovering, again',
+          { ...partition, code: error.code, error: error.message },
+          'a partition could not be recovered yet, again',
         );
-        await this.parts.common.clock.sleep(200);
+        await this.parts.common.clock.sleep(backoffMs(attempt, 200, 10_000, this.parts.common.clock));
+        if (assignment !== this.assignment) throw error;
       }
     }
   }
@@ -263,10 +276,18 @@ export class Shard implements SourceListener {
   }
 
   private async rejoin(): Promise<void> {
-    if (this.isRejoining || this.state === 'stopped') return;
+    if (this.isRejoining) {
+      // Assigned anew already: what was given up since is not in that rejoining.
+      this.wantsRejoin ||= this.state === 'running';
+      return;
+    }
+    if (this.state === 'stopped') return;
     this.isRejoining = true;
     try {
-      await this.parts.source.rejoin();
+      do {
+        this.wantsRejoin = false;
+        await this.parts.source.rejoin();
+      } while (this.wantsRejoin);
     } catch (cause) {
       this.fail(asZeptoError(cause));
     } finally {
@@ -327,7 +348,12 @@ export class Shard implements SourceListener {
     }
     let largest: PartitionRun | null = null;
     for (const run of this.runs.values())
-      if (!run.isSealing && (largest === null || run.hot.bytes > largest.hot.bytes)) largest = run;
+      if (
+        !run.isSealing &&
+        !run.isReplaying &&
+        (largest === null || unsealedBytes(run) > unsealedBytes(largest))
+      )
+        largest = run;
     if (largest !== null) void largest.seal('memory');
     if (this.pressure === 'pause') this.pause();
     else this.resume();
@@ -354,3 +380,6 @@ export class Shard implements SourceListener {
     return bytes;
   }
 }
+
+/** What a seal can give back. */
+const unsealedBytes = ({ hot, deadLetterBytes }: PartitionRun): number => hot.bytes + deadLetterBytes;

@@ -304,7 +304,12 @@ export class ViewPartials {
 type Done = readonly ViewPartialFiles[];
 type Job = () => Promise<Done>;
 
-const atOnce = (jobs: readonly Job[]): Promise<Done[]> => Promise.all(jobs.map((job) => job()));
+/** An error is told when no job reads rows any more. */
+async function atOnce(jobs: readonly Job[]): Promise<Done[]> {
+  const running = jobs.map((job) => job());
+  await Promise.allSettled(running);
+  return Promise.all(running);
+}
 
 /** A plan that is sealed meanwhile waits for one of them at most. */
 async function inTurn(jobs: readonly Job[]): Promise<Done[]> {

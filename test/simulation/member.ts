@@ -125,20 +125,14 @@ export class Member {
     return {
       open: ({ partition }) => this.commitLog(partition),
       bounds: ({ partition }) =>
-        world
-          .call(
-            clock,
-            () => {
-              const { start, end } = world.partitions[partition]!;
-              return { earliest: start, latest: end };
-            },
-            () => new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'lost'),
-          )
-          .catch(async (error) => {
-            if (error.code !== 'KAFKA_UNREACHABLE') throw error;
+        world.call(
+          clock,
+          () => {
             const { start, end } = world.partitions[partition]!;
             return { earliest: start, latest: end };
-          }),
+          },
+          () => new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'lost'),
+        ),
       retention: async () => ({ ms: null, bytes: null, compacted: false }),
       close: async () => {},
     };
