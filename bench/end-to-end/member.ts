@@ -8,6 +8,7 @@ import { systemClock } from '../../src/kernel/clock.ts';
 import { inRepository } from '../in-repository.ts';
 
 const LOG_LINES = 40;
+const LOOK_MS = 10;
 const CPU_TICKS_PER_SECOND = 100;
 
 export interface MemberState {
@@ -108,23 +109,26 @@ export class Member {
     if (!response.ok) throw new Error(`flush answered ${response.status}: ${await response.text()}`);
   }
 
-  /** Looks every `everyMs` until `isReached`; the state that was. @throws when it ends or takes too long. */
+  /** Looks until `isReached`; the state that was. @throws when it ends or takes too long. */
   async until(
     isReached: (state: MemberState) => boolean,
     what: string,
     timeoutMs: number,
-    everyMs = 10,
+    /** Until the next look. */
+    everyMs: (state: MemberState) => number = () => LOOK_MS,
   ): Promise<MemberState> {
     const giveUpMs = systemClock.monotonicMs() + timeoutMs;
     for (;;) {
       if (this.child.exitCode !== null) throw new Error(`zepto ended before ${what}:\n${this.tail()}`);
       if (systemClock.monotonicMs() > giveUpMs)
         throw new Error(`no ${what} in ${timeoutMs} ms:\n${this.tail()}`);
+      let waitMs = LOOK_MS;
       if (this.url !== null) {
         const state = await this.state();
         if (isReached(state)) return state;
+        waitMs = everyMs(state);
       }
-      await systemClock.sleep(everyMs);
+      await systemClock.sleep(waitMs);
     }
   }
 

@@ -58,7 +58,12 @@ export async function run(options: BenchOptions): Promise<void> {
     try {
       const watched = await watch(member, minutes * 60_000);
       proxy.mode = { kind: 'pass' };
-      await member.until(({ position }) => position >= records, 'the last record', SETTLE_TIMEOUT_MS, 100);
+      await member.until(
+        ({ position }) => position >= records,
+        'the last record',
+        SETTLE_TIMEOUT_MS,
+        () => 100,
+      );
       await member.flush();
       await member.until(({ committed }) => committed >= records, 'offsets at the end', SETTLE_TIMEOUT_MS);
       const found = await bucketSums(s3, 'memory', home);

@@ -68,8 +68,6 @@ export type KafkaSasl =
 
 export const CONNECT_TIMEOUT_MS = 10_000;
 export const REQUEST_TIMEOUT_MS = 30_000;
-/** Taken from the system at once. */
-const READ_BYTES = 2 ** 18;
 
 /** @throws ZeptoError CONFIG_INVALID when a broker address or a TLS file is wrong. Connects to nothing yet. */
 export function createKafka(connection: KafkaConnection, logger: Logger, clock: Clock = systemClock): Kafka {
@@ -150,12 +148,11 @@ function inFrames(
   onConnect: () => void,
 ): Socket {
   const frames = new Frames(memory, (answer) => socket.emit('data', answer));
-  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   const callback = (bytes: number): boolean => {
-    frames.add(buffer.subarray(0, bytes));
+    frames.took(bytes);
     return true;
   };
-  const socket = openTcp({ ...address, onread: { buffer, callback } }, onConnect);
+  const socket = openTcp({ ...address, onread: { buffer: () => frames.room(), callback } }, onConnect);
   return socket;
 }
 

@@ -167,7 +167,7 @@ export class Fetcher {
   private pump(): void {
     const { flows, options } = this;
     const { clock, layout } = this.parts;
-    if (flows.isHeld || this.closing.signal.aborted || flows.heldBytes >= options.fetchBytesMax) return;
+    if (flows.isHeld || this.closing.signal.aborted || flows.heldBytes > options.fetchBytesMax) return;
     const nowMs = clock.monotonicMs();
     const wanted = new Map<number, Flow[]>();
     let wakeAtMs = Number.POSITIVE_INFINITY;

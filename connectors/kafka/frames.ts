@@ -9,14 +9,17 @@
 import type { AnswerMemory } from './answer-memory.ts';
 
 const SIZE_BYTES = 4;
+/** What arrives while no answer is under way: sizes, and whole small answers. */
+const START_BYTES = 65_536;
 /** More is made room for as it arrives: a size is a claim. */
 const ROOM_BYTES_FIRST = 2 ** 26;
 
-/** Takes what arrives, in pieces as they come; `take` gets each whole answer with its size. */
+/** Of each connection: bytes are read into `room`, then told to `took`; `take` gets each whole answer with its size. */
 export class Frames {
   private readonly memory: AnswerMemory;
   private readonly take: (answer: Buffer) => void;
-  private room: Buffer = Buffer.alloc(0);
+  private readonly start = Buffer.allocUnsafeSlow(START_BYTES);
+  private answer: Buffer = Buffer.alloc(0);
   private filled = 0;
   /** Of the answer under way, its size included; 0: not known yet. */
   private bytes = 0;
@@ -27,8 +30,24 @@ export class Frames {
     this.take = take;
   }
 
-  /** The piece may be written again afterwards. */
-  add(piece: Uint8Array): void {
+  /** Where the next bytes go: what is left of an answer comes to its place without a copy. */
+  room(): Buffer {
+    if (this.bytes === 0) return this.start;
+    if (this.filled === this.answer.length) this.grow(1);
+    return this.answer.subarray(this.filled, this.bytes);
+  }
+
+  /** So many bytes are in what `room` gave last. */
+  took(bytes: number): void {
+    if (this.bytes === 0) {
+      this.add(this.start.subarray(0, bytes));
+      return;
+    }
+    this.filled += bytes;
+    if (this.filled === this.bytes) this.finish();
+  }
+
+  private add(piece: Buffer): void {
     let at = 0;
     while (at < piece.length) {
       if (this.bytes === 0) at = this.addToSize(piece, at);
@@ -37,36 +56,38 @@ export class Frames {
     }
   }
 
-  private addToSize(piece: Uint8Array, at: number): number {
+  private addToSize(piece: Buffer, at: number): number {
     const end = Math.min(piece.length, at + SIZE_BYTES - this.filled);
     this.size.set(piece.subarray(at, end), this.filled);
     this.filled += end - at;
     if (this.filled < SIZE_BYTES) return end;
     // A negative size is kafkajs's to refuse: it gets it at once.
     this.bytes = SIZE_BYTES + Math.max(0, this.size.readInt32BE());
-    this.room = this.memory.take(Math.min(this.bytes, ROOM_BYTES_FIRST));
-    this.room.set(this.size);
+    this.answer = this.memory.take(Math.min(this.bytes, ROOM_BYTES_FIRST));
+    this.answer.set(this.size);
     return end;
   }
 
-  private addToAnswer(piece: Uint8Array, at: number): number {
+  private addToAnswer(piece: Buffer, at: number): number {
     const end = Math.min(piece.length, at + this.bytes - this.filled);
-    if (this.filled + end - at > this.room.length) {
-      const room = this.memory.take(Math.min(this.bytes, 2 * this.room.length + end - at));
-      room.set(this.room.subarray(0, this.filled));
-      this.memory.give(this.room.buffer);
-      this.room = room;
-    }
-    this.room.set(piece.subarray(at, end), this.filled);
+    if (this.filled + end - at > this.answer.length) this.grow(end - at);
+    this.answer.set(piece.subarray(at, end), this.filled);
     this.filled += end - at;
     return end;
   }
 
+  private grow(more: number): void {
+    const larger = this.memory.take(Math.min(this.bytes, 2 * this.answer.length + more));
+    larger.set(this.answer.subarray(0, this.filled));
+    this.memory.give(this.answer.buffer);
+    this.answer = larger;
+  }
+
   private finish(): void {
-    const answer = this.room.subarray(0, this.filled);
+    const answer = this.answer.subarray(0, this.filled);
     this.bytes = 0;
     this.filled = 0;
-    this.room = Buffer.alloc(0);
+    this.answer = Buffer.alloc(0);
     this.take(answer);
   }
 }
