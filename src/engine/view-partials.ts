@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import type { TableSchema } from '../columns/types.ts';
 import type { PlanWork } from '../commit/execute.ts';
 import type { CommitRecord } from '../commit/metadata.ts';
-import { flatKey, hiveKey, planManifestKey, planManifestsOf, viewPrefix } from '../format/layout.ts';
+import { isFolderOf } from '../format/bin-folder.ts';
+import {
+  flatKey,
+  hiveKey,
+  planHash,
+  planManifestKey,
+  planManifestsOf,
+  viewPrefix,
+} from '../format/layout.ts';
 import type { PlanManifest } from '../format/manifest.ts';
 import type { PlanIdentity, SegmentFile, SegmentOutputs } from '../format/segment.ts';
 import { encodeViewManifest } from '../format/view-manifest.ts';
@@ -238,19 +246,20 @@ export class ViewPartials {
 
   /** Files of the plan's segments, those of dropped hours left out. */
   private async sourcesOf(
-    { files }: PlanManifest,
+    { plan, files }: PlanManifest,
     of: TopicPartition,
     isLocal: boolean,
     dropped: number | null,
   ): Promise<PartialSource[]> {
     const { disk } = this.parts;
     const { baseDirectory } = this.places();
+    const hash = planHash(plan);
     const sources: PartialSource[] = [];
     for (const part of partsOf(files, of, isLocal ? baseDirectory : null).parts) {
       if (dropped !== null && part.hour <= dropped) continue;
       const object = part.tier === 'cold' ? part : (part.object ?? null);
       const parquet = object !== null;
-      if (part.tier === 'warm' && (await disk.list(part.folder)).length > 0)
+      if (part.tier === 'warm' && (await isFolderOf(hash, part.folder, disk)))
         sources.push({ kind: 'file', part, bin: true, parquet });
       else if (object !== null) sources.push({ kind: 'file', part: object, bin: false, parquet });
     }

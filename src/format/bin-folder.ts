@@ -215,6 +215,15 @@ async function findOwn(key: SegmentKey, base: string, disk: Disk): Promise<Segme
   return null;
 }
 
+/**
+ * Whether a plan's folder stands there: one that was let go leaves its plain name to later plans. A folder that does not say
+ * whose it is counts as the plan's, so that whoever reads it says what is wrong.
+ */
+export async function isFolderOf(planHash: string, folder: string, disk: Disk): Promise<boolean> {
+  const record = await readRecord(folder, disk);
+  return record === null ? (await disk.list(folder)).length > 0 : record.plan.hash === planHash;
+}
+
 /** Null when there is none that can be read. */
 async function readRecord(folder: string, disk: Disk): Promise<SegmentRecord | null> {
   const path = join(folder, SEGMENT_RECORD_FILE);

@@ -2,6 +2,7 @@
 // Why: an owner's rows come and go as one, and only the latest owner's count.
 // Invariant: what was sealed before this owner stands before what it sealed itself.
 
+import { join } from 'node:path';
 import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { CommitRecord } from '../commit/metadata.ts';
 import { type SegmentFile, segmentOf } from '../format/segment.ts';
@@ -59,11 +60,13 @@ export class Run {
     this.failure = null;
     this.loading = this.loadSealed(this.begun).then(
       (parts) => {
+        // What was sealed since may have the name of a folder that went meanwhile.
+        const isLeft = this.inFolders(this.leftMeanwhile);
+        const before = parts.flatMap((part) => (isLeft(part) ? (part.object ?? []) : part));
         // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
         const since = this.sealed;
-        this.replace(since, [...parts, ...since]);
+        this.replace(since, [...before, ...since]);
         this.loading = null;
-        this.leaveFolders(this.leftMeanwhile);
         this.leftMeanwhile = [];
       },
       (error) => {
@@ -116,8 +119,7 @@ export class Run {
   /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
   leaveFolders(folders: readonly string[]): void {
     if (this.loading !== null || this.failure !== null) this.leftMeanwhile.push(...folders);
-    const left = new Set(folders);
-    const gone = this.sealed.filter((part): part is WarmPart => part.tier === 'warm' && left.has(part.id));
+    const gone = this.sealed.filter(this.inFolders(folders));
     const come = gone.flatMap((part) => part.object ?? []);
     this.tellMoved(gone, come);
     this.replace(gone, come);
@@ -152,6 +154,12 @@ export class Run {
       const from = before.get(segmentOf(part)) ?? null;
       if (from !== null) this.moved(from.id, part.id, part.rows);
     }
+  }
+
+  /** Whether a part is read from one of these folders. */
+  private inFolders(folders: readonly string[]): (part: SealedPart) => part is WarmPart {
+    const paths = new Set(folders.map((folder) => join(this.baseDirectory ?? '', folder)));
+    return (part): part is WarmPart => part.tier === 'warm' && paths.has(part.folder);
   }
 
   private replace(gone: readonly SealedPart[], come: readonly SealedPart[]): void {

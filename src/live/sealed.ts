@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import type { CommitRecord } from '../commit/metadata.ts';
 import { offsetPlanned } from '../commit/staircase.ts';
-import { parsePlanManifestKey, planManifestsOf } from '../format/layout.ts';
+import { isFolderOf } from '../format/bin-folder.ts';
+import { parsePlanManifestKey, planHash, planManifestsOf } from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
 import { type PlanIdentity, type SegmentFile, segmentOf } from '../format/segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
@@ -50,8 +51,9 @@ export async function loadSealed(
   let elsewhere = 0;
   for (const { manifest, isLocal } of manifests) {
     const found = partsOf(manifest.files, of, isLocal ? places.baseDirectory : null);
+    const hash = planHash(manifest.plan);
     for (const part of found.parts)
-      if (part.tier === 'cold' || (await places.disk.list(part.folder)).length > 0) parts.push(part);
+      if (part.tier === 'cold' || (await isFolderOf(hash, part.folder, places.disk))) parts.push(part);
       else if (part.object) parts.push(part.object);
       else elsewhere++;
     elsewhere += found.elsewhere;
@@ -102,7 +104,8 @@ function coldPart(file: SegmentFile, topic: string, partition: number): ColdPart
 
 function common(file: SegmentFile, topic: string, partition: number): Omit<WarmPart, 'tier' | 'folder'> {
   return {
-    id: file.path,
+    // A folder that was let go leaves its name to other rows.
+    id: `${file.path} ${file.crc32c}`,
     topic,
     partition,
     symbol: file.symbol,

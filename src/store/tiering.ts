@@ -1,12 +1,14 @@
 // What: lets go of local `.bin` folders whose rows stand on S3, and of everything that a policy has dropped.
 // Why: a local disk holds a day, not a year; what the object store has acknowledged need not stand twice.
-// Invariant: a folder goes only when its committed plan names a Parquet object for the same symbol-hour that the store lists whole, or its hour is dropped.
+// Invariant: a folder goes only when its own committed plan names a Parquet object for the same symbol-hour that the store lists whole, or its hour is dropped.
 
 import { join } from 'node:path';
+import { isFolderOf } from '../format/bin-folder.ts';
 import {
   binPartialFolder,
   LOCAL_VIEWS,
   parsePlanManifestKey,
+  planHash,
   planManifestKey,
   planManifestsOf,
 } from '../format/layout.ts';
@@ -81,18 +83,19 @@ async function viewFolders({ disk, baseDirectory }: LocalTier): Promise<string[]
 
 /** The manifest's `.bin` folders that may go. `isAll`: it has no others, nor had it any that went before these. */
 async function leavingFolders(
-  { files }: PlanManifest,
+  { plan, files }: PlanManifest,
   { leavesDisk, isDropped }: LeavingHours,
   { disk, baseDirectory, isOnStore }: LocalTier,
 ): Promise<{ readonly expired: SegmentFile[]; readonly isAll: boolean }> {
   const objects = new Map(files.filter(({ kind }) => kind === 'parquet').map((one) => [segmentOf(one), one]));
   const folders = files.filter(({ kind }) => kind === 'bin');
   const expired: SegmentFile[] = [];
+  const hash = planHash(plan);
   let staying = 0;
   for (const file of folders) {
     const isOld = isUpTo(file, later(leavesDisk, isDropped));
-    // Gone already, by an earlier call.
-    if (isOld && (await disk.list(join(baseDirectory, file.path))).length === 0) continue;
+    // Gone already, by an earlier call; the name may be a later plan's since then.
+    if (isOld && !(await isFolderOf(hash, join(baseDirectory, file.path), disk))) continue;
     const object = objects.get(segmentOf(file));
     const mayGo = isUpTo(file, isDropped) || (isOld && object !== undefined && (await isOnStore(object)));
     if (mayGo) expired.push(file);

@@ -4,9 +4,15 @@
 
 import { decodeMetadata } from '../commit/metadata.ts';
 import { offsetPlanned } from '../commit/staircase.ts';
-import { parsePlanManifestKey, planManifestKey, ROOT_TABLE } from '../format/layout.ts';
+import {
+  parseBinFolder,
+  parsePlanManifestKey,
+  planHash,
+  planManifestKey,
+  ROOT_TABLE,
+} from '../format/layout.ts';
 import { type PlanManifest, parseManifest } from '../format/manifest.ts';
-import type { SegmentFile } from '../format/segment.ts';
+import type { PlanIdentity, SegmentFile } from '../format/segment.ts';
 import { asZeptoError } from '../kernel/errors.ts';
 import type { CommittedOffset, TopicPartition } from '../ports.ts';
 import { Chain } from './chain.ts';
@@ -149,7 +155,7 @@ async function checkFiles(manifest: PlanManifest, work: Work): Promise<void> {
   const present: SegmentFile[] = [];
   for (const file of manifest.files) {
     if (file.kind !== options.medium) continue;
-    if (!checkListed(file, manifest, work)) continue;
+    if (!(await checkListed(file, manifest, work))) continue;
     summary.files++;
     summary.bytes += file.bytes;
     present.push(file);
@@ -168,11 +174,11 @@ async function checkFiles(manifest: PlanManifest, work: Work): Promise<void> {
 }
 
 /** True when the file stands with the bytes that it should have. */
-function checkListed(file: SegmentFile, manifest: PlanManifest, work: Work): boolean {
-  const { findings, inventory } = work;
+async function checkListed(file: SegmentFile, manifest: PlanManifest, work: Work): Promise<boolean> {
+  const { findings, inventory, options } = work;
   const by = `plan ${manifest.plan.offsetNext} of ${chainOf(manifest, work).name}`;
   const bytes = inventory.bytesOf(file.path);
-  if (bytes === null) {
+  if (bytes === null || (await isOfAnother(file, manifest.plan, options.store))) {
     if (file.kind === 'bin' && standsOnS3(file, manifest)) work.filesExpired++;
     else findings.problem('missing', file.path, `does not stand, but ${by} names it with ${file.rows} rows`);
     return false;
@@ -182,6 +188,17 @@ function checkListed(file: SegmentFile, manifest: PlanManifest, work: Work): boo
   if (bytes === file.bytes) return true;
   findings.problem('size', file.path, `has ${bytes} bytes, ${by} says ${file.bytes}`);
   return false;
+}
+
+/** A local folder that was let go leaves its plain name to a later plan. */
+async function isOfAnother(
+  { kind, path }: SegmentFile,
+  plan: PlanIdentity,
+  store: Readable,
+): Promise<boolean> {
+  if (kind === 'parquet' || parseBinFolder(path)?.hash !== null) return false;
+  const found = await planOfFile(path, store);
+  return found !== null && planHash(found) !== planHash(plan);
 }
 
 /** A local folder may be let go once its rows stand as Parquet. */

@@ -283,6 +283,10 @@ function recovered(find: () => Promise<readonly SegmentFile[]>) {
       feed.section(() => feed.tell({ kind: 'folders-left', run: 0, folders: [folder] }));
       mirror.drain();
     },
+    seal(files: readonly SegmentFile[]): void {
+      feed.section(() => feed.tell({ kind: 'hours-evicted', run: 0, hours: [], files }));
+      mirror.drain();
+    },
     close: () => port1.close(),
   };
 }
@@ -290,8 +294,8 @@ function recovered(find: () => Promise<readonly SegmentFile[]>) {
 const partsSeen = (snapshot: Snapshot): unknown =>
   partsIn(snapshot.tables.get('trades')!).map(({ tier, id }) => [tier, id]);
 const oneFolderLeft = [
-  ['cold', 'parquet/0'],
-  ['warm', 'bin/1'],
+  ['cold', 'parquet/0 00000000'],
+  ['warm', 'bin/1 00000000'],
 ];
 
 it.each(['folders', 'objects'])(
@@ -311,6 +315,26 @@ it.each(['folders', 'objects'])(
     close();
   },
 );
+
+it('rows of a folder that takes the name of one that went while others were looked for are read from it', async () => {
+  let find: (files: readonly SegmentFile[]) => void = () => {};
+  const { mirror, leaveFolder, seal, close } = recovered(
+    () =>
+      new Promise((resolve) => {
+        find = resolve;
+      }),
+  );
+  const taken = mirror.snapshot(schemas);
+  leaveFolder('bin/0');
+  seal([{ ...sealedFiles[0]!, crc32c: '00000001' }]);
+  find(sealedFiles);
+  expect(partsSeen(await taken)).toEqual([
+    ['cold', 'parquet/0 00000000'],
+    ['warm', 'bin/0 00000001'],
+    ['warm', 'bin/1 00000000'],
+  ]);
+  close();
+});
 
 it('rows that could not be found are found by the next query, without folders that went meanwhile', async () => {
   let isStoreWell = false;
