@@ -83,6 +83,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
           abilities,
           readers: ofShard,
           policies: catalogue.current.policies,
+          dropped: catalogue.current.dropped,
           versions: catalogue.current.versions,
           views: [...catalogue.current.views.values()],
         },
@@ -110,8 +111,8 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
   const calls = mainCalls({ config, catalogue, topics: topicAdmin(cluster, logger), engine, clock, group });
   for (const port of mains) offer(port, calls);
   catalogue.onChange(async (changed) => {
-    const { tables, versions, policies, views } = changed;
-    const told = { sources: [...tables.values()], versions, policies, views: [...views.values()] };
+    const { tables, versions, policies, dropped, views } = changed;
+    const told = { sources: [...tables.values()], versions, policies, dropped, views: [...views.values()] };
     await Promise.all([statements.setCatalogue(changed), ...shards.map((shard) => shard.setTables(told))]);
   });
   const view: EngineView = {
@@ -178,7 +179,7 @@ async function openCatalogue(
   try {
     const log = await openCatalogueTopic({ cluster, topic: config.catalogueTopic, clock, logger });
     const initial = initialCatalogue(config.tables);
-    return new SharedCatalogue({ log, initial, newId: randomUUID, logger, metrics });
+    return new SharedCatalogue({ log, initial, newId: randomUUID, nowMs: clock.nowMs, logger, metrics });
   } catch (error) {
     await cluster.close();
     throw error;

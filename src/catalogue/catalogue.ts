@@ -1,8 +1,8 @@
 // What: the catalogue as a pure state: tables, views and storage policies, and how each change moves it.
 // Why: members apply the same changes in the same order, so what holds on one holds on all, and one of two that conflict wins.
-// Invariant: applying a change never throws and depends on nothing but the state; a change that does not fit is refused and changes nothing.
+// Invariant: applying a change never throws and depends on nothing but the state and what the record says; a change that does not fit is refused and changes nothing.
 
-import type { StoragePolicy } from '../columns/storage-policy.ts';
+import { droppedHour, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { ColumnSchema } from '../columns/types.ts';
 import type { TableSource, TableVersions } from '../ports.ts';
 import { alterationRefusal, altered, withAltered, withDeclared } from './columns.ts';
@@ -29,6 +29,8 @@ export interface Catalogue {
   readonly views: ReadonlyMap<string, ViewEntry>;
   /** By table; a table without one keeps to the settings of the process. */
   readonly policies: ReadonlyMap<string, StoragePolicy>;
+  /** By topic: the last hour that a policy of before may have deleted. It never falls, whatever becomes of policy and table. */
+  readonly dropped: ReadonlyMap<string, number>;
 }
 
 export type CatalogueChange =
@@ -53,17 +55,20 @@ export function initialCatalogue(tables: readonly TableSource[]): Catalogue {
     registered: new Map(),
     views: new Map(),
     policies: new Map(),
+    dropped: new Map(),
   };
 }
 
+/** `atMs`: when it was asked for; null: not known, as of records that do not say it. */
 export function applyChange(
   catalogue: Catalogue,
   change: CatalogueChange,
   configured: ReadonlySet<string>,
+  atMs: number | null,
 ): { readonly catalogue: Catalogue; readonly refusal: Refusal } {
   const refusal = refusalOf(catalogue, change, configured);
   if (refusal !== null) return { catalogue, refusal };
-  return { catalogue: { ...moved(catalogue, change), version: catalogue.version + 1 }, refusal: null };
+  return { catalogue: { ...moved(catalogue, change, atMs), version: catalogue.version + 1 }, refusal: null };
 }
 
 function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: ReadonlySet<string>): Refusal {
@@ -144,7 +149,7 @@ function isAbove(views: Catalogue['views'], name: string, other: string): boolea
   return false;
 }
 
-function moved(catalogue: Catalogue, change: CatalogueChange): Catalogue {
+function moved(catalogue: Catalogue, change: CatalogueChange, atMs: number | null): Catalogue {
   switch (change.kind) {
     case 'create-table': {
       const { source } = change;
@@ -165,14 +170,44 @@ function moved(catalogue: Catalogue, change: CatalogueChange): Catalogue {
         tables: without(catalogue.tables, change.table),
         registered: without(catalogue.registered, change.table),
         policies: without(catalogue.policies, change.table),
+        dropped: withDropped(catalogue, change.table, atMs),
       };
     case 'set-policy':
-      return { ...catalogue, policies: new Map(catalogue.policies).set(change.table, change.policy) };
+      return {
+        ...catalogue,
+        policies: new Map(catalogue.policies).set(change.table, change.policy),
+        dropped: withDropped(catalogue, change.table, atMs),
+      };
     case 'create-view':
       return { ...catalogue, views: new Map(catalogue.views).set(change.view.name, change.view) };
     case 'drop-view':
       return { ...catalogue, views: without(catalogue.views, change.view) };
   }
+}
+
+/** With what the table's policy, which ends, may have deleted. Manifests are found by topic, also by a table that is made anew. */
+function withDropped(
+  { tables, policies, dropped }: Catalogue,
+  table: string,
+  atMs: number | null,
+): Catalogue['dropped'] {
+  const topic = tables.get(table)?.topic;
+  if (topic === undefined || atMs === null) return dropped;
+  const last = droppedHour(policies.get(table), dropped.get(topic), atMs);
+  return last === null ? dropped : new Map(dropped).set(topic, last);
+}
+
+/** By table: the last hour that is in no answer. */
+export function droppedHours(
+  { tables, policies, dropped }: Pick<Catalogue, 'tables' | 'policies' | 'dropped'>,
+  nowMs: number,
+): ReadonlyMap<string, number> {
+  const hours = new Map<string, number>();
+  for (const [name, { topic }] of tables) {
+    const last = droppedHour(policies.get(name), dropped.get(topic), nowMs);
+    if (last !== null) hours.set(name, last);
+  }
+  return hours;
 }
 
 function without<V>(map: ReadonlyMap<string, V>, name: string): ReadonlyMap<string, V> {

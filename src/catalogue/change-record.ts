@@ -67,16 +67,24 @@ const change = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('create-view'), view, orReplace: z.boolean() }),
   z.strictObject({ kind: z.literal('drop-view'), view: name }),
 ]);
-const record = z.strictObject({ version: z.literal(VERSION), id: z.string(), change });
+const record = z.strictObject({
+  version: z.literal(VERSION),
+  id: z.string(),
+  // Records of before have none.
+  atMs: z.number().nullable().default(null),
+  change,
+});
 
 export interface ChangeRecord {
   /** Made by who asks, who knows its record again by it. */
   readonly id: string;
+  /** By the clock of who asks; null: it does not say. A policy that ends has dropped until then. */
+  readonly atMs: number | null;
   readonly change: CatalogueChange;
 }
 
-export function encodeChange({ id, change: made }: ChangeRecord): Uint8Array {
-  return Buffer.from(JSON.stringify({ version: VERSION, id, change: made }));
+export function encodeChange({ id, atMs, change: made }: ChangeRecord): Uint8Array {
+  return Buffer.from(JSON.stringify({ version: VERSION, id, atMs, change: made }));
 }
 
 /** Null: not of this format or version. */

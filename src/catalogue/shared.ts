@@ -10,6 +10,7 @@ export interface SharedCatalogueParts {
   readonly log: OrderedLog;
   readonly initial: Catalogue;
   readonly newId: () => string;
+  readonly nowMs: () => number;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -46,12 +47,13 @@ export class SharedCatalogue {
    */
   async change(change: CatalogueChange): Promise<Refusal> {
     // What can be seen to be refused needs no record.
-    const seen = applyChange(this.catalogue, change, this.configured).refusal;
+    const atMs = this.parts.nowMs();
+    const seen = applyChange(this.catalogue, change, this.configured, atMs).refusal;
     if (seen !== null) return seen;
     const id = this.parts.newId();
     this.outcomes.set(id, undefined);
     try {
-      await this.parts.log.append(encodeChange({ id, change }));
+      await this.parts.log.append(encodeChange({ id, atMs, change }));
       await this.telling;
       return this.outcomes.get(id)?.refusal ?? null;
     } finally {
@@ -72,8 +74,8 @@ export class SharedCatalogue {
       logger.warn({}, 'a record of the catalogue topic is of no known format, skipped');
       return;
     }
-    const { id, change } = record;
-    const { catalogue, refusal } = applyChange(this.catalogue, change, this.configured);
+    const { id, atMs, change } = record;
+    const { catalogue, refusal } = applyChange(this.catalogue, change, this.configured, atMs);
     // The record of an unanswered write may stand twice: the first one is the outcome.
     if (this.outcomes.has(id) && this.outcomes.get(id) === undefined) this.outcomes.set(id, { refusal });
     if (refusal !== null) {

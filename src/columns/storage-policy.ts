@@ -35,3 +35,16 @@ export function policyHours(policy: StoragePolicy, nowMs: number): PolicyHours {
     isDropped: lastOf(dropMinutes),
   };
 }
+
+/**
+ * The last hour that is in no answer; null: none. `before`: the last one that policies of before may have deleted. Manifests
+ * name it still: its rows would be counted again, and could not be read.
+ */
+export function droppedHour(
+  policy: StoragePolicy | undefined,
+  before: number | undefined,
+  nowMs: number,
+): number | null {
+  const last = policy === undefined ? null : policyHours(policy, nowMs).isDropped;
+  return last === null || before === undefined ? (last ?? before ?? null) : Math.max(last, before);
+}

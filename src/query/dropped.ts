@@ -1,20 +1,15 @@
 // What: a snapshot without the hours that storage policies have dropped.
 // Why: files go when somebody gets to it; what a query sees must not depend on when.
-// Invariant: only tables with a policy that drops are looked at again.
+// Invariant: only tables of which something is dropped are looked at again.
 
-import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { Snapshot, TableSnapshot } from './snapshot.ts';
 
-export function withoutDropped<S extends Snapshot>(
-  snapshot: S,
-  policies: ReadonlyMap<string, StoragePolicy>,
-  nowMs: number,
-): S {
+/** `hours`: the last one that is dropped, by table. */
+export function withoutDropped<S extends Snapshot>(snapshot: S, hours: ReadonlyMap<string, number>): S {
   let tables: Map<string, TableSnapshot> | null = null;
-  for (const [name, policy] of policies) {
+  for (const [name, last] of hours) {
     const table = snapshot.tables.get(name);
-    const last = policyHours(policy, nowMs).isDropped;
-    if (table === undefined || last === null) continue;
+    if (table === undefined) continue;
     tables ??= new Map(snapshot.tables);
     tables.set(name, youngerThan(table, last));
   }

@@ -13,7 +13,7 @@ import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
 import { ObjectCache } from '../../connectors/fs/object-cache.ts';
 import { openCluster } from '../../connectors/kafka/cluster.ts';
 import { openTickSink } from '../../connectors/kafka/tick-sink.ts';
-import type { Catalogue } from '../catalogue/catalogue.ts';
+import { type Catalogue, droppedHours } from '../catalogue/catalogue.ts';
 import { packageVersion } from '../cli/version.ts';
 import type { TableSchema } from '../columns/types.ts';
 import type { Config } from '../config/config.ts';
@@ -139,7 +139,7 @@ async function findSealed(run: RunBegun): Promise<SealedPart[]> {
 }
 /** Rows that their table's policy has dropped are in no answer, whether their files are gone or not. */
 const snapshot = async (): Promise<MirrorSnapshot> =>
-  withoutDropped(await mirror.snapshot(schemas), catalogue.policies, clock.nowMs());
+  withoutDropped(await mirror.snapshot(schemas), droppedHours(catalogue, clock.nowMs()));
 const reading = {
   names: mirror.names,
   snapshot,

@@ -12,7 +12,7 @@ import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import type { ViewEntry } from '../catalogue/catalogue.ts';
-import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
+import { droppedHour, policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
@@ -44,6 +44,7 @@ export interface ShardData {
   readonly abilities: StoreAbilities;
   readonly readers: ShardReaders;
   readonly policies: Tables['policies'];
+  readonly dropped: Tables['dropped'];
   readonly versions: Tables['versions'];
   readonly views: Tables['views'];
 }
@@ -60,6 +61,7 @@ export interface Tables {
   /** By topic. */
   readonly versions: ReadonlyMap<string, TableVersions>;
   readonly policies: ReadonlyMap<string, StoragePolicy>;
+  readonly dropped: ReadonlyMap<string, number>;
   readonly views: readonly ViewEntry[];
 }
 
@@ -74,7 +76,7 @@ const BUCKETS_WAIT_MS = 20_000;
 const HOUR_MS = 3_600_000;
 
 const { config, index, abilities, readers, ...given } = workerData as ShardData;
-let { policies } = given;
+let { policies, dropped } = given;
 const port = parentPort!;
 const main = new Caller<ShardAsks>(port);
 const clock = systemClock;
@@ -228,7 +230,7 @@ async function moveByAge(): Promise<void> {
       const policy = policies.get(partition.table);
       const hours = policy === undefined ? null : policyHours(policy, nowMs);
       const last = hours === null ? hourLeavingDisk(nowMs) : hours.leavesDisk;
-      const isDropped = hours?.isDropped ?? null;
+      const isDropped = droppedHour(policy, dropped.get(partition.topic), nowMs);
       if (outputs.bin !== null && (last !== null || isDropped !== null))
         await expireLocal(localTier(outputs.bin.baseDirectory), partition, partition.committed, {
           leavesDisk: outputs.parquet === null ? null : last,
@@ -272,8 +274,8 @@ async function catchUpWith(views: ViewPartials | null): Promise<void> {
     const partition = shard.settled().find((one) => one.topic === topic && one.partition === number);
     if (partition === undefined) continue;
     const policy = policies.get(partition.table.name);
-    const dropped = policy === undefined ? null : policyHours(policy, clock.nowMs()).isDropped;
-    await views.catchUp(partition, dropped, closing.signal);
+    const isDropped = droppedHour(policy, dropped.get(topic), clock.nowMs());
+    await views.catchUp(partition, isDropped, closing.signal);
   }
 }
 
@@ -382,8 +384,8 @@ const calls = {
       partitions: [],
     },
   flush: (): Promise<number> => shard?.flush() ?? Promise.resolve(0),
-  setTables: ({ sources, versions, policies: changed, views }: Tables): void => {
-    policies = changed;
+  setTables: ({ sources, versions, views, ...changed }: Tables): void => {
+    ({ policies, dropped } = changed);
     takeTables({ sources, versions });
     takePublished(sources, views);
     partials?.setViews(views);

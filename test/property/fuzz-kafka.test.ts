@@ -376,6 +376,7 @@ describe('records of the group’s own topics', () => {
   it('change the catalogue to what a table can be, or not at all', () => {
     const change = encodeChange({
       id: 'x',
+      atMs: 0,
       change: {
         kind: 'create-table',
         source: {

@@ -7,6 +7,7 @@ import {
   applyChange,
   type Catalogue,
   type CatalogueChange,
+  droppedHours,
   initialCatalogue,
 } from '../../src/catalogue/catalogue.ts';
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
@@ -33,19 +34,21 @@ function asked(sql: string, catalogue: Catalogue): AskedChange {
     : askedChange(statement as CreateTable | DropTable | AlterTable, catalogue);
 }
 
-/** The statements one after the other, through the bytes of the topic. */
-function made(...statements: readonly string[]): Catalogue {
-  return statements.reduce((catalogue, sql) => {
-    const { change } = asked(sql, catalogue);
-    const read = decodeChange(encodeChange({ id: 'x', change: change! }));
-    const applied = applyChange(catalogue, read!.change, configured);
-    expect(applied.refusal, sql).toBeNull();
-    return applied.catalogue;
-  }, initial);
+/** A statement, through the bytes of the topic. */
+function changed(catalogue: Catalogue, sql: string, atMs: number | null = 0): Catalogue {
+  const { change } = asked(sql, catalogue);
+  const read = decodeChange(encodeChange({ id: 'x', atMs, change: change! }))!;
+  const applied = applyChange(catalogue, read.change, configured, read.atMs);
+  expect(applied.refusal, sql).toBeNull();
+  return applied.catalogue;
 }
 
+/** The statements one after the other. */
+const made = (...statements: readonly string[]): Catalogue =>
+  statements.reduce((catalogue, sql) => changed(catalogue, sql), initial);
+
 function refused(catalogue: Catalogue, change: CatalogueChange): string | null {
-  const applied = applyChange(catalogue, change, configured);
+  const applied = applyChange(catalogue, change, configured, 0);
   if (applied.refusal !== null) expect(applied.catalogue).toBe(catalogue);
   return applied.refusal;
 }
@@ -158,5 +161,51 @@ describe('an altered table', () => {
   test('reads no binary records, whose fields are fixed', () => {
     const catalogue = made(`${FILLS} WITH (format = 'binary')`);
     expect(refused(catalogue, asked(ADD, catalogue).change!)).toContain('binary');
+  });
+});
+
+describe('what a policy has dropped', () => {
+  const HOUR_MS = 3_600_000;
+  const drop = (hours: number): string => `ALTER TABLE fills SET STORAGE POLICY DROP ${hours} HOURS`;
+  const NONE = 'ALTER TABLE fills SET STORAGE POLICY COLD 300 HOURS';
+  const lastAt = (catalogue: Catalogue, hour: number): number | undefined =>
+    droppedHours(catalogue, hour * HOUR_MS).get('fills');
+
+  test('stays dropped, whatever policies come after it', () => {
+    const one = changed(made(FILLS), drop(10), 1000 * HOUR_MS);
+    expect(lastAt(one, 1000)).toBe(990);
+    const later = changed(one, drop(100), 1005 * HOUR_MS);
+    expect(lastAt(later, 1005)).toBe(995);
+    expect(lastAt(later, 1094)).toBe(995);
+    expect(lastAt(later, 1096)).toBe(996);
+    const none = changed(changed(later, drop(300), 1006 * HOUR_MS), NONE, 1007 * HOUR_MS);
+    expect(lastAt(none, 2000)).toBe(995);
+    expect(lastAt(changed(none, drop(10), 2000 * HOUR_MS), 2000)).toBe(1990);
+  });
+
+  test('goes by the policy that a change replaces, not by the one that was seen when it was asked for', () => {
+    const before = changed(made(FILLS), drop(500), 1000 * HOUR_MS);
+    const other = asked(NONE, before).change!;
+    const between = changed(before, drop(10), 1001 * HOUR_MS);
+    const { catalogue } = applyChange(between, other, configured, 1001 * HOUR_MS);
+    expect(lastAt(catalogue, 1001)).toBe(991);
+  });
+
+  test('stays with the topic when its table is dropped and made anew, and binds no other one', () => {
+    const gone = changed(changed(made(FILLS), drop(10), 1000 * HOUR_MS), 'DROP TABLE fills', 1000 * HOUR_MS);
+    expect(lastAt(gone, 1000)).toBeUndefined();
+    expect(lastAt(changed(gone, FILLS), 2000)).toBe(990);
+    expect(lastAt(changed(gone, `${FILLS} WITH (topic = 'others')`), 2000)).toBeUndefined();
+  });
+
+  test('is not known of records that do not say when they were asked for, which hold all the same', () => {
+    const one = changed(made(FILLS), drop(10), 1000 * HOUR_MS);
+    const record = Buffer.from(encodeChange({ id: 'x', atMs: null, change: asked(NONE, one).change! }));
+    const old = JSON.parse(record.toString());
+    delete old.atMs;
+    const read = decodeChange(Buffer.from(JSON.stringify(old)))!;
+    const { catalogue } = applyChange(one, read.change, configured, read.atMs);
+    expect(catalogue.policies.get('fills')).toMatchObject({ coldMinutes: 18_000, dropMinutes: null });
+    expect(lastAt(catalogue, 2000)).toBeUndefined();
   });
 });

@@ -4,141 +4,49 @@
 
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { type ColumnSchema, ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { freshRecord } from '../../src/commit/metadata.ts';
 import { ViewPartials } from '../../src/engine/view-partials.ts';
 import type { PartialJob } from '../../src/engine/write-partials.ts';
 import { planManifestKey } from '../../src/format/layout.ts';
-import { encodeManifest } from '../../src/format/manifest.ts';
-import type { PlanIdentity, SegmentOutputs, SegmentSource } from '../../src/format/segment.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
-import { systemClock } from '../../src/kernel/clock.ts';
-import { loadSealed, partsOf } from '../../src/live/sealed.ts';
+import { partsOf } from '../../src/live/sealed.ts';
 import type { ObjectInfo } from '../../src/ports.ts';
-import { execute } from '../../src/query/execute.ts';
 import { PartCache } from '../../src/query/part-cache.ts';
-import { rowsOf } from '../../src/query/result.ts';
 import type { AnyPart } from '../../src/query/snapshot.ts';
-import { tableOf } from '../../src/query/table-parts.ts';
-import { parseStatement } from '../../src/sql/parser.ts';
-import { expireLocal, type LeavingHours } from '../../src/store/tiering.ts';
 import { type VerifyOptions, verify } from '../../src/verify/verify.ts';
 import { memoryVolume } from '../support/memory-disk.ts';
-import { memoryBucket, memoryStore } from '../support/memory-store.ts';
-import { HOUR, HOUR_NS, segmentOf } from '../support/segment-rows.ts';
+import {
+  ask,
+  at,
+  BASE,
+  forever,
+  outputs,
+  planOf,
+  sealedScene,
+  segment,
+  table,
+} from '../support/sealed-scene.ts';
+import { HOUR } from '../support/segment-rows.ts';
 
-const BASE = '/hdb';
-const at = { topic: 'trades', partition: 0 };
-const forever = new AbortController().signal;
-const column = (name: string, type: ColumnType): ColumnSchema => ({ name, type });
-const table: TableSchema = {
-  name: 'trades',
-  columns: [
-    column('symbol', ColumnType.SYMBOL),
-    column('timestamp', ColumnType.TIMESTAMP_NS),
-    column('id', ColumnType.INT64),
-  ],
-  symbolColumn: 0,
-  timestampColumn: 1,
-};
-const outputs: SegmentOutputs = {
-  bin: { baseDirectory: BASE, compression: 'none', sync: false },
-  parquet: {
-    ...{ codec: 'SNAPPY', timestampType: 'ns', layout: 'hive', flatEpoch: 's' },
-    ...{ prefix: 'p', rowGroupRowsMax: 1000, conditionalWrites: true },
-  },
-};
-
-const planOf = (offsetNext: number): PlanIdentity => ({
-  ...{ group: 'g', ...at, incarnation: 0, hourLast: Infinity, offsetNext },
-});
-/** Rows of these ids, `hours` after the first hour. */
-const segment = (hours: number, ids: readonly bigint[]): SegmentSource =>
-  segmentOf(
-    table,
-    ids.map((id) => [HOUR_NS + BigInt(hours) * 3_600_000_000_000n + id, id]),
-    { symbol: 0, hour: HOUR + hours },
-  );
-
-async function ask(sql: string, parts: readonly AnyPart[], options: object): Promise<unknown> {
-  const tables = new Map([['trades', tableOf(table, parts)]]);
-  const names = { nameOf: () => 'A', codeOf: () => 0 };
-  const result = await execute(
-    parseStatement(sql).statement,
-    { tables, names, release: () => {} },
-    {
-      ...{ limits: { rowsMax: 1e6, bytesMax: 2 ** 30, timeoutMs: 60_000 }, nowNs: 0n, monotonicMs: () => 0 },
-      ...options,
-    },
-  );
-  return (await rowsOf(result)).flat();
-}
-
-function scene() {
-  const volume = memoryVolume();
-  const disk = volume.mount();
-  const bucket = memoryBucket({ conditionalWrites: true });
-  const store = memoryStore(bucket, { clock: systemClock });
-  const places = { disk, baseDirectory: BASE, store, prefix: 'p' };
-  const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  const seal = async (
-    offsetNext: number,
-    offsetBefore: number,
-    segments: readonly SegmentSource[],
-  ): Promise<void> => {
-    const plan = planOf(offsetNext);
-    const rows = offsetNext - offsetBefore;
-    const job = { plan, table, segments, outputs, strings: new Map() };
-    const manifest = encodeManifest({
-      ...{ plan, table: 'trades', previousOffsetNext: offsetBefore, deadLetters: [] },
-      files: await writeSegments(job, disk, store, 1, forever),
-      committedBefore: { offset: offsetBefore, staircase: [] },
-      committedAfter: { offset: offsetNext, staircase: [] },
-      counts: {
-        ...{ records: rows, rowsDecoded: rows, tombstones: 0 },
-        ...{ deadLettered: 0, rowsSealed: rows, rowsUnsealed: 0 },
-      },
-    });
-    const path = join(BASE, planManifestKey('', plan));
-    await disk.makeDirectory(join(path, '..'));
-    await disk.writeFile(path, [manifest], false);
-    bucket.write(planManifestKey('p', plan), manifest);
-  };
-  const expire = (committed: number, hours: Partial<LeavingHours>): Promise<number> => {
-    const tier = {
-      disk,
-      baseDirectory: BASE,
-      group: 'g',
-      letGo: async () => true,
-      isOnStore: async () => true,
-    };
-    return expireLocal(tier, at, committed, { leavesDisk: null, isDropped: null, ...hours });
-  };
-  const parts = (committed: number): Promise<readonly AnyPart[]> =>
-    loadSealed({ ...at, group: 'g', record: freshRecord(committed) }, places, logger, forever);
-  const cold = (key: string): Promise<Uint8Array> => store.get(key);
-  const ids = async (committed: number): Promise<unknown> =>
-    ask('SELECT id FROM trades ORDER BY id', await parts(committed), { disk, cold });
-  return { volume, disk, store, logger, seal, expire, parts, ids };
-}
+const IDS = 'SELECT id FROM trades ORDER BY id';
 
 /** A plan of two hours whose first folder went to S3, and late rows of that hour. */
 async function reused() {
-  const made = scene();
+  const made = sealedScene();
   await made.seal(4, 0, [segment(0, [1n, 2n, 3n]), segment(1, [4n])]);
   expect(await made.expire(4, { leavesDisk: HOUR })).toBe(1);
-  expect(await made.ids(4)).toEqual([1n, 2n, 3n, 4n]);
+  expect(await made.answer(IDS, 4)).toEqual([1n, 2n, 3n, 4n]);
   await made.seal(6, 4, [segment(0, [5n, 6n])]);
   return made;
 }
 
 it('rows of a folder that went to S3 are not read from the folder that late rows made under its name', async () => {
-  const { ids } = await reused();
-  expect(await ids(6)).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
+  const { answer } = await reused();
+  expect(await answer(IDS, 6)).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
 });
 
 it('a folder goes by the manifest of its own plan alone', async () => {
-  const { disk, expire, parts, ids } = await reused();
+  const { disk, expire, parts, answer } = await reused();
   const warm = async (): Promise<readonly number[]> =>
     (await parts(6)).flatMap(({ tier, rows }) => (tier === 'warm' ? [rows] : [])).sort();
   expect(await warm()).toEqual([1, 2]);
@@ -151,7 +59,7 @@ it('a folder goes by the manifest of its own plan alone', async () => {
   expect(await warm()).toEqual([2]);
   expect(await expire(6, { leavesDisk: HOUR + 1 })).toBe(1);
   expect(await warm()).toEqual([]);
-  expect(await ids(6)).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
+  expect(await answer(IDS, 6)).toEqual([1n, 2n, 3n, 4n, 5n, 6n]);
 });
 
 it('what is remembered of a folder is not told of the one that takes its name', async () => {
