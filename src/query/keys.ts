@@ -242,7 +242,7 @@ export class KeyTable {
     this.slots = new Int32Array(0);
   }
 
-  private get bytes(): number {
+  get bytes(): number {
     return this.words.byteLength + this.hashes.byteLength + this.slots.byteLength;
   }
 

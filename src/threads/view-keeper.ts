@@ -192,6 +192,7 @@ export class ViewKeeper {
     const { parts } = view.kept;
     const { clock } = this.parts;
     const snapshot = await this.parts.snapshot();
+    parts.begin();
     try {
       const table = snapshot.tables.get(view.declaration.source);
       if (table === undefined) return true;
@@ -206,6 +207,7 @@ export class ViewKeeper {
       parts.forget((id) => ids.has(id));
       return done === left.length;
     } finally {
+      parts.end();
       snapshot.release();
     }
   }

@@ -1,6 +1,6 @@
 // What: what a view keeps of each part of its table: the groups that its rows fall in, and a state of each aggregate for each.
 // Why: rows below a published count never change, so a part costs its new rows only, and a sealed one nothing.
-// Invariant: states of a part are exactly those of its first `rows` rows; a group has one number in the whole view.
+// Invariant: states of a part are exactly those of its first `rows` rows; a group has one number in the whole view, which holds while anything is read.
 
 import type { SqlType } from '../../sql/types.ts';
 import type { Accumulator } from '../aggregate/accumulator.ts';
@@ -44,6 +44,8 @@ const STATE_BYTES = 48;
 const VALUE_BYTES = 16;
 const PART_BYTES = 400;
 
+const noKeys = { groups: 0, vectors: [] };
+
 export class ViewParts {
   readonly keyTypes: readonly SqlType[];
   readonly grouped: GroupedParts;
@@ -55,18 +57,17 @@ export class ViewParts {
   private readonly keys: readonly Compiled[];
   private readonly aggregates: readonly Aggregate[];
   private readonly ranges: RangeTaker | null;
-  private readonly table: KeyTable;
+  private table: KeyTable;
   private readonly kept = new Map<string, KeptGroups>();
   private readonly words = new Scratch();
   private readonly ids = new Scratch();
   private readonly places = new Scratch();
   private readonly starts = new Scratch();
   private reads = 0;
+  /** Reads and turns under way: they hold numbers of groups. */
+  private underWay = 0;
   private whole: Whole | null = null;
-  private keyVectors: { readonly groups: number; readonly vectors: readonly Vector[] } = {
-    groups: 0,
-    vectors: [],
-  };
+  private keyVectors: { readonly groups: number; readonly vectors: readonly Vector[] } = noKeys;
   /** Rows taken in since it was made. */
   rowsTaken = 0;
 
@@ -86,7 +87,17 @@ export class ViewParts {
       grouped,
       this.aggregates.map(({ state }) => state),
     );
-    this.table = new KeyTable(tupleWords(this.keyTypes.map(kindOf)), new Budget(Number.POSITIVE_INFINITY));
+    this.table = this.emptyTable();
+  }
+
+  /** Before a read or a turn, which ends with `end`. */
+  begin(): void {
+    if (this.underWay === 0) this.forgetKeys();
+    this.underWay++;
+  }
+
+  end(): void {
+    this.underWay--;
   }
 
   /** Groups of the whole view so far; some may have no row any more. */
@@ -99,9 +110,8 @@ export class ViewParts {
   }
 
   get bytes(): number {
-    let states = 0;
-    for (const { numbers } of this.kept.values()) states += numbers.length;
-    return this.kept.size * PART_BYTES + states * this.aggregates.length * STATE_BYTES + this.wholeBytes;
+    const states = this.groupsInParts * this.aggregates.length * STATE_BYTES;
+    return this.kept.size * PART_BYTES + states + this.keyBytes + this.wholeBytes;
   }
 
   /** An empty state of an aggregate. */
@@ -203,9 +213,46 @@ export class ViewParts {
     }
   }
 
+  /** A group counts as often as parts have rows of it. */
+  private get groupsInParts(): number {
+    let sum = 0;
+    for (const { numbers } of this.kept.values()) sum += numbers.length;
+    return sum;
+  }
+
+  private get keyBytes(): number {
+    const { table, keyVectors } = this;
+    return table.bytes + keyVectors.groups * table.width * Int32Array.BYTES_PER_ELEMENT;
+  }
+
   private get wholeBytes(): number {
     const columns = this.keyTypes.length + this.aggregates.length;
     return (this.whole?.groupCount ?? 0) * (this.aggregates.length * STATE_BYTES + columns * VALUE_BYTES);
+  }
+
+  private emptyTable(): KeyTable {
+    return new KeyTable(tupleWords(this.keyTypes.map(kindOf)), new Budget(Number.POSITIVE_INFINITY));
+  }
+
+  /** Bars come all the time and go with their parts: when most keys are of groups that no part has, the others are numbered anew. */
+  private forgetKeys(): void {
+    const before = this.table;
+    if (2 * this.groupsInParts >= before.count) return;
+    const numbers = new Int32Array(before.count).fill(-1);
+    for (const kept of this.kept.values()) for (const number of kept.numbers) numbers[number] = 0;
+    this.table = this.emptyTable();
+    // In their order: it is that of the answers.
+    for (let number = 0; number < before.count; number++)
+      if (numbers[number] === 0) numbers[number] = this.table.numberOf(before.words, number * before.width);
+    for (const { numbers: own, places } of this.kept.values()) {
+      places.clear();
+      for (let place = 0; place < own.length; place++) {
+        own[place] = numbers[own[place]!]!;
+        places.set(own[place]!, place);
+      }
+    }
+    this.keyVectors = noKeys;
+    this.whole = null;
   }
 
   private *takeRanges(

@@ -85,22 +85,27 @@ function* groupsOfAll(
 ): Generator<Promise<unknown>, readonly PartGroups[]> {
   const all = partsIn(table);
   const found: PartGroups[] = new Array(all.length);
-  // Files first: while they are waited for, what is kept of parts in memory may grow beyond this snapshot.
-  for (const isHot of [false, true])
-    for (let i = 0; i < all.length; i++) {
-      const part = all[i]!;
-      if ((part.tier === 'hot') !== isHot) continue;
-      const known = parts.known(part);
-      if (known === null)
-        yield* taken(parts, part, run, (groups) => {
-          found[i] = groups;
-        });
-      else {
-        found[i] = known;
-        run.stats.rowsKnown += part.rows;
+  parts.begin();
+  try {
+    // Files first: while they are waited for, what is kept of parts in memory may grow beyond this snapshot.
+    for (const isHot of [false, true])
+      for (let i = 0; i < all.length; i++) {
+        const part = all[i]!;
+        if ((part.tier === 'hot') !== isHot) continue;
+        const known = parts.known(part);
+        if (known === null)
+          yield* taken(parts, part, run, (groups) => {
+            found[i] = groups;
+          });
+        else {
+          found[i] = known;
+          run.stats.rowsKnown += part.rows;
+        }
       }
-    }
-  forgetGone(parts, all);
+    forgetGone(parts, all);
+  } finally {
+    parts.end();
+  }
   return found;
 }
 
