@@ -2,7 +2,6 @@
 // Why: existing clients of either kind work against one port.
 // Invariant: nothing is sent before the first piece of the answer is there, so what fails until then has its own status; a client that hangs up ends its statement.
 
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
 import { createGzip, type Gzip } from 'node:zlib';
@@ -11,6 +10,7 @@ import type { StatementAnswer, StatementRequest, StatementService } from '../../
 import type { Clock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger, Metrics } from '../../src/ports.ts';
+import { drained } from './drained.ts';
 import { sendError } from './errors.ts';
 import type { HttpPlugin } from './server.ts';
 import {
@@ -204,7 +204,7 @@ async function write(sink: Gzip | ServerResponse, piece: Uint8Array): Promise<vo
   // What is closed already says so no more: to wait for it would be for ever.
   if (sink.destroyed) throw new ZeptoError('CANCELLED', 'stop', 'the client has hung up');
   if (piece.length === 0 || sink.write(piece)) return;
-  await Promise.race([once(sink, 'drain'), once(sink, 'close')]);
+  await drained(sink);
 }
 
 const quoted = (name: string): string => `\`${name.replaceAll('`', '``')}\``;

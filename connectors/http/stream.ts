@@ -3,12 +3,12 @@
 // Invariant: whoever applies the events of one connection in order, by the rows' keys, has the answer as it was at the last event; a new connection begins with all rows, so nothing is missed by one that broke.
 
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { StatementRequest, StatementService } from '../../src/http-port.ts';
 import type { Clock } from '../../src/kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
 import type { Logger } from '../../src/ports.ts';
+import { drained } from './drained.ts';
 import { sendError } from './errors.ts';
 import type { HttpPlugin } from './server.ts';
 
@@ -78,7 +78,7 @@ async function push(
   let saidAtMs = clock.monotonicMs();
   const say = async (text: string): Promise<void> => {
     saidAtMs = clock.monotonicMs();
-    if (!raw.write(text)) await Promise.race([once(raw, 'drain'), once(raw, 'close')]);
+    if (!raw.write(text)) await drained(raw);
   };
   const tell = async (event: string, lines: readonly string[]): Promise<void> => {
     for (let from = 0; from < lines.length || from === 0; from += ROWS_PER_EVENT) {

@@ -2,13 +2,17 @@
 // Why: what goes to the service, and when the status, the end and the hang-up come, is the contract that clients build on.
 // Invariant: a statement has ended when its client has gone, wherever in the answer that was.
 
-import { request as rawRequest } from 'node:http';
+import { once } from 'node:events';
+import { request as rawRequest, type ServerResponse } from 'node:http';
+import { PassThrough } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { drained } from '../../connectors/http/drained.ts';
 import { HttpServer } from '../../connectors/http/server.ts';
 import type { BodyDecoders } from '../../connectors/http/statement-request.ts';
 import { statementRoutes } from '../../connectors/http/statements.ts';
+import { streamRoutes } from '../../connectors/http/stream.ts';
 import { PrometheusMetrics } from '../../connectors/prometheus/metrics.ts';
 import type { EngineView, StatementRequest, StatementService } from '../../src/http-port.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
@@ -35,7 +39,10 @@ interface Served {
 /** Serves `body` for every statement. */
 async function serve(
   body: (request: StatementRequest, signal: AbortSignal) => AsyncGenerator<Uint8Array>,
-  { bodyDecoders = {} }: { readonly bodyDecoders?: BodyDecoders } = {},
+  {
+    bodyDecoders = {},
+    answering = nothing,
+  }: { readonly bodyDecoders?: BodyDecoders; readonly answering?: (raw: ServerResponse) => void } = {},
 ): Promise<Served> {
   const asked: StatementRequest[] = [];
   const signals: AbortSignal[] = [];
@@ -65,7 +72,12 @@ async function serve(
     clock: systemClock,
     version: { name: 'zepto', version: '1' },
     plugins: [
-      statementRoutes({ service, clock: systemClock, logger: quiet, metrics, slowMs: 0, bodyDecoders }),
+      async (app) => {
+        app.addHook('onRequest', async (_, reply) => answering(reply.raw));
+        const parts = { service, clock: systemClock, logger: quiet };
+        await statementRoutes({ ...parts, metrics, slowMs: 0, bodyDecoders })(app);
+        await streamRoutes(parts)(app);
+      },
     ],
   });
   cleanups.push(
@@ -331,6 +343,54 @@ describe('an answer', () => {
     expect(made).toBeLessThan(50);
     client.destroy();
     await until(() => ended.length === 1);
+  });
+});
+
+describe('a client that takes an answer slower than it is made', () => {
+  /** Listeners of the response, as what is sent goes on. */
+  const listeners = async (url: (base: string) => string, body: Parameters<typeof serve>[0]) => {
+    let raw: ServerResponse | null = null;
+    const served = await serve(body, {
+      answering: (response) => {
+        raw = response;
+      },
+    });
+    const counts: number[] = [];
+    let taken = 0;
+    const client = rawRequest(url(served.url), (response) =>
+      response.on('data', (piece: Buffer) => {
+        taken += piece.length;
+        if (taken < counts.length * 1_000_000) return;
+        const names = ['drain', 'close', 'error'] as const;
+        counts.push(names.reduce((sum, name) => sum + raw!.listenerCount(name), 0));
+        if (counts.length === 20) client.destroy();
+      }),
+    );
+    client.on('error', nothing);
+    client.end();
+    await until(() => counts.length === 20);
+    return counts;
+  };
+
+  it('leaves no listener for each wait, also when the answer is watched', async () => {
+    const whole = await listeners(
+      (base) => `${base}/?query=x`,
+      async function* () {
+        for (;;) yield Buffer.alloc(1_000_000);
+      },
+    );
+    let asked = 0;
+    const watched = await listeners(
+      (base) => `${base}/stream?query=x&every_ms=50`,
+      () => pieces(`{"n":${asked++},"pad":"${'x'.repeat(1_000_000)}"}\n`),
+    );
+    for (const counts of [whole, watched]) expect(Math.max(...counts)).toBeLessThan(10);
+  });
+
+  it('is not waited for when it has gone already', async () => {
+    const sink = new PassThrough();
+    await once(sink.destroy(), 'close');
+    await drained(sink);
   });
 });
 
