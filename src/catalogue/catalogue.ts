@@ -2,7 +2,7 @@
 // Why: members apply the same changes in the same order, so what holds on one holds on all, and one of two that conflict wins.
 // Invariant: applying a change never throws and depends on nothing but the state and what the record says; a change that does not fit is refused and changes nothing.
 
-import { droppedHour, type StoragePolicy } from '../columns/storage-policy.ts';
+import { droppedHour, type StoragePolicy, withDrop } from '../columns/storage-policy.ts';
 import type { ColumnSchema } from '../columns/types.ts';
 import type { TableSource, TableVersions } from '../ports.ts';
 import { alterationRefusal, altered, withAltered, withDeclared } from './columns.ts';
@@ -40,6 +40,7 @@ export type CatalogueChange =
   | { readonly kind: 'add-column'; readonly table: string; readonly column: ColumnSchema }
   | { readonly kind: 'drop-column'; readonly table: string; readonly column: string }
   | { readonly kind: 'set-policy'; readonly table: string; readonly policy: StoragePolicy }
+  | { readonly kind: 'set-ttl'; readonly table: string; readonly dropMinutes: number }
   | { readonly kind: 'create-view'; readonly view: ViewEntry; readonly orReplace: boolean }
   | { readonly kind: 'drop-view'; readonly view: string };
 
@@ -101,6 +102,11 @@ function refusalOf(catalogue: Catalogue, change: CatalogueChange, configured: Re
       return alterationRefusal(catalogue, change, configured);
     case 'set-policy':
       return tables.has(change.table) ? null : `Table '${change.table}' does not exist`;
+    case 'set-ttl':
+      if (!tables.has(change.table)) return `Table '${change.table}' does not exist`;
+      return withDrop(catalogue.policies.get(change.table), change.dropMinutes) === null
+        ? `the storage policy of '${change.table}' has an age that is not below this TTL`
+        : null;
     case 'create-view': {
       const { name, source } = change.view;
       if (tables.has(name) || registered.has(name)) return `'${name}' already exists, as a table`;
@@ -173,17 +179,28 @@ function moved(catalogue: Catalogue, change: CatalogueChange, atMs: number | nul
         dropped: withDropped(catalogue, change.table, atMs),
       };
     case 'set-policy':
-      return {
-        ...catalogue,
-        policies: new Map(catalogue.policies).set(change.table, change.policy),
-        dropped: withDropped(catalogue, change.table, atMs),
-      };
+      return withPolicy(catalogue, change.table, change.policy, atMs);
+    case 'set-ttl': {
+      const policy = withDrop(catalogue.policies.get(change.table), change.dropMinutes)!;
+      return withPolicy(catalogue, change.table, policy, atMs);
+    }
     case 'create-view':
       return { ...catalogue, views: new Map(catalogue.views).set(change.view.name, change.view) };
     case 'drop-view':
       return { ...catalogue, views: without(catalogue.views, change.view) };
   }
 }
+
+const withPolicy = (
+  catalogue: Catalogue,
+  table: string,
+  policy: StoragePolicy,
+  atMs: number | null,
+): Catalogue => ({
+  ...catalogue,
+  policies: new Map(catalogue.policies).set(table, policy),
+  dropped: withDropped(catalogue, table, atMs),
+});
 
 /** With what the table's policy, which ends, may have deleted. Manifests are found by topic, also by a table that is made anew. */
 function withDropped(

@@ -13,7 +13,8 @@ const name = z.string().min(1);
 /** Of tables and columns, which make names of folders and files. */
 const plainName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/);
 const topicName = z.string().regex(/^(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}$/);
-const minutes = z.int().positive().nullable();
+const age = z.int().positive();
+const minutes = age.nullable();
 const column = z.strictObject({
   name: plainName,
   type: z
@@ -64,6 +65,7 @@ const change = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('add-column'), table: name, column }),
   z.strictObject({ kind: z.literal('drop-column'), table: name, column: name }),
   z.strictObject({ kind: z.literal('set-policy'), table: name, policy }),
+  z.strictObject({ kind: z.literal('set-ttl'), table: name, dropMinutes: age }),
   z.strictObject({ kind: z.literal('create-view'), view, orReplace: z.boolean() }),
   z.strictObject({ kind: z.literal('drop-view'), view: name }),
 ]);

@@ -2,6 +2,7 @@
 // Why: a change counts when its record has been read back in the topic's order, here as everywhere else.
 // Invariant: the state is the fold of the topic's records; a listener hears each state once, in order.
 
+import { ZeptoError } from '../kernel/errors.ts';
 import type { Logger, Metrics, OrderedLog } from '../ports.ts';
 import { applyChange, type Catalogue, type CatalogueChange, type Refusal } from './catalogue.ts';
 import { decodeChange, encodeChange } from './change-record.ts';
@@ -43,7 +44,7 @@ export class SharedCatalogue {
 
   /**
    * Asks for a change. Resolves when it holds here, in every thread that listens, or is refused, with the reason.
-   * @throws ZeptoError KAFKA_*: it may or may not hold.
+   * @throws ZeptoError KAFKA_*: it may or may not hold. INTERNAL: its record is none that can be read, and it does not.
    */
   async change(change: CatalogueChange): Promise<Refusal> {
     // What can be seen to be refused needs no record.
@@ -55,7 +56,10 @@ export class SharedCatalogue {
     try {
       await this.parts.log.append(encodeChange({ id, atMs, change }));
       await this.telling;
-      return this.outcomes.get(id)?.refusal ?? null;
+      const outcome = this.outcomes.get(id);
+      if (outcome === undefined)
+        throw new ZeptoError('INTERNAL', 'stop', `a ${change.kind} was written that no member can read`);
+      return outcome.refusal;
     } finally {
       this.outcomes.delete(id);
     }

@@ -23,6 +23,7 @@ export interface PolicyHours {
 }
 
 const HOUR_MS = 3_600_000;
+const noAges: StoragePolicy = { hotMinutes: null, warmMinutes: null, coldMinutes: null, dropMinutes: null };
 
 export function policyHours(policy: StoragePolicy, nowMs: number): PolicyHours {
   const lastOf = (minutes: number | null): number | null =>
@@ -34,6 +35,13 @@ export function policyHours(policy: StoragePolicy, nowMs: number): PolicyHours {
     leavesDisk: lastOf(coldMinutes),
     isDropped: lastOf(dropMinutes),
   };
+}
+
+/** The policy with another age of DROP, which must be the last one; null: it is not. */
+export function withDrop(policy: StoragePolicy | undefined, dropMinutes: number): StoragePolicy | null {
+  const { hotMinutes, warmMinutes, coldMinutes } = policy ?? noAges;
+  const last = coldMinutes ?? warmMinutes ?? hotMinutes ?? 0;
+  return dropMinutes > last ? { hotMinutes, warmMinutes, coldMinutes, dropMinutes } : null;
 }
 
 /**

@@ -4,7 +4,7 @@
 
 import type { Catalogue, CatalogueChange } from '../catalogue/catalogue.ts';
 import type { StoragePolicy } from '../columns/storage-policy.ts';
-import type { AlterTable, CreateTable, DropTable } from '../sql/ast.ts';
+import type { AlterTable, CreateTable, DropTable, PolicyRule } from '../sql/ast.ts';
 import { nodeError } from '../sql/errors.ts';
 import { nearest } from '../sql/nearest.ts';
 import { ageText } from '../sql/print.ts';
@@ -79,15 +79,13 @@ function alteration(statement: AlterTable, catalogue: Catalogue): AskedChange {
       return asked({ kind: 'set-policy', table: name, policy }, message);
     }
     case 'set-ttl': {
+      const { at, ageMinutes } = action;
       const before = catalogue.policies.get(name);
-      const policy: StoragePolicy = {
-        hotMinutes: before?.hotMinutes ?? null,
-        warmMinutes: before?.warmMinutes ?? null,
-        coldMinutes: before?.coldMinutes ?? null,
-        dropMinutes: action.ageMinutes,
-      };
-      const message = `TTL set to ${ageText(action.ageMinutes)} for table '${name}'`;
-      return asked({ kind: 'set-policy', table: name, policy }, message);
+      const others = before === undefined ? [] : agesOf(before).filter(({ tier }) => tier !== 'DROP');
+      // Refused here with its position; the policy may be another one when the change is applied, which asks again.
+      storagePolicy([...others, { tier: 'DROP' as const, ageMinutes }].map((rule) => ({ at, ...rule })));
+      const message = `TTL set to ${ageText(ageMinutes)} for table '${name}'`;
+      return asked({ kind: 'set-ttl', table: name, dropMinutes: ageMinutes }, message);
     }
     case 'add-column': {
       const { at: columnAt, name: column, type } = action.column;
@@ -113,17 +111,18 @@ function alteration(statement: AlterTable, catalogue: Catalogue): AskedChange {
   }
 }
 
-export function policyText({ hotMinutes, warmMinutes, coldMinutes, dropMinutes }: StoragePolicy): string {
-  return [
-    ['HOT', hotMinutes] as const,
-    ['WARM', warmMinutes] as const,
-    ['COLD', coldMinutes] as const,
-    ['DROP', dropMinutes] as const,
-  ]
-    .filter(([, minutes]) => minutes !== null)
-    .map(([tier, minutes]) => `${tier} ${ageText(minutes!)}`)
+export const policyText = (policy: StoragePolicy): string =>
+  agesOf(policy)
+    .map(({ tier, ageMinutes }) => `${tier} ${ageText(ageMinutes)}`)
     .join(' ');
-}
+
+const agesOf = (policy: StoragePolicy): Omit<PolicyRule, 'at'>[] =>
+  [
+    ['HOT', policy.hotMinutes] as const,
+    ['WARM', policy.warmMinutes] as const,
+    ['COLD', policy.coldMinutes] as const,
+    ['DROP', policy.dropMinutes] as const,
+  ].flatMap(([tier, ageMinutes]) => (ageMinutes === null ? [] : { tier, ageMinutes }));
 
 const asked = (change: CatalogueChange, message: string): AskedChange => ({
   change,

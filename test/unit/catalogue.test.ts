@@ -11,6 +11,7 @@ import {
   initialCatalogue,
 } from '../../src/catalogue/catalogue.ts';
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
+import { SharedCatalogue } from '../../src/catalogue/shared.ts';
 import { ColumnType } from '../../src/columns/types.ts';
 import { tradesTable } from '../../src/config/tables.ts';
 import type { FieldMap, TableSource } from '../../src/ports.ts';
@@ -207,5 +208,55 @@ describe('what a policy has dropped', () => {
     const { catalogue } = applyChange(one, read.change, configured, read.atMs);
     expect(catalogue.policies.get('fills')).toMatchObject({ coldMinutes: 18_000, dropMinutes: null });
     expect(lastAt(catalogue, 2000)).toBeUndefined();
+  });
+});
+
+describe('a TTL', () => {
+  const ttl = (age: string): string => `ALTER TABLE fills SET TTL ${age}`;
+  const COLD = 'ALTER TABLE fills SET STORAGE POLICY HOT 1 HOURS COLD 30 DAYS';
+
+  test('sets DROP of the policy that is there when it is applied', () => {
+    const before = made(FILLS);
+    const { change } = asked(ttl('90 DAYS'), before);
+    const { catalogue } = applyChange(changed(before, COLD), change!, configured, 0);
+    expect(catalogue.policies.get('fills')).toEqual({
+      ...{ hotMinutes: 60, warmMinutes: null, coldMinutes: 43_200, dropMinutes: 129_600 },
+    });
+    expect(changed(catalogue, ttl('60 DAYS')).policies.get('fills')!.dropMinutes).toBe(86_400);
+    const late = asked(ttl('10 DAYS'), before).change!;
+    expect(refused(changed(before, COLD), late)).toContain('not below this TTL');
+    expect(refused(initial, late)).toContain('does not exist');
+  });
+
+  test.each([
+    ['at an age that the policy has already', '30 DAYS', 'DROP 30 DAYS must come after COLD 30 DAYS'],
+    ['of nothing', '0 DAYS', 'above zero'],
+  ])('is refused %s', (_, age, why) => {
+    const error = refusalOf(() => asked(ttl(age), made(FILLS, COLD)));
+    expect(error).toMatchObject({ code: 'SQL_SYNTAX', position: ttl('').length - 'SET TTL '.length });
+    expect(error.message).toContain(why);
+  });
+});
+
+describe('a change of the shared catalogue', () => {
+  test('that no member can read is not answered as one that holds', async () => {
+    let take: (value: Uint8Array) => void = () => {};
+    const shared = new SharedCatalogue({
+      log: {
+        subscribe: (taken) => {
+          take = taken;
+        },
+        append: async (value) => take(value),
+        close: async () => {},
+      },
+      ...{ initial: made(FILLS), newId: () => 'x', nowMs: () => 0 },
+      logger: { debug() {}, info() {}, warn() {}, error() {} },
+      metrics: { count() {}, gauge() {}, observe() {} },
+    });
+    const change = (dropMinutes: number): Promise<unknown> =>
+      shared.change({ kind: 'set-ttl', table: 'fills', dropMinutes });
+    await expect(change(1.5)).rejects.toMatchObject({ code: 'INTERNAL' });
+    expect(await change(60)).toBeNull();
+    expect(shared.current.policies.get('fills')?.dropMinutes).toBe(60);
   });
 });
