@@ -141,7 +141,11 @@ const places: Readonly<Record<Source, string>> = {
   derived: 'by another setting',
 };
 
-const shortened = (text: string): string => (text.length > 80 ? `${text.slice(0, 80)}…` : text);
+/** Without what may be the user and the password of an address: they may be why it is refused, and this goes to the log. */
+function shortened(text: string): string {
+  const shown = text.replace(/^([a-z][a-z0-9+.-]*:\/\/)?.*@/is, '$1…@');
+  return shown.length > 80 ? `${shown.slice(0, 80)}…` : shown;
+}
 
 function reason(error: unknown): string {
   const code = (error as { code?: unknown } | null)?.code;

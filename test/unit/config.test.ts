@@ -444,6 +444,17 @@ describe('secrets', () => {
     expect(problemsOf(['--kafka-sasl-password=hunter2'], { env }).join('\n')).not.toContain('hunter2');
   });
 
+  it('are not shown of an address that is refused for having some', () => {
+    for (const [address, shown] of [
+      ['https://user:hunter2@registry:8081/', 'https://…@registry:8081/'],
+      ['HTTPS://user:hun/ter2,hunter2@x@registry', 'HTTPS://…@registry'],
+      ['user:hunter2@registry:8081', '…@registry:8081'],
+    ]) {
+      const [problem] = problemsOf(needed('--schema-registry', address!));
+      expect(problem).toContain(`--schema-registry (or ZEPTO_SCHEMA_REGISTRY) is "${shown}"`);
+    }
+  });
+
   it('are refused in the config file and when empty', () => {
     expect(
       problemsOf([...sasl, '--config', 'z'], { files: { z: 'kafka-sasl-password: hunter2' } })[0],
