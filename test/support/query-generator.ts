@@ -106,7 +106,7 @@ class Generator {
   private groups(): string {
     const { table } = this.enter();
     const keys = this.list(1, 3, () => this.exact(2));
-    const aggregates = this.list(1, 4, () => this.aggregate());
+    const aggregates = this.list(0, 4, () => this.aggregate());
     const having = this.chance(0.25)
       ? ` HAVING count(*) ${this.pick(['>', '<=', '<>'])} ${this.whole(0, 12)}`
       : '';
@@ -127,7 +127,9 @@ class Generator {
       ['symbol', this.bucket()],
       [this.bucket(), 'symbol'],
     ]);
-    const aggregates = this.list(1, 5, () =>
+    // Groups of which nothing is wanted but that they are.
+    const least = keys.length === 0 ? 1 : 0;
+    const aggregates = this.list(least, 5, () =>
       this.pick([
         () => 'count(*)',
         () => `count(${column()})`,

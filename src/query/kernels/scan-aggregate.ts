@@ -129,7 +129,7 @@ class ScanAggregate {
   private symbol = -1;
   private target: Target;
   private readonly allGroups: Target;
-  /** Name of the buckets for the memory of parts; null: there are none, or too many of them in an hour. */
+  /** Name of the buckets for the memory of parts; null: none are remembered. */
   private readonly bucketName: string | null;
   /** Of the hour that was asked for last. */
   private hourBucket = { hourNs: -1n, ...NO_BUCKETS };
@@ -210,7 +210,8 @@ class ScanAggregate {
   }
 
   private nameOfBuckets(): string | null {
-    if (this.bucket === null) return null;
+    // Buckets are remembered with their aggregates: without one, there is nothing to find the groups in again.
+    if (this.bucket === null || this.aggregates.length === 0) return null;
     const { stepNs, originNs } = this.bucket;
     const perHour = Number(NANOS_PER_HOUR / stepNs) + 1;
     const states = this.chosen.parts.length * this.aggregates.length;
