@@ -1,14 +1,18 @@
-// What: groups by a bucket of time where the kernel's shortcuts end: nothing is aggregated.
+// What: groups by a bucket of time where the kernel's shortcuts end: nothing is aggregated, or a bucket is longer than doubles are exact.
 // Why: what is remembered of parts, and times counted from a bucket's start, hold for most groupings and not for these.
 // Invariant: the kernel gives the groups that the general way gives.
 
 import { expect, test } from 'vitest';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { PartCache } from '../../src/query/part-cache.ts';
-import { ask } from '../support/query-oracle.ts';
+import { emptyStats } from '../../src/query/result.ts';
+import { Run } from '../../src/query/run.ts';
+import { openView } from '../../src/query/view/view.ts';
+import { ask, optionsFor } from '../support/query-oracle.ts';
 import { type Row, worldOf } from '../support/query-tables.ts';
 
 const MINUTE = 60_000_000_000n;
+const DAY = 1_440n * MINUTE;
 /** 2024-03-21 06:00 UTC. */
 const START = 1_711_000_800_000_000_000n;
 const schema: TableSchema = {
@@ -39,3 +43,18 @@ test.each(['hot', 'warm', 'cold', 'mixed'] as const)(
       }
   },
 );
+
+test('the last nanosecond of a bucket of 200 days is in it, in a query and in a view', async () => {
+  const end = 99n * 200n * DAY;
+  const world = await worldOf([{ schema, rows: [['A', end - 1n, 7n]] }], { placement: 'hot' });
+  const expected = [[end - 200n * DAY, 7n]];
+  const sql = 'SELECT xbar(timestamp, 200d) AS b, sum(seq) AS s FROM t GROUP BY b';
+  expect((await ask(sql.replace('sum(seq)', 'sum(seq + 0)'), world)).rows).toEqual(expected);
+  expect((await ask(sql, world)).rows).toEqual(expected);
+  // A bound within the hour: its rows are taken by stretches.
+  const bounded = sql.replace('FROM t', `FROM t WHERE timestamp >= ${end - 5n}`);
+  expect((await ask(bounded, world)).rows).toEqual(expected);
+  const run = new Run({ ...world.snapshot, tables: new Map() }, optionsFor(world), emptyStats());
+  const view = openView({ name: 'v', source: 't', sql }, world.snapshot.tables, new Map(), run, 2 ** 26);
+  expect((await ask('SELECT * FROM v', world, { views: new Map([['v', view]]) })).rows).toEqual(expected);
+});

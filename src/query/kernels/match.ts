@@ -11,7 +11,7 @@ import { type SqlType, typeOfColumn } from '../../sql/types.ts';
 import type { Operator } from '../block.ts';
 import type { Binding } from '../rows.ts';
 import type { TableScanSpec } from '../table-scan.ts';
-import { kindOf } from '../vector.ts';
+import { kindOf, NARROW_MAX } from '../vector.ts';
 import type { StoredColumn } from './feeds.ts';
 import type { RangeCall } from './range-aggregate.ts';
 import { type RangeKey, scanAggregate } from './scan-aggregate.ts';
@@ -28,6 +28,8 @@ export interface Matchable {
 
 /** Below this, groups are too small to be worth a kernel's calls. */
 const STEP_LEAST_NS = 1_000_000n;
+/** Above this, a double does not tell a bucket's last nanosecond from the next one's first. */
+const STEP_MOST_NS = BigInt(NARROW_MAX);
 const DAY_NS = 86_400_000_000_000n;
 /** 1970-01-01 was a Thursday. */
 const MONDAY_NS = -3n * DAY_NS;
@@ -98,7 +100,8 @@ function keyOf(
 ): RangeKey | null {
   if (columnOf(e) === schema.symbolColumn) return { kind: 'symbol' };
   const bucket = bucketOf(e, schema, columnOf);
-  return bucket === null || bucket.stepNs < STEP_LEAST_NS ? null : { kind: 'bucket', ...bucket };
+  if (bucket === null || bucket.stepNs < STEP_LEAST_NS || bucket.stepNs > STEP_MOST_NS) return null;
+  return { kind: 'bucket', ...bucket };
 }
 
 /** The event time rounded down: floor((t − origin) / step) × step + origin; null: the expression is something else. */

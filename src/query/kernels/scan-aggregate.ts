@@ -30,7 +30,10 @@ import {
 } from './range-aggregate.ts';
 import { boundsInHour, HOUR_NS, hourOf, Stretch } from './stretch.ts';
 
-/** A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. */
+/**
+ * A group key: the symbol, or the event time rounded down: floor((t − origin) / step) × step + origin. Times within a bucket are
+ * doubles, so `stepNs` is at most NARROW_MAX.
+ */
 export type RangeKey =
   | { readonly kind: 'symbol' }
   | { readonly kind: 'bucket'; readonly stepNs: bigint; readonly originNs: bigint };
