@@ -63,6 +63,8 @@ function columnData(type: DataType, column: ResultValues, length: number): Data 
   const common = { length, nullCount, nullBitmap };
   switch (column.kind) {
     case 'int':
+      // NULLs without a type: no text at any row.
+      if (type instanceof Utf8) return textData(new Uint32Array(length), [], nulls, common);
       return intData(type, column.values, common);
     case 'float':
       if (type instanceof Float32)

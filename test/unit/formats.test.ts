@@ -12,8 +12,10 @@ import { resultFormat } from '../../connectors/formats/format.ts';
 import type { AboutResult } from '../../connectors/formats/result-format.ts';
 import type { OutputColumn, ResultBlock, ResultSet } from '../../src/http-port.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { execute } from '../../src/query/execute.ts';
 import { plainResult } from '../../src/query/plain-result.ts';
 import { type Cell, emptyStats } from '../../src/query/result.ts';
+import { parseStatement } from '../../src/sql/parser.ts';
 import {
   BOOL,
   decimal,
@@ -26,6 +28,8 @@ import {
   SYMBOL,
   TIMESTAMP,
 } from '../../src/sql/types.ts';
+import { optionsFor } from '../support/query-oracle.ts';
+import { worldOf } from '../support/query-tables.ts';
 
 const columns: readonly OutputColumn[] = [
   { name: 'at', type: TIMESTAMP },
@@ -200,6 +204,36 @@ describe('Arrow and Parquet', () => {
     } finally {
       cleanUp();
     }
+  });
+
+  describe('a column of NULLs without a type leaves the columns beside it as they are', () => {
+    const nullsBetween = async (format: string): Promise<Buffer> => {
+      const world = await worldOf([], { placement: 'hot' });
+      const { statement } = parseStatement(
+        'SELECT x, NULL AS n, x + 1 AS y FROM (VALUES (1), (2), (3)) AS v(x)',
+      );
+      return bytesOf(format, await execute(statement, world.snapshot, optionsFor(world)));
+    };
+    const expected = [
+      [1, null, 2],
+      [2, null, 3],
+      [3, null, 4],
+    ];
+
+    test.each(['ArrowStream', 'Arrow'])('in %s', async (format) => {
+      const read = tableFromIPC(await nullsBetween(format)).toArray();
+      expect(read.map(({ x, n, y }) => [Number(x), n, Number(y)])).toEqual(expected);
+    });
+
+    test('in Parquet', async () => {
+      const { file, cleanUp } = fileOf('nulls.parquet', await nullsBetween('Parquet'));
+      try {
+        const found = await duckdb(`SELECT x::DOUBLE, n, y::DOUBLE FROM read_parquet('${file}')`);
+        expect(found).toEqual(expected);
+      } finally {
+        cleanUp();
+      }
+    });
   });
 });
 
