@@ -4,7 +4,14 @@
 
 import type { ColumnBuffer, RowBuffer } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
-import { ColumnType, NULL_BOOL, NULL_CODE, NULL_INT32, SYMBOL_ID_LIMIT } from '../../src/columns/types.ts';
+import {
+  ColumnType,
+  NULL_BOOL,
+  NULL_CODE,
+  NULL_INT32,
+  SYMBOL_ID_LIMIT,
+  TEXT_BYTES_MAX,
+} from '../../src/columns/types.ts';
 import {
   type FixedFault,
   fixedFromDouble,
@@ -16,7 +23,7 @@ import {
   writeProduct,
 } from '../../src/kernel/fixed.ts';
 import { isoTimeToNanos } from './iso-time.ts';
-import { isText, Role, type Target, type TargetColumn, TEXT_BYTES_MAX } from './target.ts';
+import { isText, Role, type Target, type TargetColumn } from './target.ts';
 
 /** Why the record is undecodable; null = stored. */
 export type Cause = string | null;

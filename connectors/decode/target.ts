@@ -35,9 +35,6 @@ export interface Target {
 
 export const UNIT_SCALE: Readonly<Record<FieldMap['timeUnit'], number>> = { s: 9, ms: 6, us: 3, ns: 0 };
 
-/** Names and text values are dictionary entries of the whole group, so a record may not bring in a book. */
-export const TEXT_BYTES_MAX = 4096;
-
 /** @throws ZeptoError CONFIG_INVALID when a column cannot be read as declared. */
 export function targetOf(table: TableSchema, fields: FieldMap): Target {
   for (const name of Object.keys(fields.names)) {

@@ -43,6 +43,9 @@ export const NULL_BOOL = 0xff;
 /** Codes at or above this are provisional (see symbols.ts) or NULL: never stored in a sealed file as an id. */
 export const SYMBOL_ID_LIMIT = 0x80000000;
 
+/** Names and text values are dictionary entries of the whole group, so a record may not bring in a book. */
+export const TEXT_BYTES_MAX = 4096;
+
 export interface ColumnSchema {
   readonly name: string;
   readonly type: ColumnType;

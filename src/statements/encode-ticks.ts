@@ -2,14 +2,17 @@
 // Why: inserted rows take the same way as everybody's ticks: durable in Kafka, seen by all members.
 // Invariant: a message decodes to exactly the row that it was made of.
 
-import { type ColumnSchema, ColumnType } from '../columns/types.ts';
+import { type ColumnSchema, ColumnType, type TableSchema, TEXT_BYTES_MAX } from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
 import type { FieldMap, OutgoingTick, TableSource } from '../ports.ts';
 import type { ResultBlock, ResultValues } from '../query/result.ts';
 import { timestampText } from '../sql/timestamp.ts';
 
-/** `columns`: for each column of the block, its index in the table. The symbol's column must be among them. */
+/**
+ * `columns`: for each column of the block, its index in the table. The symbol's column must be among them.
+ * @throws ZeptoError SQL_TYPE for a value that cannot be stored
+ */
 export function encodeTicks(
   { table, format }: TableSource,
   columns: readonly number[],
@@ -21,6 +24,9 @@ export function encodeTicks(
       'stop',
       `INSERT writes JSON; table '${table.name}' reads ${format.kind}`,
     );
+  columns.forEach((index, i) => {
+    requireStorable(table, index, block.columns[i]!);
+  });
   const members = columns.map((index, i) => {
     const column = table.columns[index]!;
     const name = JSON.stringify(format.fields.names[column.name] ?? column.name);
@@ -38,6 +44,26 @@ export function encodeTicks(
     ticks.push({ key: Buffer.from(symbol), value: Buffer.from(`{${parts.join(',')}}`) });
   }
   return ticks;
+}
+
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** What readers of the topic would set aside as a dead letter must not be answered as inserted. */
+function requireStorable(table: TableSchema, index: number, values: ResultValues): void {
+  const refused = (problem: string): ZeptoError =>
+    new ZeptoError('SQL_TYPE', 'stop', `column ${table.columns[index]!.name}: ${problem}`);
+  const isSymbol = index === table.symbolColumn;
+  const hasNull = values.nulls?.includes(1) ?? false;
+  if (hasNull && isSymbol) throw refused('a symbol is never NULL');
+  // Readers would take the time at which it was written.
+  if (hasNull && index === table.timestampColumn) throw refused('an event time is never NULL');
+  if (values.kind !== 'text') return;
+  for (const text of values.texts) {
+    if (isSymbol && text === '') throw refused('a symbol is never empty');
+    if (Buffer.byteLength(text) > TEXT_BYTES_MAX)
+      throw refused(`a text of more than ${TEXT_BYTES_MAX} bytes cannot be stored`);
+    if (LONE_SURROGATE.test(text)) throw refused('half of a surrogate pair cannot be stored');
+  }
 }
 
 /** The JSON of a value; null: the member is left out. */
