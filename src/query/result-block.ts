@@ -2,7 +2,7 @@
 // Why: vectors are mostly written again for the next block; what is handed out must stay.
 // Invariant: nothing writes to what the result holds: it is a copy, or final.
 
-import { NULL_BOOL, NULL_CODE, NULL_INT64 } from '../columns/types.ts';
+import { NULL_BOOL, NULL_CODE, NULL_INT64, TEXT_BYTES_MAX } from '../columns/types.ts';
 import type { Block } from './block.ts';
 import type { ResultBlock, ResultValues } from './result.ts';
 import type { Texts } from './texts.ts';
@@ -25,6 +25,7 @@ const formsOfFinal = new WeakMap<Vector, Form>();
 export function resultBlock(block: Block, width: number, texts: Texts): ResultBlock {
   const columns: ResultValues[] = [];
   for (let slot = 0; slot < width; slot++) columns.push(resultValues(block.column(slot), block.rows, texts));
+  requireWritable(columns, texts);
   return { rows: block.rows, columns };
 }
 
@@ -34,6 +35,19 @@ function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues 
   if (form.kind !== 'text') return form;
   const { kind, codes, distinct, nulls } = form;
   return { kind, codes, texts: distinct.map((code) => texts.textOf(code)), nulls };
+}
+
+/** A long text is written anew for each row that has it. @throws ZeptoError LIMIT_EXCEEDED */
+function requireWritable(columns: readonly ResultValues[], { budget }: Texts): void {
+  let units = 0;
+  for (const column of columns) {
+    if (column.kind !== 'text' || column.texts.every(({ length }) => length <= TEXT_BYTES_MAX)) continue;
+    column.codes.forEach((code, row) => {
+      if (column.nulls?.[row] !== 1) units += column.texts[code]!.length;
+    });
+  }
+  budget.reserve(2 * units);
+  budget.release(2 * units);
 }
 
 function keptForm(vector: Vector, rows: number): Form {

@@ -26,6 +26,7 @@ export class Budget {
   private readonly bytesMax: number;
   private used = 0;
   private most = 0;
+  private steps = 0;
 
   constructor(bytesMax: number, check: () => void = () => {}) {
     this.bytesMax = bytesMax;
@@ -47,6 +48,14 @@ export class Budget {
 
   release(bytes: number): void {
     this.used -= bytes;
+  }
+
+  /** Of work whose parts differ in length: so many simple steps of it are made. @throws ZeptoError as `check` */
+  took(steps: number): void {
+    this.steps += steps;
+    if (this.steps < CHECK_STEPS) return;
+    this.steps = 0;
+    this.check();
   }
 
   /** Highest use so far. */

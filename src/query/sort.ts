@@ -150,6 +150,7 @@ function textRanks({ values }: TextVector, rows: number, run: Run): Uint32Array 
   });
   distinct.sort((a, b) => {
     run.tick();
+    run.budget.took(Math.min(a.text.length, b.text.length));
     return compareTexts(a.text, b.text);
   });
   distinct.forEach(({ code }, rank) => {

@@ -9,11 +9,13 @@ import type { Names } from './snapshot.ts';
 
 /** Beside its characters: an entry in a map and in a list. */
 const ENTRY_BYTES = 80;
+/** UTF-16 units of a text that a query computes: as many as a statement may have. */
+export const COMPUTED_TEXT_MAX = 2 ** 20;
 const DIGITS = /^(0|[1-9][0-9]{0,9})$/;
 
 export class Texts {
+  readonly budget: Budget;
   private readonly names: Names;
-  private readonly budget: Budget;
   private readonly own: string[] = [];
   private readonly ownCodes = new Map<string, number>();
 
@@ -26,6 +28,13 @@ export class Texts {
   textOf(code: number): string {
     if (code >= SYMBOL_ID_LIMIT) return this.own[code - SYMBOL_ID_LIMIT]!;
     return this.names.nameOf(code) ?? String(code);
+  }
+
+  /** As `textOf`, for who goes through the text: that is a step for each of its units. */
+  read(code: number): string {
+    const text = this.textOf(code);
+    this.budget.took(text.length);
+    return text;
   }
 
   codeOf(text: string): number {
@@ -44,6 +53,19 @@ export class Texts {
     this.ownCodes.set(text, code);
     return code;
   }
+}
+
+/**
+ * To be asked before a text of so many units is made: a few functions one in another make any length of a short statement.
+ * @throws ZeptoError LIMIT_EXCEEDED
+ */
+export function requireComputable(units: number, madeBy: string): void {
+  if (units <= COMPUTED_TEXT_MAX) return;
+  throw new ZeptoError(
+    'LIMIT_EXCEEDED',
+    'stop',
+    `${madeBy} makes a text of more than ${COMPUTED_TEXT_MAX} characters: take less of its arguments, by substr`,
+  );
 }
 
 /** By code points, which is the order of the texts' UTF-8 bytes; JavaScript's own order is by UTF-16 units. */
@@ -67,7 +89,7 @@ export function byCode<T>(texts: Texts, of: (text: string) => T): (code: number)
   return (code) => {
     let result = known.get(code);
     if (result === undefined && !known.has(code)) {
-      result = of(texts.textOf(code));
+      result = of(texts.read(code));
       known.set(code, result);
     }
     return result as T;

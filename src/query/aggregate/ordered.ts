@@ -95,7 +95,7 @@ export class Ordered {
       const now = this.codes[group]!;
       const next = source.values[row]!;
       if (now === NULL_CODE) return Number.NaN;
-      return now === next ? 0 : compareTexts(this.texts.textOf(next), this.texts.textOf(now));
+      return now === next ? 0 : compareTexts(this.texts.read(next), this.texts.read(now));
     }
     const next = (source.values as Float64Array)[row]! + (source.kind === 'int' ? this.shift : 0);
     const now = this.values[group]!;
@@ -172,7 +172,7 @@ export class Ordered {
     const { source } = this;
     if (source.kind === 'text') {
       const [x, y] = [source.values[a]!, source.values[b]!];
-      return x === y ? 0 : compareTexts(this.texts.textOf(y), this.texts.textOf(x));
+      return x === y ? 0 : compareTexts(this.texts.read(y), this.texts.read(x));
     }
     const [x, y] = [source.values[a]!, source.values[b]!];
     return y > x ? 1 : y < x ? -1 : 0;

@@ -228,7 +228,9 @@ function toFloat(kind: Kind, from: SqlType, to: DataType, texts: Texts, at: numb
       };
     case 'text': {
       const parsed = byCode(texts, (text) => {
-        const value = /^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i.test(text) ? Number(text) : Number.NaN;
+        const value = /^\s*[+-]?(\d+(?:\.\d*)?|\.\d+)(e[+-]?\d+)?\s*$/i.test(text)
+          ? Number(text)
+          : Number.NaN;
         if (Number.isNaN(value)) throw misfit(`'${text}'`, to, at);
         return single ? Math.fround(value) : value;
       });

@@ -265,7 +265,7 @@ function orderOf(left: Compiled, right: Compiled, texts: Texts): (l: number, r: 
     const order = byCode(texts, (text) => compareTexts(fixedLeft, text));
     return (_, r) => order(r);
   }
-  return (l, r) => (l === r ? 0 : compareTexts(texts.textOf(l), texts.textOf(r)));
+  return (l, r) => (l === r ? 0 : compareTexts(texts.read(l), texts.read(r)));
 }
 
 /** The type in which values of both are compared or looked up; they are comparable (type-rules.ts). */

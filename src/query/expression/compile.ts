@@ -142,7 +142,7 @@ function compileBinary(e: Binary, left: Compiled, right: Compiled, type: SqlType
     case '%':
       return compileArithmetic(e.operator, left, right, type, e.at);
     case '||':
-      return compileConcat([left, right], scope, false);
+      return compileConcat('||', [left, right], scope);
     default:
       return compileComparison(e.operator, left, right, scope, e.at);
   }
@@ -206,7 +206,7 @@ function compileLike(e: Like, operand: Compiled, pattern: Compiled, scope: Scope
   const { texts } = scope.run;
   const text = isText(operand.type) ? operand : asText(operand, scope);
   const scratch = new Scratch();
-  const testOf = byCode(texts, (of) => byCode(texts, likeTest(of, e.escape, e.ignoreCase, e.at)));
+  const testOf = byCode(texts, (of) => byCode(texts, likeTest(of, e, texts.budget)));
   return node(BOOL, [text, pattern], (block) => {
     const { rows } = block;
     const out = scratch.bytes(rows);

@@ -6,8 +6,9 @@ import { NULL_BOOL, NULL_CODE } from '../../columns/types.ts';
 import type { Call } from '../../sql/ast.ts';
 import { isText } from '../../sql/type-rules.ts';
 import { BOOL, INT64, type SqlType, STRING } from '../../sql/types.ts';
+import { type Budget, CHECK_STEPS } from '../run.ts';
 import { Scratch } from '../scratch.ts';
-import { byCode } from '../texts.ts';
+import { byCode, requireComputable } from '../texts.ts';
 import {
   bigintAt,
   boolVector,
@@ -26,24 +27,89 @@ type Make = (call: Call, args: readonly Compiled[], scope: Scope) => Compiled;
 
 /** By the registry's name. */
 export const textFunctions: Readonly<Record<string, Make>> = {
-  lower: (_, [x], scope) => mapped(x!, scope, (text) => text.toLowerCase()),
-  upper: (_, [x], scope) => mapped(x!, scope, (text) => text.toUpperCase()),
-  trim: (_, [x], scope) => mapped(x!, scope, (text) => text.replace(/^ +| +$/g, '')),
-  ltrim: (_, [x], scope) => mapped(x!, scope, (text) => text.replace(/^ +/, '')),
-  rtrim: (_, [x], scope) => mapped(x!, scope, (text) => text.replace(/ +$/, '')),
-  length: (_, [x], scope) => measured(x!, scope, (text) => [...text].length),
+  lower: (_, [x], scope) => mapped(x!, scope, (text) => cased(text.toLowerCase(), 'lower')),
+  upper: (_, [x], scope) => mapped(x!, scope, (text) => cased(text.toUpperCase(), 'upper')),
+  trim: (_, [x], scope) => mapped(x!, scope, (text) => text.slice(blanksBefore(text), blanksBehind(text))),
+  ltrim: (_, [x], scope) => mapped(x!, scope, (text) => text.slice(blanksBefore(text))),
+  rtrim: (_, [x], scope) => mapped(x!, scope, (text) => text.slice(0, blanksBehind(text))),
+  length: (_, [x], scope) => measured(x!, scope, (text) => charactersIn(text, text.length)),
   substr: (_, args, scope) => compileSubstr(args, scope),
   replace: (_, args, scope) =>
-    ofTexts(STRING, args, scope, ([x, from, to]) => (from === '' ? x! : x!.split(from!).join(to!))),
+    ofTexts(STRING, args, scope, ([x, from, to]) => replaced(x!, from!, to!, scope.run.budget)),
   starts_with: (_, args, scope) => ofTexts(BOOL, args, scope, ([x, start]) => x!.startsWith(start!)),
   strpos: (_, args, scope) =>
     ofTexts(INT64, args, scope, ([x, part]) => {
-      const at = x!.indexOf(part!);
-      return at < 0 ? 0 : [...x!.slice(0, at)].length + 1;
+      const at = find(x!, part!, 0, scope.run.budget);
+      return at < 0 ? 0 : charactersIn(x!, at) + 1;
     }),
-  concat: (_, args, scope) => compileConcat(args, scope, true),
+  concat: (_, args, scope) => compileConcat('concat', args, scope),
   symbol_id: (_, [x]) => symbolId(x!),
 };
+
+/** Few characters have another case of more units, and none of more than three. */
+function cased(text: string, madeBy: string): string {
+  requireComputable(text.length, madeBy);
+  return text;
+}
+
+const BLANK = 0x20;
+
+/** A regular expression would begin anew at each of the blanks within the text. */
+function blanksBehind(text: string): number {
+  let end = text.length;
+  while (end > 0 && text.charCodeAt(end - 1) === BLANK) end--;
+  return end;
+}
+
+function blanksBefore(text: string): number {
+  let start = 0;
+  while (text.charCodeAt(start) === BLANK) start++;
+  return start;
+}
+
+const widthAt = (text: string, unit: number): number => (text.codePointAt(unit)! > 0xffff ? 2 : 1);
+
+/** Characters that begin before `unit`. They are counted where they stand: more of them than an array holds end the process. */
+function charactersIn(text: string, unit: number): number {
+  let characters = 0;
+  for (let at = 0; at < unit; at += widthAt(text, at)) characters++;
+  return characters;
+}
+
+/** Where the character of this number, from 0, begins. */
+function unitOf(text: string, character: number): number {
+  let unit = 0;
+  for (let passed = 0; passed < character && unit < text.length; passed++) unit += widthAt(text, unit);
+  return unit;
+}
+
+/** As indexOf, which may go through all of `part` at each place: so few places at a time that the query can be stopped. */
+function find(text: string, part: string, from: number, budget: Budget): number {
+  const places = Math.ceil(CHECK_STEPS / (part.length + 1));
+  for (let at = from; at + part.length <= text.length; at += places) {
+    const window = text.slice(at, at + places + part.length - 1);
+    const found = window.indexOf(part);
+    if (found >= 0) return at + found;
+    budget.took((window.length - part.length + 1) * part.length);
+  }
+  return -1;
+}
+
+function replaced(text: string, from: string, to: string, budget: Budget): string {
+  if (from === '') return text;
+  let made = '';
+  let rest = 0;
+  for (let at = find(text, from, 0, budget); at >= 0; at = find(text, from, rest, budget)) {
+    requireComputable(made.length + at - rest + to.length, 'replace');
+    budget.took(at - rest + from.length + to.length);
+    made += text.slice(rest, at) + to;
+    rest = at + from.length;
+  }
+  // Nothing was found: the text is none that was computed here.
+  if (rest === 0) return text;
+  requireComputable(made.length + text.length - rest, 'replace');
+  return made + text.slice(rest);
+}
 
 function mapped(x: Compiled, { run: { texts } }: Scope, of: (text: string) => string): Compiled {
   const scratch = new Scratch();
@@ -83,7 +149,7 @@ function ofTexts(
     const put = writer(type, rows, scratch, (text) => texts.codeOf(text));
     for (let i = 0; i < rows; i++) {
       const isNull = codes.some((values) => values[i] === NULL_CODE);
-      put.set(i, isNull ? null : of(codes.map((values) => texts.textOf(values[i]!))));
+      put.set(i, isNull ? null : of(codes.map((values) => texts.read(values[i]!))));
     }
     return put.vector;
   });
@@ -139,7 +205,7 @@ function compileSubstr(args: readonly Compiled[], scope: Scope): Compiled {
     for (let i = 0; i < rows; i++) {
       const [from, length] = bounds.map((vector) => bigintAt(vector, i));
       if (values[i] === NULL_CODE || from === null || length === null) out[i] = NULL_CODE;
-      else out[i] = texts.codeOf(substring(texts.textOf(values[i]!), Number(from), length));
+      else out[i] = texts.codeOf(substring(texts.read(values[i]!), Number(from), length));
     }
     return textVector(out);
   });
@@ -147,16 +213,17 @@ function compileSubstr(args: readonly Compiled[], scope: Scope): Compiled {
 
 /** A negative start counts from the end, as DuckDB has it; a negative length takes what stands before. */
 function substring(text: string, from: number, length: bigint | undefined): string {
-  const characters = [...text];
-  let start = from > 0 ? from - 1 : from < 0 ? characters.length + from : -1;
-  let end = length === undefined ? characters.length : start + Number(length);
+  const characters = charactersIn(text, text.length);
+  let start = from > 0 ? from - 1 : from < 0 ? characters + from : -1;
+  let end = length === undefined ? characters : start + Number(length);
   if (end < start) [start, end] = [end, start];
-  return characters.slice(Math.max(0, start), Math.max(0, end)).join('');
+  return text.slice(unitOf(text, start), unitOf(text, end));
 }
 
 /** concat leaves NULLs out; || is NULL with one. */
-export function compileConcat(args: readonly Compiled[], scope: Scope, skipNulls: boolean): Compiled {
-  const { texts } = scope.run;
+export function compileConcat(name: 'concat' | '||', args: readonly Compiled[], scope: Scope): Compiled {
+  const { texts, budget } = scope.run;
+  const skipNulls = name === 'concat';
   const scratch = new Scratch();
   const writers = args.map(({ type }) => textWriter(type, texts));
   return node(STRING, args, (block) => {
@@ -168,6 +235,10 @@ export function compileConcat(args: readonly Compiled[], scope: Scope, skipNulls
         scalarAt(vector, i) === null ? null : writers[k]!(vector, i),
       );
       const isNull = !skipNulls && parts.includes(null);
+      let units = 0;
+      for (const part of parts) units += part?.length ?? 0;
+      requireComputable(units, name);
+      budget.took(units);
       out[i] = isNull ? NULL_CODE : texts.codeOf(parts.join(''));
     }
     return textVector(out);
