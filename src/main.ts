@@ -42,7 +42,7 @@ export interface Running {
   readonly view: EngineView;
   /** Where HTTP listens. */
   readonly address: string;
-  /** Resolves when the engine has stopped by itself, with the reason. */
+  /** Resolves when the engine or a query thread has stopped by itself, with the reason. */
   readonly failed: Promise<ZeptoError>;
   /** Seals what is in memory, commits and lets go. Idempotent. */
   stop(): Promise<void>;
@@ -95,7 +95,7 @@ export async function start(config: Config, logger: Logger): Promise<Running> {
       ),
   );
   const engine = new Engine(shards, clock.nowMs());
-  const statements = new QueryPool(queries, listening, clock);
+  const statements = new QueryPool(queries, listening, clock, (error) => fail(error));
   const { peerAddress } = config.http;
   const group =
     peerAddress === null

@@ -1,6 +1,6 @@
 // What: the query threads as one service that answers statements.
 // Why: HTTP hands a statement over and takes its answer piece by piece; which thread makes it is decided here.
-// Invariant: a statement occupies its thread until its last piece is taken or it is closed; a dead thread fails only its own.
+// Invariant: a statement occupies its thread until its last piece is taken or it is closed; a thread that ends by itself is told of.
 
 import type { Worker } from 'node:worker_threads';
 import type { Catalogue } from '../catalogue/catalogue.ts';
@@ -42,11 +42,22 @@ const STATEMENTS_MAX = 4_096;
 export class QueryPool implements StatementService {
   private readonly threads: Thread[];
   private readonly clock: Clock;
+  private readonly failed: (error: ZeptoError) => void;
   private readonly statements = new Map<string, Running>();
   private isStopping = false;
 
-  constructor(data: readonly GivenData[], listening: Listening, clock: Clock) {
+  /**
+   * `failed` is called when a thread has ended that was to go on. Another one in its place would not know what shards have told
+   * their readers since the process began, so the process is to begin anew.
+   */
+  constructor(
+    data: readonly GivenData[],
+    listening: Listening,
+    clock: Clock,
+    failed: (error: ZeptoError) => void,
+  ) {
     this.clock = clock;
+    this.failed = failed;
     this.threads = data.map((one) => this.startThread(one, listening));
   }
 
@@ -163,14 +174,21 @@ export class QueryPool implements StatementService {
     const all: QueryData = { ...data, cancelWords };
     const worker = startThread('query', all, listening, ports);
     const caller = new Caller<QueryCalls>(worker);
-    worker.on('error', (error) =>
-      listening.logger.error({ error: String(error), thread: data.index }, 'a query thread crashed'),
-    );
+    let crash: Error | undefined;
+    worker.on('error', (error) => {
+      crash = error;
+    });
     const exited = new Promise<void>((resolve) => {
-      worker.once('exit', () => {
-        caller.fail(new ZeptoError('INTERNAL', 'stop', 'the query thread is gone'));
-        const at = this.threads.indexOf(thread);
-        if (at >= 0 && !this.isStopping) this.threads.splice(at, 1);
+      worker.once('exit', (code) => {
+        const how = crash === undefined ? `ended with code ${code}` : `crashed: ${crash.message}`;
+        const gone = new ZeptoError('INTERNAL', 'stop', `query thread ${data.index} ${how}`, {
+          cause: crash,
+        });
+        caller.fail(gone);
+        if (!this.isStopping) {
+          this.threads.splice(this.threads.indexOf(thread), 1);
+          this.failed(gone);
+        }
         for (const { pinWords } of data.shards) unpin(pinWords, data.index);
         resolve();
       });
