@@ -89,7 +89,7 @@ export function recordBytesMax(record: OutgoingRecord): number {
 
 /** Cut so that each fits `bytesMax` as a batch; a larger record stands alone. */
 export function* recordBatches(
-  records: readonly OutgoingRecord[],
+  records: Iterable<OutgoingRecord>,
   bytesMax: number,
 ): Generator<OutgoingRecord[]> {
   let batch: OutgoingRecord[] = [];

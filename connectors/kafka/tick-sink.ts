@@ -5,7 +5,7 @@
 import { Partitioners } from 'kafkajs';
 import type { Clock } from '../../src/kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../../src/kernel/errors.ts';
-import type { OutgoingTick, TickSink, WrittenEnd } from '../../src/ports.ts';
+import type { OutgoingTicks, TickSink, WrittenEnd } from '../../src/ports.ts';
 import type { Cluster } from './cluster.ts';
 import { KafkaCode, refusal } from './errors.ts';
 import { encodeRecordBatch, type OutgoingRecord, recordBatches } from './record-write.ts';
@@ -13,6 +13,24 @@ import { initProducerId, type ProducerId, produce } from './requests.ts';
 
 const BATCH_BYTES_MAX = 900_000;
 const TRANSACTION_TIMEOUT_MS = 60_000;
+
+/** The ticks of a partition: of each, which piece has it and where. */
+interface Share {
+  readonly pieces: number[];
+  readonly ticks: number[];
+}
+
+function* recordsOf(share: Share, pieces: readonly OutgoingTicks[]): Generator<OutgoingRecord> {
+  for (let i = 0; i < share.ticks.length; i++) {
+    const piece = pieces[share.pieces[i]!]!;
+    const tick = share.ticks[i]!;
+    const value = piece.bytes.subarray(piece.ends[2 * tick]!, piece.ends[2 * tick + 1]!);
+    yield { key: keyOf(piece, tick), value, headers: [] };
+  }
+}
+
+const keyOf = ({ bytes, ends }: OutgoingTicks, tick: number): Buffer =>
+  bytes.subarray(tick === 0 ? 0 : ends[2 * tick - 1]!, ends[2 * tick]!);
 
 export function openTickSink(cluster: Cluster, clock: Clock): TickSink {
   const choose = Partitioners.DefaultPartitioner();
@@ -65,7 +83,7 @@ export function openTickSink(cluster: Cluster, clock: Clock): TickSink {
     return offset + records.length;
   }
 
-  async function sendAll(topic: string, ticks: readonly OutgoingTick[]): Promise<readonly WrittenEnd[]> {
+  async function sendAll(topic: string, pieces: readonly OutgoingTicks[]): Promise<readonly WrittenEnd[]> {
     const partitions = await cluster.partitionCount(topic);
     if (partitions === null)
       throw new ZeptoError('KAFKA_TOPIC_MISSING', 'stop', `topic ${topic} does not exist: create it`);
@@ -76,25 +94,32 @@ export function openTickSink(cluster: Cluster, clock: Clock): TickSink {
       replicas: [],
       isr: [],
     }));
-    const shares = new Map<number, OutgoingRecord[]>();
-    for (const { key: bytes, value } of ticks) {
-      const key = Buffer.from(bytes);
-      const partition = choose({ topic, partitionMetadata: metadata, message: { key, value: null } });
-      const share = shares.get(partition);
-      const record = { key, value, headers: [] };
-      if (share === undefined) shares.set(partition, [record]);
-      else share.push(record);
-    }
+    const shares = new Map<number, Share>();
+    let all = 0;
+    pieces.forEach((piece, at) => {
+      all += piece.count;
+      for (let i = 0; i < piece.count; i++) {
+        const message = { key: keyOf(piece, i), value: null };
+        const partition = choose({ topic, partitionMetadata: metadata, message });
+        let share = shares.get(partition);
+        if (share === undefined) {
+          share = { pieces: [], ticks: [] };
+          shares.set(partition, share);
+        }
+        share.pieces.push(at);
+        share.ticks.push(i);
+      }
+    });
     const ends: WrittenEnd[] = [];
     let written = 0;
     for (const [partition, share] of shares) {
       let end = 0;
-      for (const records of recordBatches(share, BATCH_BYTES_MAX)) {
+      for (const records of recordBatches(recordsOf(share, pieces), BATCH_BYTES_MAX)) {
         try {
           end = await write(topic, partition, records);
         } catch (cause) {
           producer = null;
-          throw unfinished(asZeptoError(cause), written, ticks.length);
+          throw unfinished(asZeptoError(cause), written, all);
         }
         written += records.length;
       }
@@ -104,8 +129,8 @@ export function openTickSink(cluster: Cluster, clock: Clock): TickSink {
   }
 
   return {
-    send: (topic, ticks) => {
-      const sent = turn.then(() => sendAll(topic, ticks));
+    send: (topic, pieces) => {
+      const sent = turn.then(() => sendAll(topic, pieces));
       turn = sent.catch(() => {});
       return sent;
     },

@@ -2,6 +2,7 @@
 // Why: no object per record on the hot path; a decoder reads positions and writes typed arrays.
 // Invariant: offsets strictly increase in a RecordBatch (gaps are legal) and never decrease in a RowBuffer (one record may hold many rows).
 
+import { ZeptoError } from '../kernel/errors.ts';
 import {
   type BitsArray,
   bitsView,
@@ -67,9 +68,12 @@ export class RowBuffer {
   rows = 0;
   capacity: number;
   readonly undecodable: UndecodableRecord[] = [];
+  private readonly rowsMax: number;
 
-  constructor(table: TableSchema, capacity = 4096) {
+  /** `rowsMax`: no room is made for more, whatever a record announces. */
+  constructor(table: TableSchema, capacity = 4096, rowsMax = Number.POSITIVE_INFINITY) {
     this.table = table;
+    this.rowsMax = rowsMax;
     this.capacity = capacity;
     this.offset = new Float64Array(capacity);
     this.columns = table.columns.map((schema) => {
@@ -89,8 +93,14 @@ export class RowBuffer {
     this.undecodable.length = 0;
   }
 
-  /** Makes room for `rows` rows in all, keeping what is there. */
+  /** Makes room for `rows` rows in all, keeping what is there. @throws ZeptoError LIMIT_EXCEEDED beyond `rowsMax` */
   reserve(rows: number): void {
+    if (rows > this.rowsMax)
+      throw new ZeptoError(
+        'LIMIT_EXCEEDED',
+        'stop',
+        `more than ${this.rowsMax} rows at a time: send them in several parts`,
+      );
     if (rows <= this.capacity) return;
     let capacity = this.capacity;
     while (capacity < rows) capacity *= 2;

@@ -135,17 +135,18 @@ export class Run {
   readonly texts: Texts;
   readonly stats: QueryStats;
   readonly prepared: Prepared = new Map();
+  /** To be called once per block. @throws ZeptoError CANCELLED, LIMIT_EXCEEDED */
+  readonly check: () => void;
   private waiting: { readonly signal: AbortSignal; readonly ended: AbortController } | null = null;
-  private readonly startedMs: number;
   private ticks = 0;
 
   constructor(snapshot: Snapshot, options: ExecuteOptions, stats: QueryStats) {
     this.snapshot = snapshot;
     this.options = options;
-    this.budget = new Budget(options.limits.bytesMax, () => this.check());
+    this.check = stopCheck(options);
+    this.budget = new Budget(options.limits.bytesMax, this.check);
     this.texts = new Texts(snapshot.names, this.budget);
     this.stats = stats;
-    this.startedMs = options.monotonicMs();
   }
 
   /** Aborted when the query ends or is to stop, for what it waits for. Made when asked for: most queries wait for nothing. */
@@ -167,17 +168,19 @@ export class Run {
     this.snapshot.release();
   }
 
-  /** To be called once per block. @throws ZeptoError CANCELLED, LIMIT_EXCEEDED */
-  check(): void {
-    const { cancel, limits, monotonicMs } = this.options;
-    if (cancel !== undefined && Atomics.load(cancel, 0) !== 0) throw cancelled();
-    if (monotonicMs() - this.startedMs > limits.timeoutMs) throw tookTooLong(limits.timeoutMs);
-  }
-
   /** To be called from comparators and from loops with costly steps: checks once in a while. */
   tick(): void {
     if ((++this.ticks & TICKS) === 0) this.check();
   }
+}
+
+/** What is to be called now and then from work that takes long: its time begins here. */
+export function stopCheck({ cancel, limits, monotonicMs }: ExecuteOptions): () => void {
+  const startedMs = monotonicMs();
+  return () => {
+    if (cancel !== undefined && Atomics.load(cancel, 0) !== 0) throw cancelled();
+    if (monotonicMs() - startedMs > limits.timeoutMs) throw tookTooLong(limits.timeoutMs);
+  };
 }
 
 export const cancelled = (): ZeptoError => new ZeptoError('CANCELLED', 'stop', 'the query was cancelled');

@@ -5,7 +5,7 @@
 import { type ColumnSchema, ColumnType, type TableSchema, TEXT_BYTES_MAX } from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
-import type { FieldMap, OutgoingTick, TableSource } from '../ports.ts';
+import type { FieldMap, OutgoingTicks, TableSource } from '../ports.ts';
 import type { ResultBlock, ResultValues } from '../query/result.ts';
 import { timestampText } from '../sql/timestamp.ts';
 
@@ -17,7 +17,7 @@ export function encodeTicks(
   { table, format }: TableSource,
   columns: readonly number[],
   block: ResultBlock,
-): OutgoingTick[] {
+): OutgoingTicks {
   if (format.kind !== 'json')
     throw new ZeptoError(
       'SQL_UNSUPPORTED',
@@ -33,7 +33,8 @@ export function encodeTicks(
     return { name, print: printerOf(column, block.columns[i]!, format.fields) };
   });
   const keys = block.columns[columns.indexOf(table.symbolColumn)] as ResultValues & { kind: 'text' };
-  const ticks: OutgoingTick[] = [];
+  const written = new WrittenTexts();
+  const ends = new Uint32Array(2 * block.rows);
   for (let row = 0; row < block.rows; row++) {
     const parts: string[] = [];
     for (const { name, print } of members) {
@@ -41,9 +42,34 @@ export function encodeTicks(
       if (text !== null) parts.push(`${name}:${text}`);
     }
     const symbol = keys.texts[keys.codes[row]!]!;
-    ticks.push({ key: Buffer.from(symbol), value: Buffer.from(`{${parts.join(',')}}`) });
+    ends[2 * row] = written.put(symbol);
+    ends[2 * row + 1] = written.put(`{${parts.join(',')}}`);
   }
-  return ticks;
+  return { count: block.rows, bytes: written.take(), ends };
+}
+
+/** Texts one behind the other, as UTF-8. */
+class WrittenTexts {
+  private bytes = Buffer.allocUnsafe(65_536);
+  private end = 0;
+
+  /** Where it ends. */
+  put(text: string): number {
+    // A unit takes three bytes at most.
+    const needed = this.end + 3 * text.length;
+    if (needed > this.bytes.length) {
+      const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.bytes.length));
+      this.bytes.copy(grown, 0, 0, this.end);
+      this.bytes = grown;
+    }
+    this.end += this.bytes.write(text, this.end, 'utf8');
+    return this.end;
+  }
+
+  /** No more memory than they need: they are kept until all rows of a statement are there. */
+  take(): Buffer {
+    return Buffer.from(this.bytes.subarray(0, this.end));
+  }
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u;

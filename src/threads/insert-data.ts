@@ -1,15 +1,16 @@
-// What: rows that come with an INSERT, in one of the input formats, as a block of typed values.
+// What: rows that come with an INSERT, in one of the input formats, as blocks of typed values.
 // Why: clients send CSV, JSON lines, Arrow or Native; text and Arrow are read by the decoders that read such records from Kafka.
-// Invariant: all rows are readable, or nothing of the statement is sent; an error names the row.
+// Invariant: a block of rows is made when it is asked for; an error names the row.
 
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { readNative } from '../../connectors/decode/native.ts';
 import { targetOf } from '../../connectors/decode/target.ts';
-import { parseDelimited } from '../../connectors/formats/delimited-input.ts';
+import { type Cells, parseDelimited } from '../../connectors/formats/delimited-input.ts';
 import { type ColumnBuffer, type RecordBatch, RowBuffer } from '../columns/batch.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import {
   ColumnType,
+  elementBytes,
   NULL_BOOL,
   NULL_CODE,
   NULL_INT32,
@@ -36,33 +37,56 @@ const names = ['JSONEachRow', 'CSV', 'CSVWithNames', 'TSV', 'TSVWithNames', 'Arr
 /** In the values of the request itself: nanoseconds, decimals as they read. */
 const fields: FieldMap = { names: {}, timeUnit: 'ns', scaledNumbers: 'value' };
 
+/** Of a statement, whatever brings them: its messages are in memory, and none of them is sent before all are there. */
+export const INSERT_ROWS_MAX = 1_000_000;
+/** That are worked on between two looks at the statement's time. */
+const PIECE_ROWS = 10_000;
+/** Of documents made of cells, each of which has the names of the header. */
+const PIECE_UNITS = 2 ** 24;
+
+type Records = Omit<RecordBatch, 'timestampMs'>;
+
 /**
- * All columns of the table, in order. `listed`: the columns that the statement names; none: all. `nowMs`: for rows without an
- * event time. @throws ZeptoError FORMAT_INVALID, SQL_UNSUPPORTED
+ * Blocks of all columns of the table, in order. `listed`: the columns that the statement names; none: all. `nowMs`: for rows
+ * without an event time. `bytesMax`: of the columns of what is decoded as a whole. @throws ZeptoError FORMAT_INVALID, SQL_UNSUPPORTED, LIMIT_EXCEEDED
  */
-export async function rowsOfData(
+export async function* blocksOfData(
   format: string,
   bytes: Uint8Array,
   table: TableSchema,
   listed: readonly string[],
   nowMs: number,
-): Promise<ResultBlock> {
+  bytesMax: number,
+): AsyncGenerator<ResultBlock> {
   const name = format.toLowerCase();
-  const symbols = new SymbolTable();
-  const rows = new RowBuffer(table);
-  if (name === 'native') readNative(bytes, targetOf(table, fields), listed, nowMs, rows, symbols);
-  else if (name === 'arrowstream' || name === 'arrow')
-    await decode('arrow', oneRecord(bytes), nowMs, rows, symbols);
-  else {
-    const columns = listed.length > 0 ? listed : table.columns.map((column) => column.name);
-    await decode('json', textRecords(name, bytes, columns), nowMs, rows, symbols);
+  if (name === 'native' || name === 'arrowstream' || name === 'arrow') {
+    const rowBytes = table.columns.reduce((sum, { type }) => sum + elementBytes[type]!, 0);
+    const rowsMax = Math.min(INSERT_ROWS_MAX, Math.floor(bytesMax / rowBytes));
+    const rows = new RowBuffer(table, PIECE_ROWS, rowsMax);
+    const symbols = new SymbolTable();
+    if (name === 'native') readNative(bytes, targetOf(table, fields), listed, nowMs, rows, symbols);
+    else await decode('arrow', oneRecord(bytes), 0, nowMs, rows, symbols);
+    for (let from = 0; from < rows.rows; from += PIECE_ROWS)
+      yield blockOf(rows, from, Math.min(rows.rows, from + PIECE_ROWS), symbols);
+    return;
   }
-  return { rows: rows.rows, columns: rows.columns.map((column) => valuesOf(column, rows.rows, symbols)) };
+  const columns = listed.length > 0 ? listed : table.columns.map((column) => column.name);
+  let first = 0;
+  for (const piece of textRecords(name, bytes, columns)) {
+    // Of each piece its own: names that are remembered would be all that the statement brings.
+    const rows = new RowBuffer(table, PIECE_ROWS);
+    const symbols = new SymbolTable();
+    await decode('json', piece, first, nowMs, rows, symbols);
+    first += piece.count;
+    yield blockOf(rows, 0, rows.rows, symbols);
+  }
 }
 
+/** `first`: records of the statement before these. */
 async function decode(
   kind: 'arrow' | 'json',
-  records: Omit<RecordBatch, 'timestampMs'>,
+  records: Records,
+  first: number,
   nowMs: number,
   rows: RowBuffer,
   symbols: SymbolTable,
@@ -72,36 +96,51 @@ async function decode(
   await decoder.decode(batch, 0, batch.count, rows);
   const wrong = rows.undecodable[0];
   if (wrong === undefined) return;
-  const cause = kind === 'arrow' ? wrong.cause : `row ${wrong.offset + 1}: ${wrong.cause}`;
+  const cause = kind === 'arrow' ? wrong.cause : `row ${first + wrong.offset + 1}: ${wrong.cause}`;
   throw new ZeptoError('FORMAT_INVALID', 'stop', cause);
 }
 
-function textRecords(
-  name: string,
-  bytes: Uint8Array,
-  columns: readonly string[],
-): Omit<RecordBatch, 'timestampMs'> {
+/** JSON documents of PIECE_ROWS rows at most. */
+function textRecords(name: string, bytes: Uint8Array, columns: readonly string[]): Generator<Records> {
   if (name in lines) return recordsIn(bytes);
-  if (!(name in delimited))
-    throw new ZeptoError(
-      'SQL_UNSUPPORTED',
-      'stop',
-      `INSERT takes no ${name}${suggestion(name, names)} (formats: ${names.join(', ')})`,
-    );
-  const { delimiter, hasNames } = delimited[name as keyof typeof delimited];
-  const [first, ...rest] = parseDelimited(utf8Of(bytes), delimiter);
-  if (first === undefined) return recordsIn(new Uint8Array(0));
-  const header = hasNames ? first.map((cell) => cell ?? '') : columns;
-  const documents = (hasNames ? rest : [first, ...rest]).map((cells, row) => {
+  if (name in delimited) {
+    const { delimiter, hasNames } = delimited[name as keyof typeof delimited];
+    return delimitedRecords(parseDelimited(utf8Of(bytes), delimiter), hasNames ? null : columns);
+  }
+  throw new ZeptoError(
+    'SQL_UNSUPPORTED',
+    'stop',
+    `INSERT takes no ${name}${suggestion(name, names)} (formats: ${names.join(', ')})`,
+  );
+}
+
+/** `columns`: null when the first row names them. */
+function* delimitedRecords(rows: Generator<Cells>, columns: readonly string[] | null): Generator<Records> {
+  let header = columns;
+  let row = 0;
+  let documents: string[] = [];
+  let units = 0;
+  for (const cells of rows) {
+    if (header === null) {
+      header = cells.map((cell) => cell ?? '');
+      continue;
+    }
+    row++;
     if (cells.length !== header.length)
       throw new ZeptoError(
         'FORMAT_INVALID',
         'stop',
-        `row ${row + 1}: expected ${header.length} values, got ${cells.length}`,
+        `row ${row}: expected ${header.length} values, got ${cells.length}`,
       );
-    return JSON.stringify(Object.fromEntries(cells.map((cell, i) => [header[i]!, cell])));
-  });
-  return recordsIn(Buffer.from(documents.join('\n')));
+    const document = JSON.stringify(Object.fromEntries(cells.map((cell, i) => [header![i]!, cell])));
+    units += document.length;
+    documents.push(document);
+    if (documents.length < PIECE_ROWS && units < PIECE_UNITS) continue;
+    yield* recordsIn(Buffer.from(documents.join('\n')));
+    documents = [];
+    units = 0;
+  }
+  yield* recordsIn(Buffer.from(documents.join('\n')));
 }
 
 /** A byte that is no UTF-8 must not become another character in silence. */
@@ -114,9 +153,10 @@ function utf8Of(bytes: Uint8Array): string {
 }
 
 /** Lines that are not blank. */
-function recordsIn(bytes: Uint8Array): Omit<RecordBatch, 'timestampMs'> {
-  const starts: number[] = [];
-  const lengths: number[] = [];
+function* recordsIn(bytes: Uint8Array): Generator<Records> {
+  const buffer = padded(bytes);
+  let starts: number[] = [];
+  let lengths: number[] = [];
   for (let at = 0; at < bytes.length; ) {
     const found = bytes.indexOf(0x0a, at);
     const end = found < 0 ? bytes.length : found;
@@ -125,8 +165,12 @@ function recordsIn(bytes: Uint8Array): Omit<RecordBatch, 'timestampMs'> {
       lengths.push(end - at);
     }
     at = end + 1;
+    if (starts.length < PIECE_ROWS) continue;
+    yield records(buffer, starts, lengths);
+    starts = [];
+    lengths = [];
   }
-  return records(bytes, starts, lengths);
+  if (starts.length > 0) yield records(buffer, starts, lengths);
 }
 
 const isBlank = (bytes: Uint8Array, from: number, to: number): boolean => {
@@ -134,18 +178,17 @@ const isBlank = (bytes: Uint8Array, from: number, to: number): boolean => {
   return true;
 };
 
-const oneRecord = (bytes: Uint8Array): Omit<RecordBatch, 'timestampMs'> =>
-  records(bytes, [0], [bytes.length]);
+const oneRecord = (bytes: Uint8Array): Records => records(padded(bytes), [0], [bytes.length]);
 
-function records(
-  bytes: Uint8Array,
-  starts: readonly number[],
-  lengths: readonly number[],
-): Omit<RecordBatch, 'timestampMs'> {
-  const count = starts.length;
-  // Decoders read some bytes past a value.
+/** Decoders read some bytes past a value. */
+function padded(bytes: Uint8Array): Uint8Array {
   const buffer = new Uint8Array(bytes.length + 16);
   buffer.set(bytes);
+  return buffer;
+}
+
+function records(buffer: Uint8Array, starts: readonly number[], lengths: readonly number[]): Records {
+  const count = starts.length;
   return {
     topic: 'insert',
     partition: 0,
@@ -161,8 +204,19 @@ function records(
   };
 }
 
-function valuesOf({ type, values }: ColumnBuffer, rows: number, symbols: SymbolTable): ResultValues {
-  const column = values.subarray(0, rows);
+/** Rows [from, to). */
+const blockOf = (rows: RowBuffer, from: number, to: number, symbols: SymbolTable): ResultBlock => ({
+  rows: to - from,
+  columns: rows.columns.map((column) => valuesOf(column, from, to, symbols)),
+});
+
+function valuesOf(
+  { type, values }: ColumnBuffer,
+  from: number,
+  to: number,
+  symbols: SymbolTable,
+): ResultValues {
+  const column = values.subarray(from, to);
   switch (type) {
     case ColumnType.INT32:
       return {

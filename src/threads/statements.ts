@@ -5,13 +5,13 @@
 import type { Catalogue } from '../catalogue/catalogue.ts';
 import type { StatementRequest } from '../http-port.ts';
 import { ZeptoError } from '../kernel/errors.ts';
-import type { TableSource, TickSink } from '../ports.ts';
+import type { OutgoingTicks, TableSource, TickSink } from '../ports.ts';
 import { catalogOf } from '../query/catalog.ts';
 import { execute } from '../query/execute.ts';
 import { columnsAt, filesOf } from '../query/files.ts';
 import { plainResult } from '../query/plain-result.ts';
 import type { ResultBlock, ResultSet } from '../query/result.ts';
-import type { ExecuteOptions } from '../query/run.ts';
+import { type ExecuteOptions, stopCheck } from '../query/run.ts';
 import type { Snapshot } from '../query/snapshot.ts';
 import { accessOf } from '../sql/access.ts';
 import type { Insert, ParsedStatement, Statement } from '../sql/ast.ts';
@@ -25,7 +25,7 @@ import { insertQuery } from '../statements/insert-query.ts';
 import { policyPlan } from '../statements/policy-plan.ts';
 import { askedViewChange } from '../statements/view-ddl.ts';
 import type { Caller } from './calls.ts';
-import { rowsOfData } from './insert-data.ts';
+import { blocksOfData, INSERT_ROWS_MAX } from './insert-data.ts';
 import type { MainCalls } from './main-calls.ts';
 import type { ViewKeeper } from './view-keeper.ts';
 
@@ -123,13 +123,35 @@ async function insert(
   parts: StatementParts,
 ): Promise<number> {
   const source = tableOf(statement, parts.catalogue());
+  const check = stopCheck(options);
   const { columns, blocks } = await rowsToInsert(statement, format, request, options, parts, source);
-  const ticks = blocks.flatMap((block) => encodeTicks(source, columns, block));
-  if (ticks.length === 0) return 0;
+  const pieces: OutgoingTicks[] = [];
+  let rows = 0;
+  let bytes = 0;
+  for await (const block of blocks) {
+    check();
+    const piece = encodeTicks(source, columns, block);
+    pieces.push(piece);
+    rows += piece.count;
+    bytes += piece.bytes.length + piece.ends.byteLength;
+    requireHeld(rows, bytes, options);
+    // Others of this thread have their turn.
+    await new Promise(setImmediate);
+  }
+  check();
+  if (rows === 0) return 0;
   const { topic } = source;
-  const ends = await parts.sink().send(topic, ticks);
+  const ends = await parts.sink().send(topic, pieces);
   await parts.main.call('visible', { topic, ends });
-  return ticks.length;
+  return rows;
+}
+
+/** Nothing is sent before all rows are known to fit, so that all of them are in memory. */
+function requireHeld(rows: number, bytes: number, { limits: { bytesMax } }: ExecuteOptions): void {
+  if (rows <= INSERT_ROWS_MAX && bytes <= bytesMax) return;
+  const most =
+    rows > INSERT_ROWS_MAX ? `${INSERT_ROWS_MAX} rows` : `${bytesMax} bytes of messages (limit bytesMax)`;
+  throw new ZeptoError('LIMIT_EXCEEDED', 'stop', `an INSERT writes at most ${most}: send several`);
 }
 
 function tableOf({ table: { at, name } }: Insert, { tables, registered, views }: Catalogue): TableSource {
@@ -146,7 +168,7 @@ function tableOf({ table: { at, name } }: Insert, { tables, registered, views }:
 interface Rows {
   /** For each column of the blocks, its index in the table. */
   readonly columns: readonly number[];
-  readonly blocks: readonly ResultBlock[];
+  readonly blocks: AsyncIterable<ResultBlock>;
 }
 
 async function rowsToInsert(
@@ -175,8 +197,15 @@ async function rowsToInsert(
         { suggestion: nearest(unknown, names) },
       );
     const listed = statement.columns;
-    const block = await rowsOfData(format ?? 'JSONEachRow', request.data, table, listed, parts.nowMs());
-    return { columns: table.columns.map((_, index) => index), blocks: block.rows > 0 ? [block] : [] };
+    const blocks = blocksOfData(
+      format ?? 'JSONEachRow',
+      request.data,
+      table,
+      listed,
+      parts.nowMs(),
+      options.limits.bytesMax,
+    );
+    return { columns: table.columns.map((_, index) => index), blocks };
   }
   const snapshot = await parts.snapshot();
   let made: ReturnType<typeof insertQuery>;
@@ -191,8 +220,6 @@ async function rowsToInsert(
     throw error;
   }
   const { query, columns } = made;
-  const result = await execute({ kind: 'select', at: statement.at, query }, snapshot, options);
-  const blocks: ResultBlock[] = [];
-  for await (const block of result) blocks.push(block);
+  const blocks = await execute({ kind: 'select', at: statement.at, query }, snapshot, options);
   return { columns, blocks };
 }

@@ -20,8 +20,8 @@ import {
   SYMBOL,
   TIMESTAMP,
 } from '../../src/sql/types.ts';
-import { rowsOfData } from '../../src/threads/insert-data.ts';
 import { everyType } from '../support/decode-records.ts';
+import { blockOfData } from '../support/insert-block.ts';
 import { damage, damaged } from '../support/mutations.ts';
 
 const int64 = fc.bigInt({ min: -(2n ** 63n) + 1n, max: 2n ** 63n - 1n });
@@ -66,7 +66,7 @@ async function written(rows: readonly (readonly Cell[])[]): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-const read = (bytes: Uint8Array): Promise<ResultBlock> => rowsOfData('Native', bytes, everyType, [], 0);
+const read = (bytes: Uint8Array): Promise<ResultBlock> => blockOfData('Native', bytes, everyType, [], 0);
 
 const cellsOf = ({ rows, columns: values }: ResultBlock): Cell[][] =>
   Array.from({ length: rows }, (_, index) => values.map((column, i) => cellOf(column, index, columns[i]!)));

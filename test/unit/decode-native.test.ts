@@ -5,8 +5,8 @@
 import { describe, expect, it } from 'vitest';
 import { NATIVE_TYPES, nativeType } from '../../connectors/decode/native-type.ts';
 import type { ResultValues } from '../../src/http-port.ts';
-import { rowsOfData } from '../../src/threads/insert-data.ts';
 import { everyType, trades } from '../support/decode-records.ts';
+import { blockOfData } from '../support/insert-block.ts';
 
 const NOW_MS = 1_700_000_000_000;
 /** As the `everyType` table has them. */
@@ -29,7 +29,7 @@ async function read(
   listed: readonly string[] = [],
   table = everyType,
 ): Promise<unknown[][]> {
-  const { rows, columns } = await rowsOfData('Native', Uint8Array.from(bytes), table, listed, NOW_MS);
+  const { rows, columns } = await blockOfData('Native', Uint8Array.from(bytes), table, listed, NOW_MS);
   return Array.from({ length: rows }, (_, row) => columns.map((values) => cell(values, row)));
 }
 
