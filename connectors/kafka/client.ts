@@ -17,8 +17,8 @@ import {
 import type { Clock } from '../../src/kernel/clock.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { LentMemory } from '../../src/kernel/lent-memory.ts';
 import type { Logger } from '../../src/ports.ts';
-import { AnswerMemory } from './answer-memory.ts';
 import { Frames } from './frames.ts';
 import { bearerTokens, oauthBearer, type TokenSource } from './oauth.ts';
 
@@ -82,7 +82,7 @@ export function kafkajsConfig(
   connection: KafkaConnection,
   logger: Logger,
   clock: Clock,
-  memory = new AnswerMemory(),
+  memory = new LentMemory(),
 ): KafkaConfig {
   const { brokers, clientId, tls, sasl } = connection;
   if (brokers.length === 0) throw invalid('--brokers is empty: give at least one HOST:PORT');
@@ -126,7 +126,7 @@ function saslOptions(sasl: KafkaSasl, timeoutMs: number, clock: Clock): SASLOpti
   return { ...sasl } as SASLOptions;
 }
 
-function socketFactory(tls: KafkaTls | null, memory: AnswerMemory): ISocketFactory {
+function socketFactory(tls: KafkaTls | null, memory: LentMemory): ISocketFactory {
   return ({ host, port, onConnect }) => {
     let socket: Socket;
     if (tls === null) socket = inFrames({ host, port }, memory, onConnect);
@@ -144,7 +144,7 @@ function socketFactory(tls: KafkaTls | null, memory: AnswerMemory): ISocketFacto
 /** A plain connection that emits whole answers as its data. */
 function inFrames(
   address: { readonly host: string; readonly port: number },
-  memory: AnswerMemory,
+  memory: LentMemory,
   onConnect: () => void,
 ): Socket {
   const frames = new Frames(memory, (answer) => socket.emit('data', answer));

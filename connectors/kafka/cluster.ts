@@ -5,8 +5,8 @@
 import type { Clock } from '../../src/kernel/clock.ts';
 import { backoffMs } from '../../src/kernel/clock.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import type { LentMemory } from '../../src/kernel/lent-memory.ts';
 import type { Logger } from '../../src/ports.ts';
-import type { AnswerMemory } from './answer-memory.ts';
 import {
   brokerAddress,
   createKafka,
@@ -71,7 +71,7 @@ export interface ClusterOptions {
   /** How long `ask` goes on. */
   readonly patienceMs?: number;
   /** Of large answers over plain connections; whoever reads one may give its memory back. */
-  readonly memory?: AnswerMemory;
+  readonly memory?: LentMemory;
 }
 
 /** A topic that brokers do not know may be a new one that they have not heard of yet: this long. */

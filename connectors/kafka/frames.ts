@@ -6,7 +6,7 @@
 //                      0    4 bytes that follow, i32 big-endian
 //                      4    – the answer
 
-import type { AnswerMemory } from './answer-memory.ts';
+import type { LentMemory } from '../../src/kernel/lent-memory.ts';
 
 const SIZE_BYTES = 4;
 /** What arrives while no answer is under way: sizes, and whole small answers. */
@@ -16,7 +16,7 @@ const ROOM_BYTES_FIRST = 2 ** 26;
 
 /** Of each connection: bytes are read into `room`, then told to `took`; `take` gets each whole answer with its size. */
 export class Frames {
-  private readonly memory: AnswerMemory;
+  private readonly memory: LentMemory;
   private readonly take: (answer: Buffer) => void;
   private readonly start = Buffer.allocUnsafeSlow(START_BYTES);
   private answer: Buffer = Buffer.alloc(0);
@@ -25,7 +25,7 @@ export class Frames {
   private bytes = 0;
   private readonly size = Buffer.alloc(SIZE_BYTES);
 
-  constructor(memory: AnswerMemory, take: (answer: Buffer) => void) {
+  constructor(memory: LentMemory, take: (answer: Buffer) => void) {
     this.memory = memory;
     this.take = take;
   }

@@ -3,8 +3,8 @@
 // Invariant: each call is sent once; it resolves with the answer, error codes included, or rejects when there is none.
 
 import type { Clock } from '../../src/kernel/clock.ts';
+import { LentMemory } from '../../src/kernel/lent-memory.ts';
 import type { Logger } from '../../src/ports.ts';
-import { AnswerMemory } from './answer-memory.ts';
 import type { KafkaConnection } from './client.ts';
 import { type Cluster, openCluster, type Target } from './cluster.ts';
 import { KafkaCode, refusal } from './errors.ts';
@@ -60,7 +60,7 @@ export function openMemberWire(
   logger: Logger,
   clock: Clock,
 ): MemberWire {
-  const memory = new AnswerMemory(2 * fetchBytesMax);
+  const memory = new LentMemory(2 * fetchBytesMax);
   const data = openCluster(connection, logger, clock, { memory });
   // Apart: a broker serves each connection in order, and a join may wait for a minute.
   const group = openCluster(

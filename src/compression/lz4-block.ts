@@ -1,7 +1,8 @@
 // What: a column's values to one LZ4 block (no frame, no size), by the module of WebAssembly in wasm/.
 // Why: 64-bit arithmetic on bytes, which JavaScript does not have, and values instead of bytes: twice as fast as the library.
-// Invariant: the same values give the same block, whatever parts they come in; what is returned is a copy.
+// Invariant: the same values give the same block, whatever parts they come in; a block stays as it is until it is given back.
 
+import { LentMemory } from '../kernel/lent-memory.ts';
 import { LZ4_COLUMNS_WASM } from './wasm/lz4-columns-wasm.ts';
 
 /** As much of it as is needed: neither Node's types nor the language's have it. */
@@ -24,10 +25,15 @@ const KEPT_BYTES_MAX = 2 ** 26;
 /** What `compress` may write beyond the longest block. */
 const MARGIN_BYTES = 32;
 
+/** Of blocks. */
+const lent = new LentMemory(2 ** 24);
 let module: object | null = null;
 let kept: Compressor | null = null;
 
-/** `parts`: the column's bytes, together at most 1 GiB, of values of `width` bytes. Memory may be shared. */
+/**
+ * `parts`: the column's bytes, together at most 1 GiB, of values of `width` bytes. Memory may be shared. What is returned should
+ * be given back.
+ */
 export function lz4Block(parts: readonly Uint8Array[], width: number): Uint8Array {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
   module ??= new Module(Buffer.from(LZ4_COLUMNS_WASM, 'base64'));
@@ -43,7 +49,12 @@ export function lz4Block(parts: readonly Uint8Array[], width: number): Uint8Arra
     heap.set(part, end);
     end += part.length;
   }
-  const block = heap.slice(output, output + compress(inputStart, bytes, output, width));
+  const blockBytes = compress(inputStart, bytes, output, width);
+  const block = lent.take(blockBytes).subarray(0, blockBytes);
+  block.set(heap.subarray(output, output + blockBytes));
   if (heap.length > KEPT_BYTES_MAX) kept = null;
   return block;
 }
+
+/** Nobody reads it any more. */
+export const giveBlockBack = (block: Uint8Array): void => lent.give(block.buffer);

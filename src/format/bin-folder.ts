@@ -123,9 +123,13 @@ async function writeFiles(
   const writing: Promise<void>[] = [];
   try {
     for (const [i, { name, type, scale }] of stored.entries()) {
+      // Compressing holds this thread, and its memory: what was made before is on its way meanwhile.
+      if (output.compression === 'lz4') await writing.at(output.sync ? -2 : -1);
       const file = encodeBinColumn(type, columns.columns[i]!, output.compression, columns.crc32c?.[i]);
       // What a device takes to make one durable, the next one is written in.
-      const write = disk.writeFile(columnPath(folder, name), file.parts, output.sync);
+      const write = disk
+        .writeFile(columnPath(folder, name), file.parts, output.sync)
+        .finally(() => file.release());
       write.catch(() => {}); // told below
       writing.push(write);
       described.push({

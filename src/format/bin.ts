@@ -19,7 +19,7 @@
 import { endianness } from 'node:os';
 import { uncompressSync } from 'lz4-napi';
 import { bytesOf, type ColumnArray, ColumnType, columnView, elementBytes } from '../columns/types.ts';
-import { lz4Block } from '../compression/lz4-block.ts';
+import { giveBlockBack, lz4Block } from '../compression/lz4-block.ts';
 import { assert } from '../kernel/assert.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 
@@ -55,6 +55,8 @@ export interface BinColumnFile {
   /** CRC-32C of the parts, of those that are known. */
   readonly crc32c: readonly (number | undefined)[];
   readonly bytes: number;
+  /** The parts are not read any more: their memory may serve others. */
+  release(): void;
 }
 
 /** The 32 bytes of a version 1 header. */
@@ -98,6 +100,9 @@ export function encodeBinColumn(
     parts: [header, ...payload],
     crc32c: block === null ? [undefined, ...crc32c] : [],
     bytes: header.length + payloadBytes,
+    release: () => {
+      if (block !== null) giveBlockBack(block);
+    },
   };
 }
 
@@ -171,7 +176,9 @@ function checkSizes(header: BinHeader, fileBytes: number): void {
 function compressBlock(parts: readonly ColumnArray[], bytes: number, width: number): Uint8Array | null {
   if (bytes > COMPRESSED_BYTES_MAX) return null;
   const block = lz4Block(parts.map(bytesOf), width);
-  return block.length < bytes ? block : null;
+  if (block.length < bytes) return block;
+  giveBlockBack(block);
+  return null;
 }
 
 function decompressBlock(payload: Uint8Array, header: BinHeader): Uint8Array {

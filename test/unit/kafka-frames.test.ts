@@ -4,8 +4,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AnswerMemory } from '../../connectors/kafka/answer-memory.ts';
 import { Frames } from '../../connectors/kafka/frames.ts';
+import { LentMemory } from '../../src/kernel/lent-memory.ts';
 
 const framed = (answer: Uint8Array): Buffer => {
   const size = Buffer.alloc(4);
@@ -20,7 +20,7 @@ function cutAt(at: readonly number[], bytes: Buffer): Buffer[] {
 
 function taken(pieces: readonly Uint8Array[]): string[] {
   const found: string[] = [];
-  const frames = new Frames(new AnswerMemory(), (answer) => found.push(answer.toString('hex')));
+  const frames = new Frames(new LentMemory(), (answer) => found.push(answer.toString('hex')));
   for (const piece of pieces) read(frames, piece);
   return found;
 }
@@ -69,7 +69,7 @@ describe('frames', () => {
   it('make room for an answer beyond the first 64 MiB as it arrives', () => {
     const size = 70 * 2 ** 20;
     const sizes: number[] = [];
-    const frames = new Frames(new AnswerMemory(), (answer) =>
+    const frames = new Frames(new LentMemory(), (answer) =>
       sizes.push(answer.length, answer[4]!, answer.at(-1)!),
     );
     const header = Buffer.alloc(4);

@@ -4,12 +4,12 @@
 
 import { createServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import { AnswerMemory } from '../../connectors/kafka/answer-memory.ts';
 import { kafkajsConfig } from '../../connectors/kafka/client.ts';
 import { openLink } from '../../connectors/kafka/link.ts';
 import { Writer } from '../../connectors/kafka/protocol.ts';
 import type { KafkaRequest } from '../../connectors/kafka/requests.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
+import { LentMemory } from '../../src/kernel/lent-memory.ts';
 import { connectionTo, recordingLogger } from '../support/kafka-cluster.ts';
 
 const API_VERSIONS = 18;
@@ -58,7 +58,7 @@ describe('a link', () => {
   it('hands large answers out where they were received, in memory that is used again', async () => {
     const port = await listen();
     const logger = recordingLogger();
-    const memory = new AnswerMemory();
+    const memory = new LentMemory();
     const config = kafkajsConfig(connectionTo(`127.0.0.1:${port}`), logger, systemClock, memory);
     const kafkajsLogger = { namespace: () => kafkajsLogger, info() {}, error() {}, warn() {}, debug() {} };
     const link = await openLink('127.0.0.1', port, config, kafkajsLogger as never, systemClock);

@@ -1,20 +1,20 @@
-// What: memory for the large answers of brokers, used again once they have been read.
-// Why: new memory for each costs the clearing of its pages and, every few answers, a run of the garbage collector.
-// Invariant: memory belongs to one answer at a time; what is never given back is left to the garbage collector.
+// What: memory for what is large and short-lived, as answers of brokers and compressed columns are, used again and again.
+// Why: new memory for each costs the clearing of its pages and, every few of them, a run of the garbage collector.
+// Invariant: memory belongs to one borrower at a time; what is never given back is left to the garbage collector.
 
-/** Smaller answers get memory of their own: it costs nothing. */
+/** What is smaller gets memory of its own: it costs nothing. */
 const BYTES_MIN = 65_536;
 const KEPT_BYTES_MAX = 2 ** 23;
-/** One answer is read while the next waits and another arrives. */
+/** One is read while the next waits and another is filled. */
 const KEPT_MAX = 3;
 const STEP_BYTES = 2 ** 20;
 
-export class AnswerMemory {
+export class LentMemory {
   private readonly keptBytesMax: number;
   private readonly free: ArrayBuffer[] = [];
   private readonly lent = new WeakSet<ArrayBufferLike>();
 
-  /** An answer that needs more is extraordinary, and must not hold its memory for ever. */
+  /** What needs more is extraordinary, and must not hold its memory for ever. */
   constructor(keptBytesMax = KEPT_BYTES_MAX) {
     this.keptBytesMax = keptBytesMax;
   }

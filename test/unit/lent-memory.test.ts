@@ -1,15 +1,15 @@
-// What: the memory of answers: given out, taken back, given out again.
-// Why: memory that two answers share at once turns one market's ticks into another's.
+// What: memory that is given out, taken back, given out again.
+// Why: memory that two answers of brokers share at once turns one market's ticks into another's.
 // Invariant: what is lent and not given back is never lent again.
 
 import { describe, expect, it } from 'vitest';
-import { AnswerMemory } from '../../connectors/kafka/answer-memory.ts';
+import { LentMemory } from '../../src/kernel/lent-memory.ts';
 
 const MIB = 2 ** 20;
 
-describe('the memory of answers', () => {
+describe('lent memory', () => {
   it('is lent again when it was given back, and only then', () => {
-    const memory = new AnswerMemory();
+    const memory = new LentMemory();
     const first = memory.take(3 * MIB);
     const second = memory.take(3 * MIB);
     expect(second.buffer).not.toBe(first.buffer);
@@ -21,7 +21,7 @@ describe('the memory of answers', () => {
   });
 
   it('is large enough', () => {
-    const memory = new AnswerMemory();
+    const memory = new LentMemory();
     const lent = [2, 5, 1].map((mib) => memory.take(mib * MIB - 7).buffer);
     for (const one of lent) memory.give(one);
     expect(memory.take(3 * MIB).length).toBe(5 * MIB);
@@ -30,7 +30,7 @@ describe('the memory of answers', () => {
   });
 
   it('is not kept where it is small, huge, more than an exchange needs, or not from here', () => {
-    const memory = new AnswerMemory(4 * MIB);
+    const memory = new LentMemory(4 * MIB);
     const small = memory.take(100);
     const huge = memory.take(4 * MIB + 1);
     const foreign = new ArrayBuffer(MIB);
