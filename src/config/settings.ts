@@ -137,13 +137,13 @@ export const settings = {
   'fetch-max-bytes': bytes({
     group: 'Kafka',
     help: 'Size of one fetch response.',
-    default: 4 * MIB,
+    default: 8 * MIB,
     min: 64 * KIB,
   }),
   'fetch-partition-max-bytes': bytes({
     group: 'Kafka',
     help: "One partition's share of a fetch response.",
-    default: 1 * MIB,
+    default: 2 * MIB,
     min: 16 * KIB,
   }),
   'catalogue-topic': text({
