@@ -1,6 +1,6 @@
 // What: one partition in the hands of one owner, as a reader thread sees it: its live parts and its sealed ones.
 // Why: an owner's rows come and go as one, and only the latest owner's count.
-// Invariant: what was sealed before this owner stands before what it sealed itself.
+// Invariant: parts of a symbol and hour stand in the order of their rows: what was sealed before this owner, what it sealed, what is in memory.
 
 import { join } from 'node:path';
 import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/types.ts';
@@ -64,8 +64,7 @@ export class Run {
         const isLeft = this.inFolders(this.leftMeanwhile);
         const before = parts.flatMap((part) => (isLeft(part) ? (part.object ?? []) : part));
         // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
-        const since = this.sealed;
-        this.replace(since, [...before, ...since]);
+        this.setSealed([...before, ...this.sealed]);
         this.loading = null;
         this.leftMeanwhile = [];
       },
@@ -113,16 +112,19 @@ export class Run {
     if (this.isOwner) this.index.remove(gone);
     const { parts } = partsOf(files, this.begun, this.baseDirectory);
     this.tellMoved(gone, parts);
-    this.replace([], parts);
+    this.setSealed([...this.sealed, ...parts]);
   }
 
   /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
   leaveFolders(folders: readonly string[]): void {
     if (this.loading !== null || this.failure !== null) this.leftMeanwhile.push(...folders);
-    const gone = this.sealed.filter(this.inFolders(folders));
-    const come = gone.flatMap((part) => part.object ?? []);
-    this.tellMoved(gone, come);
-    this.replace(gone, come);
+    const isLeft = this.inFolders(folders);
+    const gone = this.sealed.filter(isLeft);
+    this.tellMoved(
+      gone,
+      gone.flatMap((part) => part.object ?? []),
+    );
+    this.setSealed(this.sealed.flatMap((part) => (isLeft(part) ? (part.object ?? []) : part)));
   }
 
   /** It is the owner: its rows count. */
@@ -162,12 +164,16 @@ export class Run {
     return (part): part is WarmPart => part.tier === 'warm' && paths.has(part.folder);
   }
 
-  private replace(gone: readonly SealedPart[], come: readonly SealedPart[]): void {
-    const set = new Set(gone);
-    this.sealed = [...this.sealed.filter((part) => !set.has(part)), ...come];
+  /** `sealed`: in the order of their rows. What comes new takes its place among the others of its symbol and hour. */
+  private setSealed(sealed: readonly SealedPart[]): void {
+    const before = this.sealed;
+    this.sealed = sealed;
     if (!this.isOwner) return;
-    this.index.remove(gone);
-    this.index.add(come);
+    const known = new Set(before);
+    const segments = new Set(sealed.filter((part) => !known.has(part)).map(segmentOf));
+    const stays = new Set(sealed.filter((part) => !segments.has(segmentOf(part))));
+    this.index.remove(before.filter((part) => !stays.has(part)));
+    this.index.add(sealed.filter((part) => !stays.has(part)));
   }
 }
 

@@ -30,11 +30,7 @@ export class TableIndex {
   add(members: readonly Member[]): void {
     for (const [symbol, added] of grouped(members)) {
       const list = [...(this.bySymbol.get(symbol) ?? []), ...added];
-      // Stable: of the same hour and partition, what is added later holds later rows.
-      this.bySymbol.set(
-        symbol,
-        list.sort((a, b) => a.hour - b.hour || a.partition - b.partition),
-      );
+      this.bySymbol.set(symbol, list.sort(byRows));
       this.given.delete(symbol);
       this.members += added.length;
     }
@@ -83,6 +79,12 @@ export class TableIndex {
     return parts;
   }
 }
+
+/** Stable: of the same hour and partition, what is in memory holds later rows than what is sealed, and what is added later than what was before. */
+const byRows = (a: Member, b: Member): number =>
+  a.hour - b.hour ||
+  a.partition - b.partition ||
+  Number(a instanceof LivePart) - Number(b instanceof LivePart);
 
 function partsAt(members: readonly Member[], counts: Int32Array): readonly AnyPart[] {
   const parts: AnyPart[] = [];
