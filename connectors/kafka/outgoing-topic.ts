@@ -13,7 +13,7 @@ const BATCH_BYTES_DEFAULT = 1_000_000;
 export const BATCH_BYTES_MIN = 8_192;
 
 export interface OutgoingTopic {
-  /** Looks the topic up and creates it when it is missing, once. @throws ZeptoError: stop when it cannot be used. */
+  /** Looks the topic up and creates it when it is missing, once. @throws ZeptoError: stop when it cannot be used, retry when `source` is not known. */
   ensure(): Promise<void>;
   partitionFor(sourcePartition: number): Promise<{ readonly topic: string; readonly partition: number }>;
   /** Largest record batch to send. */

@@ -85,6 +85,8 @@ export class KafkaSource implements TickSource {
   private assignment = 0;
   /** Assignments in a row that the engine could not take. */
   private refusedAssignments = 0;
+  /** The engine takes an assignment. */
+  private isAssigning = false;
   private isDown = false;
   private stopping: Promise<void> | null = null;
 
@@ -171,6 +173,8 @@ export class KafkaSource implements TickSource {
   private joined(partitions: readonly TopicPartition[]): void {
     const assignment = ++this.assignment;
     this.fetcher.hold();
+    // It may wait for what is away, and this one would wait for it.
+    if (this.isAssigning) this.listener?.lost();
     this.inTurn(() => this.assign(assignment, partitions));
   }
 
@@ -185,8 +189,11 @@ export class KafkaSource implements TickSource {
     if (this.isDown || assignment !== this.assignment) return;
     // Not before the engine is asked: until then it may pause what it had, for reasons that end with this call.
     this.fetcher.assign(partitions);
+    this.isAssigning = true;
     try {
-      const positions = await this.listener!.assigned(partitions);
+      const positions = await this.listener!.assigned(partitions).finally(() => {
+        this.isAssigning = false;
+      });
       if (this.isDown || assignment !== this.assignment) return;
       this.refusedAssignments = 0;
       this.fetcher.begin(positions);

@@ -6,7 +6,7 @@ import type { RecordBatch } from '../columns/batch.ts';
 import { policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import type { SealRequest } from '../commit/plan.ts';
 import { backoffMs, type Timer } from '../kernel/clock.ts';
-import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
+import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import type { SourceListener, TickSource, TopicPartition } from '../ports.ts';
 import { topicPartitionKey } from '../ports.ts';
 import { bytesOver, type MemoryBudget, type Pressure, pressureOf } from './budget.ts';
@@ -67,8 +67,8 @@ export class Shard implements SourceListener {
   private state: ShardStats['state'] = 'joining';
   private pressure: Pressure = 'none';
   private paused: readonly TopicPartition[] = [];
-  /** Grows with each assignment and each loss; recovering for an older one is in vain. */
-  private assignment = 0;
+  /** Aborted by the next assignment and by a loss: recovering for it is in vain then. */
+  private assignment = new AbortController();
   private isRejoining = false;
   /** Since the last rejoining began a partition was given up. */
   private wantsRejoin = false;
@@ -91,7 +91,7 @@ export class Shard implements SourceListener {
 
   /** A rebalance ended. What stays and holds what it left keeps its memory; the rest recovers from Kafka. */
   async assigned(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, number>> {
-    const assignment = ++this.assignment;
+    const { signal } = this.voidAssignment();
     const wanted = new Set(partitions.map(topicPartitionKey));
     for (const [key, run] of this.runs) if (!wanted.has(key)) this.drop(key, run);
     this.parts.common.metrics.count('zepto_rebalances_total', {}, 1);
@@ -99,23 +99,25 @@ export class Shard implements SourceListener {
     try {
       positions = await Promise.all(
         partitions.map(async (partition) => {
-          const run = await this.runOf(partition, assignment);
+          const run = await this.runOf(partition, signal);
           return [topicPartitionKey(partition), run.position] as const;
         }),
       );
     } catch (cause) {
-      if (assignment === this.assignment) this.fail(asZeptoError(cause));
+      if (!signal.aborted) this.fail(asZeptoError(cause));
       throw cause;
     }
-    if (assignment !== this.assignment) return new Map(positions);
+    if (signal.aborted) return new Map(positions);
     this.state = 'running';
     this.paused = [];
     this.applyPressure();
+    // Given up while others recovered: nobody would take its records in.
+    if (positions.some(([key]) => !this.runs.has(key))) void this.rejoin();
     return new Map(positions);
   }
 
   lost(): void {
-    this.assignment++;
+    this.voidAssignment();
     if (this.state === 'running') this.state = 'joining';
     // What it waits for may be away for long, and the next assignment waits for it.
     for (const [key, run] of this.runs) if (!run.isRecovered) this.drop(key, run);
@@ -201,15 +203,22 @@ export class Shard implements SourceListener {
     this.parts.source.pause([...this.runs.values()].map((run) => run.partition));
     if (options.drain && this.state === 'running') await this.flush('shutdown');
     this.state = 'stopped';
-    this.assignment++;
+    this.voidAssignment();
     this.timer?.cancel();
     await this.parts.source.stop();
     for (const [key, run] of this.runs) this.drop(key, run);
     await Promise.all(this.closing);
   }
 
-  /** Waits for what is away. @throws the last error when the assignment is void meanwhile; what no waiting mends. */
-  private async runOf(partition: TopicPartition, assignment: number): Promise<PartitionRun> {
+  /** Begins the next one, which is returned. */
+  private voidAssignment(): AbortController {
+    this.assignment.abort(new ZeptoError('CANCELLED', 'rejoin', 'the assignment is void'));
+    this.assignment = new AbortController();
+    return this.assignment;
+  }
+
+  /** Waits for what is away. @throws the signal's reason when the assignment is void meanwhile; what no waiting mends. */
+  private async runOf(partition: TopicPartition, signal: AbortSignal): Promise<PartitionRun> {
     const key = topicPartitionKey(partition);
     for (let attempt = 0; ; attempt++) {
       const parts = this.parts.partitionParts(partition);
@@ -218,6 +227,8 @@ export class Shard implements SourceListener {
         // A table that was dropped and made anew is another table.
         if (known.table === parts.table && (await known.revalidate())) return known;
         this.drop(key, known);
+        // To fence now would be to take the partition from its owner.
+        signal.throwIfAborted();
       }
       const run = new PartitionRun(this.nextRun++, partition, {
         ...parts,
@@ -230,14 +241,12 @@ export class Shard implements SourceListener {
       } catch (cause) {
         const error = asZeptoError(cause);
         this.drop(key, run);
-        if (assignment !== this.assignment || (error.action !== 'rejoin' && error.action !== 'retry'))
-          throw error;
+        if (signal.aborted || (error.action !== 'rejoin' && error.action !== 'retry')) throw error;
         this.parts.common.logger.warn(
           { ...partition, code: error.code, error: error.message },
           'a partition could not be recovered yet, again',
         );
-        await this.parts.common.clock.sleep(backoffMs(attempt, 200, 10_000, this.parts.common.clock));
-        if (assignment !== this.assignment) throw error;
+        await this.parts.common.clock.sleep(backoffMs(attempt, 200, 10_000, this.parts.common.clock), signal);
       }
     }
   }

@@ -87,7 +87,8 @@ class TestSource implements TickSource {
 
 async function startShard(
   given: {
-    readonly bounds?: () => Promise<PartitionBounds>;
+    readonly bounds?: (partition: number) => Promise<PartitionBounds>;
+    readonly fence?: (partition: number) => Promise<void>;
     /** Of a commit, before it is kept. */
     readonly commit?: () => Promise<void>;
     readonly encode?: (job: EncodeJob) => Promise<SegmentFile[]>;
@@ -98,7 +99,7 @@ async function startShard(
   const stopped: ZeptoError[] = [];
   const committed = new Map<number, CommittedOffset>();
   const letters: number[] = [];
-  let fences = 0;
+  const fences: number[] = [];
   const common = { clock, logger, metrics, pool: new SlabPool(), feed: new Feed([], pinWords(0)) };
   const symbolTopic = { assign: async () => [], subscribe: () => {}, close: async () => {} };
   const symbols = new SymbolAssigner(new SymbolTable(), symbolTopic, clock, logger);
@@ -129,7 +130,8 @@ async function startShard(
       offsets: {
         open: ({ partition }: TopicPartition) => ({
           fence: async () => {
-            fences++;
+            fences.push(partition);
+            await given.fence?.(partition);
             return committed.get(partition) ?? null;
           },
           commit: async (offset, metadata, deadLetters) => {
@@ -139,7 +141,8 @@ async function startShard(
           },
           close: async () => {},
         }),
-        bounds: given.bounds ?? (async () => ({ earliest: 0, latest: 1_000_000 })),
+        bounds: ({ partition }) =>
+          given.bounds?.(partition) ?? Promise.resolve({ earliest: 0, latest: 1_000_000 }),
         retention: async () => ({ ms: null, bytes: null, compacted: false }),
         close: async () => {},
       },
@@ -158,7 +161,7 @@ async function startShard(
     };
     await source.listener.records(batch);
   };
-  return { shard, source, stopped, committed, letters, take, fences: () => fences };
+  return { shard, source, stopped, committed, letters, take, fences };
 }
 
 const away = new ZeptoError('KAFKA_UNREACHABLE', 'retry', 'no leader');
@@ -211,18 +214,42 @@ test('a partition whose leader is away while it is recovered is waited for', asy
   await shard.stop({ drain: false });
 });
 
-test('an assignment that is lost meanwhile does not wait for what is away', async () => {
-  const { shard, source, stopped, fences } = await startShard({
-    bounds: async () => {
-      throw away;
+test.each(['fence', 'bounds'] as const)(
+  'an assignment that is lost meanwhile does not wait for what is away: its %s',
+  async (what) => {
+    const { shard, source, stopped, fences } = await startShard({
+      [what]: async () => {
+        throw away;
+      },
+    });
+    const assigned = source.assign(0);
+    await vi.waitFor(() => expect(fences.length).toBeGreaterThan(0));
+    source.listener.lost();
+    await expect(assigned).rejects.toThrow();
+    expect(stopped).toEqual([]);
+    expect(shard.stats()).toMatchObject({ state: 'joining', partitions: [] });
+    await shard.stop({ drain: false });
+  },
+);
+
+test('a partition of an assignment that is void is not fenced away from its next owner', async () => {
+  let isAway = false;
+  const { shard, source, fences } = await startShard({
+    fence: async () => {
+      if (isAway) throw away;
     },
   });
-  const assigned = source.assign(0);
-  await vi.waitFor(() => expect(fences()).toBeGreaterThan(0));
+  await source.assign(0);
+  isAway = true;
+  const assigned = source.assign(0, 1);
+  await vi.waitFor(() => expect(fences).toContain(1));
   source.listener.lost();
   await expect(assigned).rejects.toThrow();
-  expect(stopped).toEqual([]);
-  expect(shard.stats()).toMatchObject({ state: 'joining', partitions: [] });
+  isAway = false;
+  await source.assign(2);
+  await pass(300);
+  expect(shard.stats().partitions.map(({ partition }) => partition)).toEqual([2]);
+  expect(fences.at(-1)).toBe(2);
   await shard.stop({ drain: false });
 });
 
@@ -234,10 +261,10 @@ test('nothing is fenced any more once the shard has stopped', async () => {
     },
   });
   const assigned = source.assign(0);
-  await vi.waitFor(() => expect(fences()).toBe(1));
+  await vi.waitFor(() => expect(fences).toEqual([0]));
   await shard.stop({ drain: false });
   await Promise.allSettled([assigned]);
-  expect(fences()).toBe(1);
+  expect(fences).toEqual([0]);
   expect(stopped).toEqual([]);
   expect(shard.stats().partitions).toEqual([]);
 });
@@ -283,6 +310,40 @@ test('a partition given up while the last rejoining is not yet answered is taken
   await take(0, 1, () => '1 1');
   await shard.flush();
   await vi.waitFor(() => expect(shard.stats().partitions).toEqual([]));
+  left();
+  await vi.waitFor(() => expect(source.rejoins).toBe(2));
+  await shard.stop({ drain: false });
+});
+
+test('a partition given up while another of its assignment recovers is taken up again', async () => {
+  let recover = (): void => {};
+  const recovering = new Promise<void>((resolve) => {
+    recover = resolve;
+  });
+  const { shard, source, committed, take } = await startShard({
+    bounds: async (partition) => {
+      if (partition === 1) await recovering;
+      return { earliest: 0, latest: 10 };
+    },
+    commit: async () => {
+      throw fenced;
+    },
+  });
+  await source.assign(0);
+  let left = (): void => {};
+  source.leaving = new Promise((resolve) => {
+    left = resolve;
+  });
+  await take(0, 1, () => '1 1');
+  await shard.flush();
+  await vi.waitFor(() => expect(source.rejoins).toBe(1));
+  // It has to write what another owner announced, and fails at it before 1 is there.
+  const pending = { hourLast: Number.POSITIVE_INFINITY, offsetNext: 0 };
+  committed.set(0, { offset: 0, metadata: encodeMetadata({ ...freshRecord(), pending }) });
+  const assigned = source.assign(0, 1);
+  await vi.waitFor(() => expect(shard.stats().partitions.map(({ partition }) => partition)).toEqual([1]));
+  recover();
+  await assigned;
   left();
   await vi.waitFor(() => expect(source.rejoins).toBe(2));
   await shard.stop({ drain: false });
