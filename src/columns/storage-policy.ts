@@ -56,3 +56,16 @@ export function droppedHour(
   const last = policy === undefined ? null : policyHours(policy, nowMs).isDropped;
   return last === null || before === undefined ? (last ?? before ?? null) : Math.max(last, before);
 }
+
+/**
+ * A change of the policy says, by the clock of who asks, how far the policy before it had come, and is heard of later: what is
+ * deleted has been in no answer for so long.
+ */
+const DELETE_LAG_MS = 60_000;
+
+/** The last hour whose files may be deleted; null: none. */
+export const deletedHour = (
+  policy: StoragePolicy | undefined,
+  before: number | undefined,
+  nowMs: number,
+): number | null => droppedHour(policy, before, nowMs - DELETE_LAG_MS);

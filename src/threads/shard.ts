@@ -12,7 +12,7 @@ import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import type { ViewEntry } from '../catalogue/catalogue.ts';
-import { droppedHour, policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
+import { deletedHour, droppedHour, policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
 import type { Config } from '../config/config.ts';
@@ -230,7 +230,7 @@ async function moveByAge(): Promise<void> {
       const policy = policies.get(partition.table);
       const hours = policy === undefined ? null : policyHours(policy, nowMs);
       const last = hours === null ? hourLeavingDisk(nowMs) : hours.leavesDisk;
-      const isDropped = droppedHour(policy, dropped.get(partition.topic), nowMs);
+      const isDropped = deletedHour(policy, dropped.get(partition.topic), nowMs);
       if (outputs.bin !== null && (last !== null || isDropped !== null))
         await expireLocal(localTier(outputs.bin.baseDirectory), partition, partition.committed, {
           leavesDisk: outputs.parquet === null ? null : last,

@@ -9,6 +9,7 @@ import {
   droppedHours,
   initialCatalogue,
 } from '../../src/catalogue/catalogue.ts';
+import { deletedHour, droppedHour } from '../../src/columns/storage-policy.ts';
 import type { AlterTable, CreateTable, DropTable } from '../../src/sql/ast.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { askedChange } from '../../src/statements/ddl.ts';
@@ -51,4 +52,14 @@ it.each([
   // What is late for a dropped hour is dropped too.
   await seal(5, 4, [segment(0, [5n])]);
   expect(await answersAt(51)).toEqual([[1n], [4n]]);
+});
+
+it('what may be deleted has been in no answer for a minute, whatever a change of the policy says meanwhile', () => {
+  const policy = { hotMinutes: null, warmMinutes: null, coldMinutes: null, dropMinutes: 24 * 60 };
+  const comesOfAgeMs = (HOUR + 24) * HOUR_MS;
+  expect(droppedHour(policy, undefined, comesOfAgeMs - 1)).toBe(HOUR - 1);
+  expect(droppedHour(policy, undefined, comesOfAgeMs)).toBe(HOUR);
+  expect(deletedHour(policy, undefined, comesOfAgeMs + 59_999)).toBe(HOUR - 1);
+  expect(deletedHour(policy, undefined, comesOfAgeMs + 60_000)).toBe(HOUR);
+  expect(deletedHour(undefined, HOUR, 0)).toBe(HOUR);
 });
