@@ -7,7 +7,7 @@ import { type ColumnSchema, storedColumns, type TableSchema } from '../columns/t
 import type { CommitRecord } from '../commit/metadata.ts';
 import { type SegmentFile, segmentOf } from '../format/segment.ts';
 import { asZeptoError, type ZeptoError } from '../kernel/errors.ts';
-import type { WarmPart } from '../query/snapshot.ts';
+import type { ColdPart, WarmPart } from '../query/snapshot.ts';
 import { chunkAt } from '../store/chunk.ts';
 import { CHUNK_FIELDS, type RunBegun } from './change.ts';
 import { LivePart } from './live-part.ts';
@@ -64,7 +64,7 @@ export class Run {
         const isLeft = this.inFolders(this.leftMeanwhile);
         const before = parts.flatMap((part) => (isLeft(part) ? (part.object ?? []) : part));
         // Nothing was sealed meanwhile that stands before it: a snapshot waits for this.
-        this.setSealed([...before, ...this.sealed]);
+        this.setSealed([...before, ...this.sealed], before, () => false);
         this.loading = null;
         this.leftMeanwhile = [];
       },
@@ -112,19 +112,20 @@ export class Run {
     if (this.isOwner) this.index.remove(gone);
     const { parts } = partsOf(files, this.begun, this.baseDirectory);
     this.tellMoved(gone, parts);
-    this.setSealed([...this.sealed, ...parts]);
+    // Behind all others of their hours, as the index has what is added.
+    this.sealed = [...this.sealed, ...parts];
+    if (this.isOwner) this.index.add(parts);
   }
 
   /** Rows that are read from these folders are read from their objects. Others are in memory, or were found as objects. */
   leaveFolders(folders: readonly string[]): void {
     if (this.loading !== null || this.failure !== null) this.leftMeanwhile.push(...folders);
-    const isLeft = this.inFolders(folders);
-    const gone = this.sealed.filter(isLeft);
-    this.tellMoved(
-      gone,
-      gone.flatMap((part) => part.object ?? []),
-    );
-    this.setSealed(this.sealed.flatMap((part) => (isLeft(part) ? (part.object ?? []) : part)));
+    const gone = this.sealed.filter(this.inFolders(folders));
+    const come = gone.flatMap((part) => part.object ?? []);
+    this.tellMoved(gone, come);
+    const objects = new Map(gone.map((part): [SealedPart, ColdPart | null] => [part, part.object ?? null]));
+    const sealed = this.sealed.flatMap((part) => (objects.has(part) ? (objects.get(part) ?? []) : part));
+    this.setSealed(sealed, come, (part) => objects.has(part));
   }
 
   /** It is the owner: its rows count. */
@@ -164,16 +165,21 @@ export class Run {
     return (part): part is WarmPart => part.tier === 'warm' && paths.has(part.folder);
   }
 
-  /** `sealed`: in the order of their rows. What comes new takes its place among the others of its symbol and hour. */
-  private setSealed(sealed: readonly SealedPart[]): void {
+  /** `sealed`: in the order of their rows. What has come takes its place among the others of its symbol and hour. */
+  private setSealed(
+    sealed: readonly SealedPart[],
+    come: readonly SealedPart[],
+    isGone: (part: SealedPart) => boolean,
+  ): void {
     const before = this.sealed;
     this.sealed = sealed;
     if (!this.isOwner) return;
-    const known = new Set(before);
-    const segments = new Set(sealed.filter((part) => !known.has(part)).map(segmentOf));
-    const stays = new Set(sealed.filter((part) => !segments.has(segmentOf(part))));
-    this.index.remove(before.filter((part) => !stays.has(part)));
-    this.index.add(sealed.filter((part) => !stays.has(part)));
+    const hours = new Set(come.map(({ hour }) => hour));
+    const segments = new Set(come.map(segmentOf));
+    // Of many thousands of parts few are of these hours: a number tells.
+    const moves = (part: SealedPart): boolean => hours.has(part.hour) && segments.has(segmentOf(part));
+    this.index.remove(before.filter((part) => isGone(part) || moves(part)));
+    this.index.add(sealed.filter(moves));
   }
 }
 

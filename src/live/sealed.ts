@@ -26,7 +26,7 @@ export interface SealedPlaces {
   readonly prefix: string;
 }
 
-/** Manifests read at the same time. */
+/** Manifests, or folders, read at the same time. */
 const READS_MAX = 16;
 
 /**
@@ -52,9 +52,13 @@ export async function loadSealed(
   for (const { manifest, isLocal } of manifests) {
     const found = partsOf(manifest.files, of, isLocal ? places.baseDirectory : null);
     const hash = planHash(manifest.plan);
-    for (const part of found.parts)
-      if (part.tier === 'cold' || (await isFolderOf(hash, part.folder, places.disk))) parts.push(part);
-      else if (part.object) parts.push(part.object);
+    const stand = await inParallel(
+      found.parts,
+      async (part) => part.tier === 'cold' || isFolderOf(hash, part.folder, places.disk),
+    );
+    for (const [at, part] of found.parts.entries())
+      if (stand[at]) parts.push(part);
+      else if (part.tier === 'warm' && part.object) parts.push(part.object);
       else elsewhere++;
     elsewhere += found.elsewhere;
   }

@@ -2,7 +2,7 @@
 // Why: vectors are mostly written again for the next block; what is handed out must stay.
 // Invariant: nothing writes to what the result holds: it is a copy, or final.
 
-import { NULL_BOOL, NULL_CODE, NULL_INT64, TEXT_BYTES_MAX } from '../columns/types.ts';
+import { NULL_BOOL, NULL_CODE, NULL_INT64 } from '../columns/types.ts';
 import type { Block } from './block.ts';
 import type { ResultBlock, ResultValues } from './result.ts';
 import type { Texts } from './texts.ts';
@@ -22,6 +22,9 @@ type Form = Exclude<ResultValues, { readonly kind: 'text' }> | CodedTexts;
 /** Of final vectors, which are asked for again by each read of a view; each goes with its vector. */
 const formsOfFinal = new WeakMap<Vector, Form>();
 
+/** Of a block's texts as they are written: fewer cost no more than the block itself. */
+const UNITS_UNCOUNTED = 2 ** 22;
+
 export function resultBlock(block: Block, width: number, texts: Texts): ResultBlock {
   const columns: ResultValues[] = [];
   for (let slot = 0; slot < width; slot++) columns.push(resultValues(block.column(slot), block.rows, texts));
@@ -37,15 +40,18 @@ function resultValues(vector: Vector, rows: number, texts: Texts): ResultValues 
   return { kind, codes, texts: distinct.map((code) => texts.textOf(code)), nulls };
 }
 
-/** A long text is written anew for each row that has it. @throws ZeptoError LIMIT_EXCEEDED */
+/** A text is written anew for each row that has it. @throws ZeptoError LIMIT_EXCEEDED */
 function requireWritable(columns: readonly ResultValues[], { budget }: Texts): void {
+  const texts = columns.filter((column) => column.kind === 'text');
+  let most = 0;
+  for (const column of texts)
+    most += column.codes.length * column.texts.reduce((longest, { length }) => Math.max(longest, length), 0);
+  if (most <= UNITS_UNCOUNTED) return;
   let units = 0;
-  for (const column of columns) {
-    if (column.kind !== 'text' || column.texts.every(({ length }) => length <= TEXT_BYTES_MAX)) continue;
+  for (const column of texts)
     column.codes.forEach((code, row) => {
       if (column.nulls?.[row] !== 1) units += column.texts[code]!.length;
     });
-  }
   budget.reserve(2 * units);
   budget.release(2 * units);
 }

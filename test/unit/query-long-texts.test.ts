@@ -57,6 +57,15 @@ describe('a computed text', () => {
     });
   });
 
+  test('of ordinary length in many columns and rows is not written out beyond the memory of a query', async () => {
+    const columns = Array.from({ length: 20 }, (_, i) => `n AS c${i}`).join(', ');
+    const sql = `SELECT ${columns} FROM (SELECT '${'x'.repeat(4_096)}' AS n FROM t)`;
+    await expect(answer(sql, 8_192, { bytesMax: 16 * 2 ** 20 })).rejects.toMatchObject({
+      code: 'LIMIT_EXCEEDED',
+    });
+    expect(await answer(sql, 8, { bytesMax: 16 * 2 ** 20 })).toHaveLength(4_096);
+  });
+
   test('in many rows is not written out beyond the memory of a query', async () => {
     const limits = { bytesMax: 16 * 2 ** 20 };
     await expect(answer(`SELECT ${LONGEST} FROM t`, 10, limits)).rejects.toMatchObject({
