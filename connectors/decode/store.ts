@@ -6,6 +6,7 @@ import type { ColumnBuffer, RowBuffer } from '../../src/columns/batch.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import {
   ColumnType,
+  LONE_SURROGATE,
   NULL_BOOL,
   NULL_CODE,
   NULL_INT32,
@@ -28,7 +29,6 @@ import { isText, Role, type Target, type TargetColumn } from './target.ts';
 /** Why the record is undecodable; null = stored. */
 export type Cause = string | null;
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
 const INT32_MAX = 2147483647n;
 const NULL_HIGH = -2147483648;
 const TWO_32 = 0x100000000;

@@ -45,6 +45,8 @@ export const SYMBOL_ID_LIMIT = 0x80000000;
 
 /** Names and text values are dictionary entries of the whole group, so a record may not bring in a book. */
 export const TEXT_BYTES_MAX = 4096;
+/** A text with one has no UTF-8. */
+export const LONE_SURROGATE = /\p{Surrogate}/u;
 
 export interface ColumnSchema {
   readonly name: string;

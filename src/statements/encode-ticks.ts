@@ -2,7 +2,13 @@
 // Why: inserted rows take the same way as everybody's ticks: durable in Kafka, seen by all members.
 // Invariant: a message decodes to exactly the row that it was made of.
 
-import { type ColumnSchema, ColumnType, type TableSchema, TEXT_BYTES_MAX } from '../columns/types.ts';
+import {
+  type ColumnSchema,
+  ColumnType,
+  LONE_SURROGATE,
+  type TableSchema,
+  TEXT_BYTES_MAX,
+} from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
 import type { FieldMap, OutgoingTicks, TableSource } from '../ports.ts';
@@ -71,8 +77,6 @@ class WrittenTexts {
     return Buffer.from(this.bytes.subarray(0, this.end));
   }
 }
-
-const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** What readers of the topic would set aside as a dead letter must not be answered as inserted. */
 function requireStorable(table: TableSchema, index: number, values: ResultValues): void {

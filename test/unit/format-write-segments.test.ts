@@ -4,7 +4,7 @@
 
 import { hostname } from 'node:os';
 import { describe, expect, test } from 'vitest';
-import { encodeBinColumn } from '../../src/format/bin.ts';
+import { decodeBinColumn, encodeBinColumn } from '../../src/format/bin.ts';
 import { removeUnfinished } from '../../src/format/bin-folder.ts';
 import { crc32cOf, crc32cText } from '../../src/format/crc32c.ts';
 import { binFolder, hiveKey, planHash } from '../../src/format/layout.ts';
@@ -152,6 +152,37 @@ describe('an undisturbed job', () => {
             );
       expect(crc32cText(crc32cOf(parts))).toBe(file.crc32c);
       expect(parts.reduce((sum, part) => sum + part.length, 0)).toBe(file.bytes);
+    }
+  });
+
+  test('leaves compressed columns alone until they are written, however long that takes', async () => {
+    const disk = memoryVolume().mount();
+    const late: Disk = {
+      ...disk,
+      writeFile: async (path, parts, sync) => {
+        await systemClock.sleep(5);
+        await disk.writeFile(path, parts, sync);
+      },
+    };
+    // Blocks of a size whose memory is used again.
+    const priceOf = (symbol: number, i: number): bigint =>
+      BigInt(symbol * 1_000_000 + ((i * 7919) % 100_000));
+    const rows = Array.from({ length: 50_000 }, (_, i) => i);
+    const segments = [1, 2, 3].map((symbol) =>
+      segmentOf(
+        trades,
+        rows.map(
+          (i): Row => [HOUR_NS + BigInt(i), priceOf(symbol, i), BigInt((i * 104_729) % 90_000), i % 3],
+        ),
+        { symbol },
+      ),
+    );
+    const job: EncodeJob = { ...jobOf({ parquet: null }), segments };
+    for (const { path, symbol } of await writeSegments(job, late, null, 3, forever)) {
+      const { header, values } = decodeBinColumn((await disk.readFile(`${BASE}/${path}/price.bin`))!);
+      expect(header.compression).toBe(1);
+      expect(header.payloadBytes).toBeGreaterThan(65_536);
+      expect(rows.findIndex((i) => values[i] !== priceOf(symbol, i))).toBe(-1);
     }
   });
 

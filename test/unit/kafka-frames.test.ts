@@ -19,10 +19,11 @@ function cutAt(at: readonly number[], bytes: Buffer): Buffer[] {
 }
 
 function taken(pieces: readonly Uint8Array[]): string[] {
-  const found: string[] = [];
-  const frames = new Frames(new LentMemory(), (answer) => found.push(answer.toString('hex')));
+  const found: Buffer[] = [];
+  const frames = new Frames(new LentMemory(), (answer) => found.push(answer));
   for (const piece of pieces) read(frames, piece);
-  return found;
+  // All of them are held to the end, as by whoever decodes them.
+  return found.map((answer) => answer.toString('hex'));
 }
 
 /** As a socket reads: what there is, as far as there is room. */
