@@ -4,8 +4,9 @@
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Cluster } from '../../connectors/kafka/cluster.ts';
 import { deadLetterRecord, nextDeadLetterBatch } from '../../connectors/kafka/dead-letter.ts';
-import { BATCH_BYTES_MIN } from '../../connectors/kafka/outgoing-topic.ts';
+import { BATCH_BYTES_MIN, deadLetterTopicOf } from '../../connectors/kafka/outgoing-topic.ts';
 import { RecordBatchReader } from '../../connectors/kafka/record-batch.ts';
 import {
   encodeRecordBatch,
@@ -124,5 +125,14 @@ describe('batches of dead letters', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+it('of a topic that a broker has not heard of yet are tried again', async () => {
+  const cluster = { partitionCount: async () => null } as unknown as Cluster;
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  await expect(deadLetterTopicOf(cluster, 'ticks', 'ticks.DLQ', logger).ensure()).rejects.toMatchObject({
+    code: 'KAFKA_TOPIC_MISSING',
+    action: 'retry',
   });
 });

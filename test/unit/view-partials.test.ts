@@ -2,7 +2,7 @@
 // Why: a view must never hold up the rows that it reads, and what is missing must be known to be missing.
 // Invariant: a record of a plan below a view stands only when all its partials stand.
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { ColumnType, columnTypeNames, type TableSchema } from '../../src/columns/types.ts';
 import type { PlanWork } from '../../src/commit/execute.ts';
 import { type CommitRecord, freshRecord } from '../../src/commit/metadata.ts';
@@ -216,6 +216,45 @@ describe('partials of a shard', () => {
       ].sort(),
     );
     expect(partials.keysOf(trades, { symbol: 0, hour: HOUR } as never, hash)).toEqual([objectOf(3)]);
+  });
+
+  it('that fail end when no job reads rows any more', async () => {
+    let end = (): void => {};
+    const reading = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    let jobs = 0;
+    const partials = new ViewPartials({
+      ...{ outputs, prefix: 'p', group: 'g', bytesMax: 2 ** 24, disk: memoryVolume().mount() },
+      store: memoryStore(memoryBucket({ conditionalWrites: true }), { clock: systemClock }),
+      run: async () => {
+        if (jobs++ === 0) throw new Error('the first failed');
+        await reading;
+        return [];
+      },
+      logger: { debug() {}, info() {}, warn() {}, error() {} },
+      metrics: { count() {}, gauge() {}, observe() {} },
+    });
+    partials.setViews([v]);
+    // More than one job takes.
+    const segments = Array.from({ length: 300 }, (_, symbol) =>
+      segmentOf(trades, rows, { symbol, hour: HOUR }),
+    );
+    let isOver = false;
+    const written = partials
+      .write(
+        { identity: planAt(3), table: trades, tableNow: trades, segments } as unknown as PlanWork,
+        forever,
+      )
+      .finally(() => {
+        isOver = true;
+      });
+    written.catch(() => {}); // looked at below
+    await vi.waitFor(() => expect(jobs).toBe(2));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(isOver).toBe(false);
+    end();
+    await expect(written).rejects.toThrow('the first failed');
   });
 
   it('lie as the segments do: flat names with the hash of their plan, and below _views without a prefix', async () => {
