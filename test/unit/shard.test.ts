@@ -66,12 +66,20 @@ class TestSource implements TickSource {
   listener!: SourceListener;
   rejoins = 0;
   /** What `rejoin` waits for. */
-  leaving: Promise<void> = Promise.resolve();
+  private leaving: Promise<void> = Promise.resolve();
   async start(listener: SourceListener): Promise<void> {
     this.listener = listener;
   }
   assign(...partitions: number[]): Promise<unknown> {
     return this.listener.assigned(partitions.map((partition) => ({ topic: 't', partition })));
+  }
+  /** Until what is returned is called, no `rejoin` ends. */
+  holdLeaving(): () => void {
+    let left = (): void => {};
+    this.leaving = new Promise((resolve) => {
+      left = resolve;
+    });
+    return left;
   }
   rejoin(): Promise<void> {
     this.rejoins++;
@@ -298,10 +306,7 @@ test('a partition given up while the last rejoining is not yet answered is taken
     },
   });
   await source.assign(0);
-  let left = (): void => {};
-  source.leaving = new Promise((resolve) => {
-    left = resolve;
-  });
+  const left = source.holdLeaving();
   await take(0, 1, () => '1 1');
   await shard.flush();
   await vi.waitFor(() => expect(source.rejoins).toBe(1));
@@ -330,10 +335,7 @@ test('a partition given up while another of its assignment recovers is taken up 
     },
   });
   await source.assign(0);
-  let left = (): void => {};
-  source.leaving = new Promise((resolve) => {
-    left = resolve;
-  });
+  const left = source.holdLeaving();
   await take(0, 1, () => '1 1');
   await shard.flush();
   await vi.waitFor(() => expect(source.rejoins).toBe(1));
