@@ -9,9 +9,9 @@ import { compressSync } from 'snappy';
 import { Codec, decompressInto } from '../connectors/kafka/codecs.ts';
 import { crc32c } from '../connectors/kafka/crc.ts';
 import { ATTRIBUTES_AT, CRC_AT, HEADER_BYTES, LENGTH_AT } from '../connectors/kafka/record-batch.ts';
-import { GrowableBytes } from '../src/compression/growable-bytes.ts';
 import { assert } from '../src/kernel/assert.ts';
 import { systemClock } from '../src/kernel/clock.ts';
+import { GrowableBytes } from '../src/kernel/growable-bytes.ts';
 
 export const CODEC_NAMES = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 export type CodecName = (typeof CODEC_NAMES)[number];

@@ -10,7 +10,7 @@
 //        –    – body: the buffers
 
 import { expandLz4, expandZstd } from '../../src/compression/expand.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import {
   int16Field,
   int32Field,

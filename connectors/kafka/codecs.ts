@@ -7,7 +7,7 @@ import * as zlib from 'node:zlib';
 import { compressFrameSync } from 'lz4-napi';
 import { compressSync as snappyCompress, uncompressSync as snappyUncompress } from 'snappy';
 import { type Expand, expandLz4, expandZstd } from '../../src/compression/expand.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 
 /** As in the attributes of a record batch. */
 export const Codec = { NONE: 0, GZIP: 1, SNAPPY: 2, LZ4: 3, ZSTD: 4 } as const;

@@ -4,8 +4,8 @@
 
 import { createRequire } from 'node:module';
 import type { RecordBatch } from '../../src/columns/batch.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { AbortedTransactions } from './aborted.ts';
 import { registerCodecs } from './codecs.ts';
 import {

@@ -22,8 +22,8 @@
 // |     61 |    – | records (record-positions.ts), compressed as one piece                                  |
 
 import type { RecordBatch } from '../../src/columns/batch.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { type AbortedTransaction, AbortedTransactions } from './aborted.ts';
 import { decompressInto } from './codecs.ts';
 import { crc32c } from './crc.ts';

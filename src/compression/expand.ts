@@ -3,7 +3,7 @@
 // Invariant: no input makes the output larger than its limit; what is refused is an error, never a shorter output.
 
 import * as zlib from 'node:zlib';
-import type { GrowableBytes } from './growable-bytes.ts';
+import type { GrowableBytes } from '../kernel/growable-bytes.ts';
 import { unlz4Into } from './lz4.ts';
 import { unzstdInto } from './zstd.ts';
 

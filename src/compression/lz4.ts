@@ -5,7 +5,7 @@
 // https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md. Checksums are stepped over: a
 // record batch has one of all its bytes, and so has what comes over a connection.
 
-import type { GrowableBytes } from './growable-bytes.ts';
+import type { GrowableBytes } from '../kernel/growable-bytes.ts';
 
 const MAGIC = 0x184d2204;
 const SKIPPABLE_MAGIC = 0x184d2a50;

@@ -2,7 +2,7 @@
 // Why: Node 20 has none. The library there is takes a crafted block's word for hours of work, and does not say where its output ends.
 // Invariant: every length is checked before it is used; work and memory are bounded by input and limit; a frame is whole or an error.
 
-import type { GrowableBytes } from './growable-bytes.ts';
+import type { GrowableBytes } from '../kernel/growable-bytes.ts';
 import {
   type Cursor,
   type FseTable,

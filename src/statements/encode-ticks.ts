@@ -11,9 +11,12 @@ import {
 } from '../columns/types.ts';
 import { ZeptoError } from '../kernel/errors.ts';
 import { formatFixed } from '../kernel/fixed.ts';
+import { GrowableBytes } from '../kernel/growable-bytes.ts';
 import type { FieldMap, OutgoingTicks, TableSource } from '../ports.ts';
 import type { ResultBlock, ResultValues } from '../query/result.ts';
 import { timestampText } from '../sql/timestamp.ts';
+
+const utf8 = new TextEncoder();
 
 /**
  * `columns`: for each column of the block, its index in the table. The symbol's column must be among them.
@@ -39,7 +42,7 @@ export function encodeTicks(
     return { name, print: printerOf(column, block.columns[i]!, format.fields) };
   });
   const keys = block.columns[columns.indexOf(table.symbolColumn)] as ResultValues & { kind: 'text' };
-  const written = new WrittenTexts();
+  const written = new GrowableBytes();
   const ends = new Uint32Array(2 * block.rows);
   for (let row = 0; row < block.rows; row++) {
     const parts: string[] = [];
@@ -48,34 +51,20 @@ export function encodeTicks(
       if (text !== null) parts.push(`${name}:${text}`);
     }
     const symbol = keys.texts[keys.codes[row]!]!;
-    ends[2 * row] = written.put(symbol);
-    ends[2 * row + 1] = written.put(`{${parts.join(',')}}`);
+    ends[2 * row] = put(symbol, written);
+    ends[2 * row + 1] = put(`{${parts.join(',')}}`, written);
   }
-  return { count: block.rows, bytes: written.take(), ends };
+  // No more memory than they need: they are kept until all rows of a statement are there.
+  const bytes = Buffer.from(written.bytes.subarray(0, written.length));
+  return { count: block.rows, bytes, ends };
 }
 
-/** Texts one behind the other, as UTF-8. */
-class WrittenTexts {
-  private bytes = Buffer.allocUnsafe(65_536);
-  private end = 0;
-
-  /** Where it ends. */
-  put(text: string): number {
-    // A unit takes three bytes at most.
-    const needed = this.end + 3 * text.length;
-    if (needed > this.bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, 2 * this.bytes.length));
-      this.bytes.copy(grown, 0, 0, this.end);
-      this.bytes = grown;
-    }
-    this.end += this.bytes.write(text, this.end, 'utf8');
-    return this.end;
-  }
-
-  /** No more memory than they need: they are kept until all rows of a statement are there. */
-  take(): Buffer {
-    return Buffer.from(this.bytes.subarray(0, this.end));
-  }
+/** Appends the text as UTF-8. Returns where it ends. */
+function put(text: string, to: GrowableBytes): number {
+  // A unit takes three bytes at most.
+  to.reserve(3 * text.length);
+  to.length += utf8.encodeInto(text, to.bytes.subarray(to.length)).written;
+  return to.length;
 }
 
 /** What readers of the topic would set aside as a dead letter must not be answered as inserted. */

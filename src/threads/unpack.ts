@@ -3,8 +3,8 @@
 // Invariant: whole, or FORMAT_INVALID; never beyond its bound.
 
 import { type Codec, decompressInto } from '../../connectors/kafka/codecs.ts';
-import { GrowableBytes } from '../compression/growable-bytes.ts';
 import { ZeptoError } from '../kernel/errors.ts';
+import { GrowableBytes } from '../kernel/growable-bytes.ts';
 
 export interface Packed {
   readonly codec: Codec;

@@ -39,8 +39,8 @@ import {
 import { symbolOf, symbolRecord } from '../../connectors/kafka/symbol-record.ts';
 import { decodeChange, encodeChange } from '../../src/catalogue/change-record.ts';
 import { ColumnType } from '../../src/columns/types.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { ZeptoError } from '../../src/kernel/errors.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { encodeBatch, sealed, varint } from '../support/kafka-batches.ts';
 import { damage, damaged, damagedJson, jsonDamage } from '../support/mutations.ts';
 

@@ -5,8 +5,8 @@
 import fc from 'fast-check';
 import { compressFrameSync, decompressFrameSync } from 'lz4-napi';
 import { describe, expect, test } from 'vitest';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { unlz4Into } from '../../src/compression/lz4.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { contentOf } from '../support/zstd-frames.ts';
 
 function unlz4(bytes: Uint8Array, bytesMax = 1e7): Buffer {

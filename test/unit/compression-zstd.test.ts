@@ -4,8 +4,8 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
 import { unzstdInto } from '../../src/compression/zstd.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { contentOf, zstdFrames } from '../support/zstd-frames.ts';
 
 function unzstd(bytes: Uint8Array, bytesMax = 1e8): Buffer {

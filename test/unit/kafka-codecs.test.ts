@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { Codec, decompressInto, registerCodecs } from '../../connectors/kafka/codecs.ts';
 import { crc32c, plainCrc32c } from '../../connectors/kafka/crc.ts';
 import { RecordBatchReader } from '../../connectors/kafka/record-batch.ts';
-import { GrowableBytes } from '../../src/compression/growable-bytes.ts';
+import { GrowableBytes } from '../../src/kernel/growable-bytes.ts';
 import { encodeBatch, encodeRecord } from '../support/kafka-batches.ts';
 import { contentOf, zstdFrames } from '../support/zstd-frames.ts';
 

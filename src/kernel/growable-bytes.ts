@@ -1,5 +1,5 @@
 // What: bytes that grow as they are needed and keep their capacity.
-// Why: decompressed batches land one after the other in one buffer, without a new one each.
+// Why: decompressed batches, and messages of an INSERT, land one after the other in one buffer, without a new one each.
 // Invariant: the first `length` bytes are what was appended; positions in them stay right when the buffer is replaced.
 
 export class GrowableBytes {
