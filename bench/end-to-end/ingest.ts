@@ -19,7 +19,7 @@ const PARTITIONS = 4;
 const TIMEOUT_MS = 180_000;
 const ATTEMPTS_MAX = 5;
 /** So many times the ticks of others: they would be over while the code is still cold. */
-const TIMES_OF_TICKS: Partial<Record<TickFormat, number>> = { binary: 4, arrow: 4 };
+const TIMES_OF_TICKS: Partial<Record<TickFormat, number>> = { binary: 4, arrow: 8 };
 
 interface Case {
   readonly name: string;

@@ -7,13 +7,13 @@ import avsc from 'avsc';
 import { createDecoder } from '../../connectors/decode/decoder.ts';
 import { RecordBatchReader } from '../../connectors/kafka/record-batch.ts';
 import { pieceEnd, RowBuffer } from '../../src/columns/batch.ts';
+import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import { SymbolTable } from '../../src/columns/symbols.ts';
 import { tradesTable } from '../../src/config/tables.ts';
 import { systemClock } from '../../src/kernel/clock.ts';
 import type { FieldMap, RecordFormat, RowDecoder } from '../../src/ports.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { freeRows, HotPartition, type HourRows } from '../../src/store/hot.ts';
-import { hoursOf } from '../../src/store/hours.ts';
 import { collectorsOf } from '../end-to-end/publish.ts';
 import {
   AVRO_SCHEMA,
@@ -113,6 +113,9 @@ const check = (who: string, { rows, volume, symbolRows }: Found, records: number
 // ---------------------------------------------------------------------------------------------------------
 // Ours: what a shard does with a response
 
+/** Of the rows of one format, and of those on their way. */
+const MEMORY_BYTES = 2 ** 31;
+
 const fields: FieldMap = { names: {}, timeUnit: 'ns', scaledNumbers: 'scaled' };
 const formats: Readonly<Record<TickFormat, RecordFormat>> = {
   json: { kind: 'json', fields: { ...fields, scaledNumbers: 'value' } },
@@ -130,8 +133,9 @@ function toStore(format: TickFormat): (prepared: Prepared) => Promise<Took> {
     symbols,
     schemas,
   );
-  const rows = new RowBuffer(tradesTable);
-  const pool = new SlabPool();
+  const memory = ColumnMemory.reserve(MEMORY_BYTES);
+  const rows = new RowBuffer(tradesTable, undefined, undefined, memory);
+  const pool = new SlabPool(memory);
   const reader = new RecordBatchReader();
   return async (prepared) => {
     const hot = new HotPartition(tradesTable, pool);
@@ -151,7 +155,6 @@ async function takeAll(
   hot: HotPartition,
 ): Promise<Took> {
   const took = { positionsMs: 0, decodeMs: 0, appendMs: 0 };
-  let hours = new Int32Array(0);
   let fetchOffset = 0;
   let beforeMs = systemClock.monotonicMs();
   const since = (): number => {
@@ -169,9 +172,7 @@ async function takeAll(
         rows.clear();
         await decoder.decode(batch, from, to, rows);
         took.decodeMs += since();
-        if (hours.length < rows.rows) hours = new Int32Array(rows.capacity);
-        hoursOf(rows.columns[tradesTable.timestampColumn]!.i32, 0, rows.rows, hours);
-        hot.append(rows, hours, null);
+        hot.append(rows, null);
         took.appendMs += since();
         from = to;
       }

@@ -21,7 +21,6 @@ import { openView, type View } from '../../src/query/view/view.ts';
 import { parseStatement } from '../../src/sql/parser.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { HotPartition } from '../../src/store/hot.ts';
-import { hoursOf } from '../../src/store/hours.ts';
 import { type BenchOptions, median } from '../report.ts';
 
 const table: TableSchema = {
@@ -78,7 +77,6 @@ function world() {
     loadSealed: async () => [],
   });
   const buffer = new RowBuffer(table, BATCH_ROWS);
-  const hours = new Int32Array(BATCH_ROWS);
   let next = 0;
   return {
     snapshot: () => mirror.snapshot(schemas),
@@ -95,8 +93,7 @@ function world() {
         buffer.offset[i] = next;
       }
       buffer.rows = BATCH_ROWS;
-      hoursOf(buffer.columns[0]!.i32, 0, BATCH_ROWS, hours);
-      feed.section(() => hot.append(buffer, hours, null));
+      feed.section(() => hot.append(buffer, null));
     },
     close(): void {
       port1.close();

@@ -71,7 +71,7 @@ export function columnFiller(type: ArrowType, target: TargetColumn): ColumnFille
     const { start, end } = data.buffers[0]!;
     if ((end - start) * 8 < rows * (bytes === 0 ? 1 : bytes * 8))
       throw new ArrowFault(`the values of ${target.field} are too short`);
-    if (same && data.validity < 0) return copyWhole(view, start, rows * bytes, target, column, row, rows);
+    if (same && data.validity < 0) return copyWhole(view, start, target, column, row, rows);
     for (let i = 0; i < rows; i++) {
       const cause = isValid(data, i)
         ? read(view, start, i, column, row + i)

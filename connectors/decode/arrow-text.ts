@@ -3,6 +3,7 @@
 // Invariant: a text lies within its buffer and an index has its entry, or the stream is refused.
 
 import type { ColumnBuffer } from '../../src/columns/batch.ts';
+import type { ColumnLoops } from '../../src/columns/column-loops.ts';
 import { type ColumnData, isValid } from './arrow-column.ts';
 import { ArrowFault, type ArrowType, type Span } from './arrow-stream.ts';
 import { type Cause, storeMissing, storeQuoted } from './store.ts';
@@ -64,19 +65,19 @@ function locateViews(data: ColumnData, texts: Texts, name: string): void {
 }
 
 /**
- * For each row the index of its text; −1 where the row is null. In `room` where that is large enough.
+ * Writes for each row the index of its text; −1 where the row is null.
  * @throws ArrowFault for an index that has no entry.
  */
 export function dictionaryIndices(
   data: ColumnData,
   index: ArrowType & { kind: 'int' },
   entries: number,
-  room: Int32Array,
-): Int32Array {
+  indices: Int32Array,
+  loops: ColumnLoops,
+): void {
   const { view, rows } = data;
   const { start, end } = data.buffers[0]!;
   if (end - start < rows * index.bytes) throw new ArrowFault('dictionary indices are too few');
-  const indices = room.length < rows ? new Int32Array(2 * rows) : room;
   switch (index.bytes) {
     case 1:
       for (let i = 0; i < rows; i++)
@@ -87,9 +88,7 @@ export function dictionaryIndices(
         indices[i] = index.signed ? view.getInt16(start + i * 2, true) : view.getUint16(start + i * 2, true);
       break;
     case 4:
-      new Uint8Array(indices.buffer).set(
-        new Uint8Array(view.buffer, view.byteOffset + start, rows * index.bytes),
-      );
+      loops.copyValues(view, start, rows, indices, 0);
       break;
     case 8:
       // What does not fit is out of range with its low half too, or its high half is not 0.
@@ -102,14 +101,13 @@ export function dictionaryIndices(
   let greatest = -1;
   if (data.validity < 0) {
     // One below 0 is the greatest of all without its sign.
-    for (let i = 0; i < rows; i++) greatest = Math.max(greatest, indices[i]! >>> 0);
+    if (rows > 0) greatest = loops.greatest(indices, rows);
   } else
     for (let i = 0; i < rows; i++) {
       if (isValid(data, i)) greatest = Math.max(greatest, indices[i]! >>> 0);
       else indices[i] = -1;
     }
   if (greatest >= entries) throw new ArrowFault('a dictionary index without an entry');
-  return indices;
 }
 
 /** Texts in a column that holds none: quoted numbers, booleans, ISO times. */

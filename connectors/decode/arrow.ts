@@ -3,6 +3,7 @@
 // Invariant: all rows of a message have its offset; a message gives all of its rows or is one undecodable record.
 
 import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns/batch.ts';
+import { LoopNumbers } from '../../src/columns/column-memory.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
 import { type ColumnFiller, columnData, columnFiller } from './arrow-column.ts';
@@ -38,8 +39,8 @@ interface PlannedColumn {
 
 export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   let plan: Plan | null = null;
-  /** For indices: of the message's text columns each its own. */
-  const rooms: Int32Array[] = [];
+  /** Of the message's text columns each its own. */
+  const rooms: { readonly indices: LoopNumbers; readonly codes: LoopNumbers }[] = [];
 
   /** Appends the message's rows; on a cause the caller takes them back. */
   function appendMessage(
@@ -95,6 +96,9 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         cause = fill(columnData(field, batch), buffer, row, timestampMs);
       } else {
         const data = columnData(field, batch);
+        const memory = rows.places?.memory ?? null;
+        rooms[pending.length] ??= { indices: new LoopNumbers(), codes: new LoopNumbers() };
+        const room = rooms[pending.length]!;
         let texts: Texts;
         let indices: Int32Array | null = null;
         if (field.dictionary === null) texts = textsOf(data, field.type.kind, field.name);
@@ -103,12 +107,13 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
           if (dictionary === undefined && batch.rows > 0)
             throw new ArrowFault(`${field.name} has no dictionary`);
           texts = dictionary ?? NO_TEXTS;
-          const room = rooms[pending.length] ?? NO_ROOM;
-          indices = dictionaryIndices(data, field.dictionary.index, texts.count, room);
-          rooms[pending.length] = indices;
+          indices = room.indices.take(memory, batch.rows);
+          dictionaryIndices(data, field.dictionary.index, texts.count, indices, buffer.loops);
         }
         if (isText(column)) {
-          const text = textColumn(texts, indices, batch.rows, column, rows, row, timestampMs, symbols);
+          const codes = room.codes.take(memory, texts.count);
+          const of = [column, rows, row, timestampMs, symbols] as const;
+          const text = textColumn(texts, indices, codes, batch.rows, ...of);
           cause = text.check();
           pending.push(text);
         } else cause = fillQuoted(texts, indices, batch.rows, column, buffer, row, timestampMs);
@@ -128,8 +133,13 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         if (length < 0) continue;
         const row = rows.rows;
         let cause: Cause;
+        const start = valueStart[i]!;
+        const staged = rows.places?.memory.stage(buffer.subarray(start, start + length)) ?? null;
         try {
-          cause = appendMessage(view, valueStart[i]!, valueStart[i]! + length, timestampMs[i]!, rows);
+          cause =
+            staged === null
+              ? appendMessage(view, start, start + length, timestampMs[i]!, rows)
+              : appendMessage(staged, 0, length, timestampMs[i]!, rows);
         } catch (error) {
           // A RangeError is a read outside of the metadata: what its offsets claim is not there.
           if (!(error instanceof ArrowFault || error instanceof RangeError)) throw error;
@@ -144,8 +154,6 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
     },
   };
 }
-
-const NO_ROOM = new Int32Array(0);
 
 const NO_TEXTS: Texts = {
   view: new DataView(new ArrayBuffer(0)),

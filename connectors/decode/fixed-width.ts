@@ -3,7 +3,7 @@
 // Invariant: a value is stored exactly or not at all; `same` only where the bytes are the column's own.
 
 import type { ColumnBuffer } from '../../src/columns/batch.ts';
-import { ColumnType, NULL_INT32 } from '../../src/columns/types.ts';
+import { ColumnType } from '../../src/columns/types.ts';
 import {
   type Cause,
   decimalOfFloat,
@@ -42,7 +42,6 @@ export interface Conversion {
   readonly same: boolean;
 }
 
-const NULL_HIGH = -2147483648;
 const NANOS_PER_DAY = 86_400_000_000_000n;
 
 /** Null: the type cannot fill the column. */
@@ -104,26 +103,15 @@ export function fillMissing(
 export function copyWhole(
   view: DataView,
   start: number,
-  bytes: number,
   target: TargetColumn,
-  column: ColumnBuffer,
+  { bits, loops, type }: ColumnBuffer,
   row: number,
   rows: number,
 ): Cause {
-  const { values, i32, type } = column;
-  const width = values.BYTES_PER_ELEMENT;
-  new Uint8Array(values.buffer, row * width, bytes).set(
-    new Uint8Array(view.buffer, view.byteOffset + start, bytes),
-  );
+  const holdsLeast = loops.copyValues(view, start, rows, bits, row);
+  const isFloat = type === ColumnType.FLOAT32 || type === ColumnType.FLOAT64;
   // No value may pass for NULL.
-  const last = row + rows;
-  if (type === ColumnType.INT32) {
-    for (let r = row; r < last; r++) if (i32[r] === NULL_INT32) return faultCause(target, 'range');
-  } else if (type === ColumnType.INT64 || type === ColumnType.TIMESTAMP_NS) {
-    for (let r = row; r < last; r++)
-      if (i32[r * 2 + 1] === NULL_HIGH && i32[r * 2] === 0) return faultCause(target, 'range');
-  }
-  return null;
+  return holdsLeast && !isFloat ? faultCause(target, 'range') : null;
 }
 
 /** What becomes of an integer, given by halves. */

@@ -231,7 +231,12 @@ function append(
       const cause = fillMissing(target, buffer, row, count, timestampMs);
       if (cause !== null) throw cursor.fault(cause);
     } else if (column.texts !== null) {
-      const text = textColumn(column.texts, column.indexes, count, target, rows, row, timestampMs, symbols);
+      const text = textColumn(
+        column.texts,
+        column.indexes,
+        new Int32Array(column.texts.count),
+        ...([count, target, rows, row, timestampMs, symbols] as const),
+      );
       const cause = text.check();
       if (cause !== null) throw cursor.fault(cause);
       pending.push(text);
@@ -251,7 +256,7 @@ function fill(
   const { view } = cursor;
   const { read, same } = readerOf(type, target);
   if (same && nulls < 0) {
-    const cause = copyWhole(view, start, count * leastBytes(type.value), target, buffer, row, count);
+    const cause = copyWhole(view, start, target, buffer, row, count);
     if (cause !== null) throw cursor.fault(cause);
     return;
   }

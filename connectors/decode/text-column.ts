@@ -4,6 +4,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import type { RowBuffer } from '../../src/columns/batch.ts';
+import { UNTOUCHED } from '../../src/columns/column-loops.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import { type Cause, storeMissing, textFault } from './store.ts';
 import type { TargetColumn } from './target.ts';
@@ -25,13 +26,16 @@ export interface TextColumn {
   assign(): void;
 }
 
-const UNTOUCHED = -2;
 const UNKNOWN = -1;
 
-/** `indices` null: row i of `count` has text i. The buffer may grow between check and assign. */
+/**
+ * `indices` null: row i of `count` has text i. `codes`: room for as many as there are texts, until `assign`. The buffer may
+ * grow between check and assign.
+ */
 export function textColumn(
   texts: Texts,
   indices: Int32Array | null,
+  codes: Int32Array,
   count: number,
   target: TargetColumn,
   rows: RowBuffer,
@@ -40,7 +44,7 @@ export function textColumn(
   symbols: SymbolTable,
 ): TextColumn {
   const { view, start, length } = texts;
-  const codes = new Int32Array(texts.count).fill(UNTOUCHED);
+  codes.fill(UNTOUCHED);
   let unknown = 0;
 
   function lookUp(entry: number): Cause {
@@ -61,14 +65,17 @@ export function textColumn(
   return {
     check() {
       const column = rows.columns[target.index]!;
-      const { i32 } = column;
-      for (let i = storeKnown(indices, codes, i32, row, 0, count); i < count; ) {
+      const { i32, loops } = column;
+      /** Rows from there on have their codes up to the one that is returned. */
+      const storeKnown = (from: number): number =>
+        indices === null ? from : loops.mapKnown(indices, codes, i32, row, from, count);
+      for (let i = storeKnown(0); i < count; ) {
         const entry = indices === null ? i : indices[i]!;
         const isMissing = entry < 0 || length[entry]! < 0;
         const cause = isMissing ? storeMissing(target, column, row + i, timestampMs) : lookUp(entry);
         if (cause !== null) return cause;
         if (!isMissing) i32[row + i] = codes[entry]!;
-        i = storeKnown(indices, codes, i32, row, i + 1, count);
+        i = storeKnown(i + 1);
       }
       return null;
     },
@@ -83,23 +90,4 @@ export function textColumn(
       }
     },
   };
-}
-
-/** Codes of rows from `from` on while they are known; returns the first row whose is not. */
-function storeKnown(
-  indices: Int32Array | null,
-  codes: Int32Array,
-  i32: Int32Array,
-  row: number,
-  from: number,
-  count: number,
-): number {
-  if (indices === null) return from;
-  let i = from;
-  for (; i < count; i++) {
-    const entry = indices[i]!;
-    if (entry < 0 || codes[entry] === UNTOUCHED) break;
-    i32[row + i] = codes[entry]!;
-  }
-  return i;
 }

@@ -3,11 +3,13 @@
 // Invariant: offsets strictly increase in a RecordBatch (gaps are legal) and never decrease in a RowBuffer (one record may hold many rows).
 
 import { ZeptoError } from '../kernel/errors.ts';
+import { type ColumnLoops, plainLoops } from './column-loops.ts';
+import type { Allocation, ColumnMemory } from './column-memory.ts';
 import {
   type BitsArray,
   bitsView,
   type ColumnSchema,
-  type ColumnType,
+  ColumnType,
   columnView,
   elementBytes,
   type TableSchema,
@@ -48,6 +50,27 @@ export interface ColumnBuffer {
   i32: Int32Array;
   /** The same memory, for moving values by their bits. */
   bits: BitsArray;
+  /** What works on it. */
+  loops: ColumnLoops;
+}
+
+/** Numbers of whoever passes rows on, as many as there is room for rows; the content is undefined. */
+export interface RowNumbers {
+  hours: Int32Array;
+  /** 0, 1, 2, … */
+  all: Int32Array;
+  some: Int32Array;
+  order: Int32Array;
+  symbols: Int32Array;
+  lengths: Int32Array;
+}
+
+/** Where a ColumnMemory has the columns that are stored. */
+export interface StoredPlaces {
+  readonly memory: ColumnMemory;
+  /** Addresses: of each stored column's address and width, and of `numbers.order`. */
+  readonly columns: number;
+  readonly order: number;
 }
 
 export interface UndecodableRecord {
@@ -65,27 +88,38 @@ export class RowBuffer {
   readonly columns: readonly ColumnBuffer[];
   /** Offset of the record that each row came from. */
   offset: Float64Array;
+  /** Both are replaced when the buffer grows. */
+  numbers!: RowNumbers;
+  /** Null: nowhere. */
+  places: StoredPlaces | null = null;
   rows = 0;
   capacity: number;
   readonly undecodable: UndecodableRecord[] = [];
   private readonly rowsMax: number;
+  private readonly memory: ColumnMemory | null;
+  /** Of columns and numbers; null where they have memory of their own. */
+  private allocation: Allocation | null = null;
 
-  /** `rowsMax`: no room is made for more, whatever a record announces. */
-  constructor(table: TableSchema, capacity = 4096, rowsMax = Number.POSITIVE_INFINITY) {
+  /** `rowsMax`: no room is made for more, whatever a record announces. `memory`: where the rows should lie. */
+  constructor(
+    table: TableSchema,
+    capacity = 4096,
+    rowsMax = Number.POSITIVE_INFINITY,
+    memory: ColumnMemory | null = null,
+  ) {
     this.table = table;
     this.rowsMax = rowsMax;
+    this.memory = memory;
     this.capacity = capacity;
     this.offset = new Float64Array(capacity);
-    this.columns = table.columns.map((schema) => {
-      const buffer = new ArrayBuffer(paddedBytes(schema.type, capacity));
-      return {
-        type: schema.type,
-        schema,
-        values: columnView(schema.type, buffer, 0, capacity),
-        i32: new Int32Array(buffer),
-        bits: bitsView(schema.type, buffer, 0, capacity),
-      };
-    });
+    // Their arrays come with the first layOut.
+    this.columns = table.columns.map((schema) => ({ type: schema.type, schema }) as ColumnBuffer);
+    this.layOut();
+  }
+
+  /** What works on its columns and numbers. */
+  get loops(): ColumnLoops {
+    return this.allocation === null ? plainLoops : this.memory!.loops;
   }
 
   clear(): void {
@@ -102,24 +136,68 @@ export class RowBuffer {
         `more than ${this.rowsMax} rows at a time: send them in several parts`,
       );
     if (rows <= this.capacity) return;
-    let capacity = this.capacity;
-    while (capacity < rows) capacity *= 2;
-    const offset = new Float64Array(capacity);
+    const { allocation } = this;
+    const bytes = this.bytes;
+    const before = this.columns.map(({ i32 }) => i32);
+    while (this.capacity < rows) this.capacity *= 2;
+    const offset = new Float64Array(this.capacity);
     offset.set(this.offset);
     this.offset = offset;
+    this.layOut();
+    for (const [index, column] of this.columns.entries()) column.i32.set(before[index]!);
+    if (allocation !== null) this.memory!.release(allocation, bytes);
+  }
+
+  private get bytes(): number {
+    const perColumn = this.columns.map(({ type }) => paddedBytes(type, this.capacity));
+    const numbers = NUMBERS * paddedBytes(ColumnType.INT32, this.capacity);
+    return perColumn.reduce((sum, bytes) => sum + bytes, numbers + 8 * this.columns.length);
+  }
+
+  private layOut(): void {
+    const { capacity } = this;
+    this.allocation = this.memory?.allocate(this.bytes) ?? null;
+    const { buffer, byteOffset } = this.allocation ?? { buffer: new ArrayBuffer(this.bytes), byteOffset: 0 };
+    let at = byteOffset;
     for (const column of this.columns) {
-      const buffer = new ArrayBuffer(paddedBytes(column.type, capacity));
-      new Uint8Array(buffer).set(new Uint8Array(column.values.buffer));
-      column.values = columnView(column.type, buffer, 0, capacity);
-      column.i32 = new Int32Array(buffer);
-      column.bits = bitsView(column.type, buffer, 0, capacity);
+      const bytes = paddedBytes(column.type, capacity);
+      column.values = columnView(column.type, buffer, at, capacity);
+      column.i32 = new Int32Array(buffer, at, bytes / 4);
+      column.bits = bitsView(column.type, buffer, at, capacity);
+      column.loops = this.loops;
+      at += bytes;
     }
-    this.capacity = capacity;
+    const words = (): Int32Array => {
+      const array = new Int32Array(buffer, at, capacity);
+      at += paddedBytes(ColumnType.INT32, capacity);
+      return array;
+    };
+    const all = words();
+    for (let i = 0; i < capacity; i++) all[i] = i;
+    this.numbers = {
+      all,
+      hours: words(),
+      some: words(),
+      order: words(),
+      symbols: words(),
+      lengths: words(),
+    };
+    this.places = null;
+    if (this.allocation === null) return;
+    const stored = this.columns.filter((_, index) => index !== this.table.symbolColumn);
+    const columns = stored.flatMap(({ bits }) => [bits.byteOffset, bits.BYTES_PER_ELEMENT]);
+    new Int32Array(buffer, at, columns.length).set(columns);
+    this.places = { memory: this.memory!, columns: at, order: this.numbers.order.byteOffset };
   }
 }
 
+/** Of RowNumbers. */
+const NUMBERS = 6;
+const LINE_BYTES = 64;
+
+/** Whole lines of the processor's cache. */
 function paddedBytes(type: ColumnType, capacity: number): number {
-  return Math.ceil((elementBytes[type]! * capacity) / 8) * 8;
+  return Math.ceil((elementBytes[type]! * capacity) / LINE_BYTES) * LINE_BYTES;
 }
 
 /** What is decoded and appended at once is read again by the processor while it is still in its cache. */

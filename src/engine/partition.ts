@@ -33,7 +33,6 @@ import type { Feed } from '../live/feed.ts';
 import type { DeadLetter, Logger, Metrics, OffsetStore, TopicPartition } from '../ports.ts';
 import type { SlabPool } from '../store/arena.ts';
 import { bytesIn, freeRows, HotPartition, type HourRows, segmentsOf } from '../store/hot.ts';
-import { hoursOf } from '../store/hours.ts';
 import { GuardedLog } from './guarded-log.ts';
 import { Publishing, type PublishingPorts } from './publishing.ts';
 import type { SymbolAssigner } from './symbols.ts';
@@ -114,7 +113,6 @@ export class PartitionRun {
   private isTold = false;
   /** What the plan under way may have committed without this side knowing yet. */
   private inTransit: readonly CommitRecord[] = [];
-  private hours = new Int32Array(4096);
 
   constructor(id: number, partition: TopicPartition, ports: PartitionPorts) {
     this.id = id;
@@ -414,24 +412,22 @@ export class PartitionRun {
       // A plan may have ended the version while this waited.
     } while (reading !== this.reading);
     const { rows } = reading;
-    if (this.hours.length < rows.rows) this.hours = new Int32Array(rows.capacity);
     const times = rows.columns[reading.source.table.timestampColumn]!;
-    const newestNs = hoursOf(times.i32, 0, rows.rows, this.hours);
     const isReplay = batch.offset[from]! < this.coveredBelow;
     const { staircase } = this.record;
     const covered = isReplay ? (offset: number): number => hourCovered(staircase, offset) : null;
-    const appended = ports.feed.section(() => this.hot.append(rows, this.hours, covered));
+    const appended = ports.feed.section(() => this.hot.append(rows, covered));
     this.position = next;
     this.countTaken(batch, from, to, rows);
     this.publishing.note(times.i32, rows.offset, rows.rows);
     this.keepDeadLetters(rows);
-    this.advanceWatermark(newestNs);
+    this.advanceWatermark(appended.newestNs);
     if (rows.rows > 0) this.lastRowAtMs = ports.clock.nowMs();
     ports.metrics.count('zepto_kafka_messages_consumed_total', this.labels, to - from);
     const bytes = bytesOf(batch, from, to);
     this.bytesAhead += bytes;
     ports.metrics.count('zepto_kafka_bytes_consumed_total', this.labels, bytes);
-    ports.metrics.count('zepto_ticks_ingested_total', this.labels, appended);
+    ports.metrics.count('zepto_ticks_ingested_total', this.labels, appended.rows);
   }
 
   private countTaken(batch: RecordBatch, from: number, to: number, rows: RowBuffer): void {

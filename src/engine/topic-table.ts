@@ -4,6 +4,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { RowBuffer } from '../columns/batch.ts';
+import type { ColumnMemory } from '../columns/column-memory.ts';
 import type { RowDecoder, TableSource, TableVersions } from '../ports.ts';
 
 /** How records are read under one version. Shared by all partitions of the topic in a shard: records are taken in one call at a time. */
@@ -16,11 +17,17 @@ export interface Reading {
 
 export class TopicTable {
   private readonly decoderOf: (source: TableSource) => RowDecoder;
+  private readonly memory: ColumnMemory | null;
   private readonly readings: (Reading | undefined)[] = [];
   private versions: TableVersions;
 
   /** @throws ZeptoError CONFIG_INVALID when the newest version and its format do not go together */
-  constructor(versions: TableVersions, decoderOf: (source: TableSource) => RowDecoder) {
+  constructor(
+    versions: TableVersions,
+    decoderOf: (source: TableSource) => RowDecoder,
+    memory: ColumnMemory | null = null,
+  ) {
+    this.memory = memory;
     this.versions = versions;
     this.decoderOf = decoderOf;
     this.at(this.newest);
@@ -39,7 +46,8 @@ export class TopicTable {
     const known = this.readings[version];
     if (known !== undefined) return known;
     const source = this.versions[version]!;
-    const made = { version, source, decoder: this.decoderOf(source), rows: new RowBuffer(source.table) };
+    const rows = new RowBuffer(source.table, undefined, undefined, this.memory);
+    const made = { version, source, decoder: this.decoderOf(source), rows };
     this.readings[version] = made;
     return made;
   }

@@ -50,8 +50,8 @@ export class Feed {
 
   tellChunk(run: number, hour: HourRows, part: SymbolHour, chunk: Chunk): void {
     if (this.ports.length === 0) return;
-    const { buffer, byteOffset } = chunk.published;
-    const block = this.blockOf(buffer as SharedArrayBuffer);
+    const block = this.blockOf(chunk.buffer);
+    const { byteOffset } = chunk.published;
     const fields = [hour.id, part.id, part.symbol, part.hour, block, byteOffset, chunk.capacity];
     const last = this.changes.at(-1);
     if (last?.kind === 'chunks-added' && last.run === run) (last.chunks as number[]).push(...fields);

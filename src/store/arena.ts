@@ -2,6 +2,7 @@
 // Why: an hour's columns are filled together and freed together; no free list, no fragmentation, no garbage collection of buffers.
 // Invariant: a slab belongs to one arena or to the pool; what is in use is known to the byte and counts against the budget.
 
+import type { Allocation, ColumnMemory } from '../columns/column-memory.ts';
 import { assert } from '../kernel/assert.ts';
 
 export const SLAB_BYTES = 65_536;
@@ -10,6 +11,9 @@ const SLABS_PER_QUAD = 4;
 export const QUAD_BYTES = SLABS_PER_QUAD * SLAB_BYTES;
 const LINE_BYTES = 64;
 const BLOCK_QUADS = 16;
+const BLOCK_BYTES = BLOCK_QUADS * QUAD_BYTES;
+/** Rows fill a block in some 6 ms at most, which touching one takes at most too. */
+const BLOCKS_AHEAD_MAX = 3;
 const ALL_FREE = (1 << SLABS_PER_QUAD) - 1;
 
 interface Quad {
@@ -29,12 +33,36 @@ export interface Slab {
   readonly bits: number;
 }
 
+/** Has another thread touch pages that will soon be written to: the first touch of each costs a microsecond or two. */
+export type Touch = (memory: Allocation, bytes: number) => void;
+
+const PAGE_BYTES = 4_096;
+
+/** Makes the system give pages their memory; what they hold stays, whoever writes to them meanwhile. */
+export function touchPages({ buffer, byteOffset }: Allocation, bytes: number): void {
+  const words = new Int32Array(buffer, byteOffset, bytes / 4);
+  // Compared first, a page would be mapped to be read, and once more to be written to.
+  for (let at = 0; at < words.length; at += PAGE_BYTES / 4) Atomics.compareExchange(words, at, 0, 0);
+}
+
 /** Slabs of one shard, carved from 4 MiB blocks. Blocks are kept for reuse; the budget bounds their number. */
 export class SlabPool {
+  /** Where blocks lie as long as it has room; null: each has memory of its own. */
+  private readonly memory: ColumnMemory | null;
+  private readonly touch: Touch | null;
+  /** The more have been needed. */
+  private blocksAhead = 0;
+  /** Blocks that are touched and that no slab was taken of, oldest first. */
+  private readonly ahead: Allocation[] = [];
   private readonly whole: Quad[] = [];
   /** Those with some slabs free and some in use. */
   private readonly parted = new Set<Quad>();
   private bytesUsed = 0;
+
+  constructor(memory: ColumnMemory | null = null, touch: Touch | null = null) {
+    this.memory = memory;
+    this.touch = touch;
+  }
 
   get usedBytes(): number {
     return this.bytesUsed;
@@ -73,11 +101,29 @@ export class SlabPool {
 
   private anyWhole(): Quad {
     if (this.whole.length === 0) {
-      const buffer = new SharedArrayBuffer(BLOCK_QUADS * QUAD_BYTES);
+      const { buffer, byteOffset } = this.newBlock();
       for (let i = BLOCK_QUADS - 1; i >= 0; i--)
-        this.whole.push({ buffer, byteOffset: i * QUAD_BYTES, free: ALL_FREE });
+        this.whole.push({ buffer, byteOffset: byteOffset + i * QUAD_BYTES, free: ALL_FREE });
     }
     return this.whole.pop()!;
+  }
+
+  private newBlock(): Allocation {
+    const block = this.ahead.shift() ?? this.reservedBlock();
+    if (this.touch === null) return block;
+    while (this.ahead.length < this.blocksAhead) {
+      const next = this.reservedBlock();
+      this.touch(next, BLOCK_BYTES);
+      this.ahead.push(next);
+    }
+    this.blocksAhead = Math.min(this.blocksAhead + 1, BLOCKS_AHEAD_MAX);
+    return block;
+  }
+
+  private reservedBlock(): Allocation {
+    return (
+      this.memory?.allocate(BLOCK_BYTES) ?? { buffer: new SharedArrayBuffer(BLOCK_BYTES), byteOffset: 0 }
+    );
   }
 
   private taken(quad: Quad, bits: number, byteOffset: number, bytes: number): Slab {
@@ -89,13 +135,7 @@ export class SlabPool {
   }
 }
 
-/** Memory that stays the holder's until its arena is reset; the content is undefined. */
-export interface Allocation {
-  readonly buffer: SharedArrayBuffer;
-  readonly byteOffset: number;
-}
-
-/** Allocates within slabs; `reset` gives all of them back. An allocation never spans slabs. */
+/** Allocates within slabs; `reset` gives all of them back, and ends all allocations. An allocation never spans slabs. */
 export class Arena {
   private readonly pool: SlabPool;
   private slabs: Slab[] = [];

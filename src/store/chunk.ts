@@ -2,6 +2,7 @@
 // Why: one writer appends and publishes a row count; readers on other threads take a snapshot without a lock.
 // Invariant: rows below the published count never change; the count never shrinks.
 
+import type { Allocation } from '../columns/column-memory.ts';
 import {
   type BitsArray,
   bitsView,
@@ -12,7 +13,7 @@ import {
 } from '../columns/types.ts';
 import type { ChunkFacts, SegmentChunk } from '../format/segment.ts';
 import { factsOf } from '../format/segment-columns.ts';
-import { type Allocation, type Arena, QUAD_BYTES, SLAB_BYTES } from './arena.ts';
+import { type Arena, QUAD_BYTES, SLAB_BYTES } from './arena.ts';
 
 const CHUNK_ROWS_FIRST = 64;
 /**
@@ -28,6 +29,9 @@ export interface ChunkColumn {
 }
 
 export interface Chunk {
+  /** The memory that it lies in, and where in it its columns begin, one behind the other, each padded to 8 bytes. */
+  readonly buffer: SharedArrayBuffer;
+  readonly columnsAt: number;
   readonly capacity: number;
   readonly columns: readonly ChunkColumn[];
   /** [0]: rows that readers may see, stored with Atomics after the values. */
@@ -74,7 +78,8 @@ export function chunkAt(
   columns: readonly ColumnSchema[],
   capacity: number,
 ): Chunk {
-  let at = byteOffset + HEADER_BYTES;
+  const columnsAt = byteOffset + HEADER_BYTES;
+  let at = columnsAt;
   const views = columns.map(({ type }) => {
     const values = columnView(type, buffer, at, capacity);
     const width = elementBytes[type]!;
@@ -82,7 +87,8 @@ export function chunkAt(
     at += padded(capacity * width);
     return { values, bits };
   });
-  return { capacity, columns: views, published: new Int32Array(buffer, byteOffset, 2), rows: 0, facts: null };
+  const published = new Int32Array(buffer, byteOffset, 2);
+  return { buffer, columnsAt, capacity, columns: views, published, rows: 0, facts: null };
 }
 
 export function publish(chunk: Chunk): void {

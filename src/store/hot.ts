@@ -3,13 +3,8 @@
 // Invariant: a row is in exactly one hour partition; what `freeze` took is immutable and keeps its memory until it leaves.
 
 import type { RowBuffer } from '../columns/batch.ts';
-import {
-  type BitsArray,
-  type ColumnSchema,
-  SYMBOL_ID_LIMIT,
-  storedColumns,
-  type TableSchema,
-} from '../columns/types.ts';
+import { gather } from '../columns/column-loops.ts';
+import { type ColumnSchema, SYMBOL_ID_LIMIT, storedColumns, type TableSchema } from '../columns/types.ts';
 import type { SegmentFile, SegmentSource } from '../format/segment.ts';
 import { assert } from '../kernel/assert.ts';
 import { Arena, type SlabPool } from './arena.ts';
@@ -17,8 +12,6 @@ import { allocateChunk, type Chunk, findFacts, publish, sealedChunk } from './ch
 
 /** Ids below this are looked up in an array; messages may carry any id below 2^31, so the rest goes through a map. */
 const DENSE_SYMBOLS = 65_536;
-/** Takes a row that a plan has covered. */
-const NOBODY = -1;
 
 export type HourState = 'ACTIVE' | 'SEALED' | 'FLUSHING' | 'FLUSHED';
 
@@ -30,9 +23,6 @@ export interface SymbolHour {
   readonly hour: number;
   readonly chunks: Chunk[];
   rows: number;
-  /** In the append under way: rows to take, 0 outside one, and its place among the parts that take some. */
-  incoming: number;
-  place: number;
 }
 
 /** All rows of one hour. */
@@ -53,6 +43,13 @@ export interface HourRows {
 
 /** Hears of each chunk before a row in it is published: readers on other threads find rows by it. */
 export type ChunkAdded = (hour: HourRows, part: SymbolHour, chunk: Chunk) => void;
+
+/** What an append did. */
+export interface Appended {
+  readonly rows: number;
+  /** The greatest event time of all rows that were given, as the nearest double; −Infinity of none. */
+  readonly newestNs: number;
+}
 
 /** Rows whose plan is committed, and the files that hold them. */
 export interface Flushed {
@@ -79,9 +76,6 @@ export class HotPartition {
   /** Oldest plan first. */
   private readonly flushed: Flushed[] = [];
   private nextId = 0;
-  /** Of the rows of an append: the place of the part that takes it, or NOBODY; and row numbers, part by part. */
-  private owner = new Int32Array(1024);
-  private order = new Int32Array(1024);
 
   /** `sealsRaw`: seals write columns as they are, so facts of full chunks serve them. */
   constructor(
@@ -130,60 +124,56 @@ export class HotPartition {
   }
 
   /**
-   * Appends rows [0, rows.rows) except those at or below their offset's covered hour: `hours[row] ≤ covered(offset)`.
-   * `covered` is null when no row can be covered. Returns the number of rows appended.
+   * Appends rows [0, rows.rows) except those at or below their offset's covered hour: `hour ≤ covered(offset)`. `covered` is
+   * null when no row can be covered.
    */
-  append(rows: RowBuffer, hours: Int32Array, covered: ((offset: number) => number) | null): number {
-    const count = rows.rows;
-    if (this.order.length < count) {
-      this.owner = new Int32Array(rows.capacity);
-      this.order = new Int32Array(rows.capacity);
+  append(rows: RowBuffer, covered: ((offset: number) => number) | null): Appended {
+    const { columns, loops, offset, rows: count } = rows;
+    const { all, hours } = rows.numbers;
+    const times = columns[this.table.timestampColumn]!.values as BigInt64Array;
+    const newestNs = loops.hoursOf(times, count, hours);
+    if (count === 0) return { rows: 0, newestNs };
+    this.offsetNext = offset[count - 1]! + 1;
+    if (covered === null && loops.areAll(hours, count, hours[0]!)) {
+      this.appendHour(rows, all, count);
+      return { rows: count, newestNs };
     }
-    const symbols = rows.columns[this.table.symbolColumn]!.values as Uint32Array;
-    const { owner } = this;
-    const touched: SymbolHour[] = [];
-    let hour: HourRows | null = null;
-    let taken = 0;
-    for (let row = 0; row < count; row++) {
-      const rowHour = hours[row]!;
-      if (covered !== null && rowHour <= covered(rows.offset[row]!)) {
-        owner[row] = NOBODY;
-        continue;
-      }
-      if (hour === null || hour.hour !== rowHour) hour = this.hourRows(rowHour, rows.offset[row]!);
-      const symbol = symbols[row]!;
-      const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
-      const target = slot >= 0 ? hour.symbols[slot]! : this.symbolHour(hour, symbol);
-      owner[row] = target.incoming++ === 0 ? touch(target, touched) : target.place;
-      taken++;
-      // Mostly the next rows are of the same hour, and of symbols that it knows.
-      if (covered === null) {
-        const next = takeKnown(hour, hours, symbols, row + 1, count, owner, touched);
-        taken += next - row - 1;
-        row = next - 1;
-      }
-    }
-    if (count > 0) this.offsetNext = rows.offset[count - 1]! + 1;
-    const starts = new Int32Array(touched.length);
-    for (let place = 1; place < touched.length; place++)
-      starts[place] = starts[place - 1]! + touched[place - 1]!.incoming;
-    this.sortByOwner(count, starts);
-    let from = 0;
-    for (const target of touched) {
-      this.copyRows(rows, target, from);
-      from += target.incoming;
-      target.incoming = 0;
-    }
-    return taken;
+    let left: Int32Array = all.slice(0, count);
+    if (covered !== null) left = left.filter((row) => hours[row]! > covered(offset[row]!));
+    const taken = left.length;
+    while (left.length > 0) left = this.appendFirstHour(rows, left);
+    return { rows: taken, newestNs };
   }
 
-  /** `starts`: where each place's rows begin in the order. */
-  private sortByOwner(count: number, starts: Int32Array): void {
-    const { order, owner } = this;
-    for (let row = 0; row < count; row++) {
-      const place = owner[row]!;
-      if (place >= 0) order[starts[place]!++] = row;
+  /** Of these rows those of the first one's hour; the others are returned. */
+  private appendFirstHour(rows: RowBuffer, left: Int32Array): Int32Array {
+    const { hours, some } = rows.numbers;
+    const hour = hours[left[0]!]!;
+    const others = new Int32Array(left.length);
+    let count = 0;
+    let othersCount = 0;
+    for (const row of left) {
+      if (hours[row] === hour) some[count++] = row;
+      else others[othersCount++] = row;
     }
+    this.appendHour(rows, some, count);
+    return others.subarray(0, othersCount);
+  }
+
+  /** The first `count` rows of the list, all of one hour. */
+  private appendHour(rows: RowBuffer, list: Int32Array, count: number): void {
+    const { hours, order, symbols, lengths } = rows.numbers;
+    const ofRows = rows.columns[this.table.symbolColumn]!.values as Uint32Array;
+    const hour = this.hourRows(hours[list[0]!]!, rows.offset[list[0]!]!);
+    hour.rows += count;
+    const groups = rows.loops.groupBySymbol(ofRows, list, count, order, symbols, lengths);
+    let from = 0;
+    for (let i = 0; i < groups; i++) {
+      this.copyRows(rows, hour, this.symbolHour(hour, symbols[i]!), from, lengths[i]!);
+      from += lengths[i]!;
+    }
+    for (; from < count; from++)
+      this.copyRows(rows, hour, this.symbolHour(hour, ofRows[order[from]!]!), from, 1);
   }
 
   /** Takes every hour ≤ hourLast out of the unsealed rows; they stay readable until `release`. */
@@ -261,8 +251,9 @@ export class HotPartition {
 
   /** The symbol's rows in this hour, made when there are none. */
   private symbolHour(hour: HourRows, symbol: number): SymbolHour {
-    const known = hour.sparse.get(symbol);
-    if (known) return known;
+    const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
+    const known = slot >= 0 ? hour.symbols[slot] : hour.sparse.get(symbol);
+    if (known !== undefined) return known;
     assert(symbol < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
     const made: SymbolHour = {
       id: this.nextId++,
@@ -270,8 +261,6 @@ export class HotPartition {
       hour: hour.hour,
       chunks: [],
       rows: 0,
-      incoming: 0,
-      place: -1,
     };
     hour.symbols.push(made);
     if (symbol >= DENSE_SYMBOLS) {
@@ -287,149 +276,39 @@ export class HotPartition {
     return made;
   }
 
-  /** The target's incoming rows, which the order has from `start` on. */
-  private copyRows(rows: RowBuffer, target: SymbolHour, start: number): void {
-    let from = start;
-    const end = start + target.incoming;
-    const hour = this.active.get(target.hour)!;
-    hour.rows += target.incoming;
-    while (from < end) {
+  /** `count` rows of the target, which the order has from `start` on. */
+  private copyRows(rows: RowBuffer, hour: HourRows, target: SymbolHour, start: number, count: number): void {
+    const { places } = rows;
+    const { order } = rows.numbers;
+    const end = start + count;
+    for (let from = start; from < end; ) {
       let chunk = target.chunks[target.chunks.length - 1];
       if (chunk === undefined || chunk.rows === chunk.capacity) {
         chunk = allocateChunk(hour.arena, this.stored, target.rows);
         target.chunks.push(chunk);
         this.chunkAdded(hour, target, chunk);
       }
-      const count = Math.min(end - from, chunk.capacity - chunk.rows);
-      for (let i = 0; i < this.storedIndex.length; i++) {
-        const { bits } = rows.columns[this.storedIndex[i]!]!;
-        gather(bits, chunk.columns[i]!.bits, this.order, from, count, chunk.rows);
-      }
-      chunk.rows += count;
-      target.rows += count;
-      from += count;
+      const fitting = Math.min(end - from, chunk.capacity - chunk.rows);
+      if (places !== null && places.memory.buffer === chunk.buffer)
+        places.memory.gatherColumns(
+          places.columns,
+          this.storedIndex.length,
+          places.order + 4 * from,
+          fitting,
+          chunk.columnsAt,
+          chunk.capacity,
+          chunk.rows,
+        );
+      else
+        for (const [i, index] of this.storedIndex.entries())
+          gather(rows.columns[index]!.bits, order, from, fitting, chunk.columns[i]!.bits, chunk.rows);
+      chunk.rows += fitting;
+      target.rows += fitting;
+      from += fitting;
       publish(chunk);
       if (this.sealsRaw && chunk.rows === chunk.capacity) findFacts(chunk, this.time);
     }
   }
-}
-
-/** Of the first row of an append that a part takes. */
-function touch(target: SymbolHour, touched: SymbolHour[]): number {
-  target.place = touched.push(target) - 1;
-  return target.place;
-}
-
-/** Finds the owners of rows [from, to) up to the first, in steps of four, that is of another hour, or of a symbol that has no slot; returns it. */
-function takeKnown(
-  { hour, slots, symbols: parts }: HourRows,
-  hours: Int32Array,
-  symbols: Uint32Array,
-  from: number,
-  to: number,
-  owner: Int32Array,
-  touched: SymbolHour[],
-): number {
-  const { length } = slots;
-  let row = from;
-  for (const stop = to - 3; row < stop; row += 4) {
-    const isOfHour =
-      hours[row] === hour && hours[row + 1] === hour && hours[row + 2] === hour && hours[row + 3] === hour;
-    if (!isOfHour) return row;
-    const a = symbols[row]!;
-    const b = symbols[row + 1]!;
-    const c = symbols[row + 2]!;
-    const d = symbols[row + 3]!;
-    if (a >= length || b >= length || c >= length || d >= length) return row;
-    const i = slots[a]!;
-    const j = slots[b]!;
-    const k = slots[c]!;
-    const l = slots[d]!;
-    if ((i | j | k | l) < 0) return row;
-    const first = parts[i]!;
-    const second = parts[j]!;
-    const third = parts[k]!;
-    const fourth = parts[l]!;
-    owner[row] = first.incoming++ === 0 ? touch(first, touched) : first.place;
-    owner[row + 1] = second.incoming++ === 0 ? touch(second, touched) : second.place;
-    owner[row + 2] = third.incoming++ === 0 ? touch(third, touched) : third.place;
-    owner[row + 3] = fourth.incoming++ === 0 ? touch(fourth, touched) : fourth.place;
-  }
-  return row;
-}
-
-/** `target[at + i] = source[order[from + i]]` for `count` values. */
-function gather(
-  source: BitsArray,
-  target: BitsArray,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  if (source instanceof BigInt64Array) gatherLongs(source, target as BigInt64Array, order, from, count, at);
-  else if (source instanceof Int32Array) gatherWords(source, target as Int32Array, order, from, count, at);
-  else gatherBytes(source, target as Uint8Array, order, from, count, at);
-}
-
-// One for each width: a loop that meets two kinds of arrays makes a BigInt on the heap of every int64. Four rows at a time: V8
-// looks an array's address and length up anew in each round.
-
-function gatherLongs(
-  source: BigInt64Array,
-  target: BigInt64Array,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  let i = from;
-  let to = at;
-  for (const stop = from + count - 3; i < stop; i += 4, to += 4) {
-    target[to] = source[order[i]!]!;
-    target[to + 1] = source[order[i + 1]!]!;
-    target[to + 2] = source[order[i + 2]!]!;
-    target[to + 3] = source[order[i + 3]!]!;
-  }
-  for (; i < from + count; i++, to++) target[to] = source[order[i]!]!;
-}
-
-function gatherWords(
-  source: Int32Array,
-  target: Int32Array,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  let i = from;
-  let to = at;
-  for (const stop = from + count - 3; i < stop; i += 4, to += 4) {
-    target[to] = source[order[i]!]!;
-    target[to + 1] = source[order[i + 1]!]!;
-    target[to + 2] = source[order[i + 2]!]!;
-    target[to + 3] = source[order[i + 3]!]!;
-  }
-  for (; i < from + count; i++, to++) target[to] = source[order[i]!]!;
-}
-
-function gatherBytes(
-  source: Uint8Array,
-  target: Uint8Array,
-  order: Int32Array,
-  from: number,
-  count: number,
-  at: number,
-): void {
-  let i = from;
-  let to = at;
-  for (const stop = from + count - 3; i < stop; i += 4, to += 4) {
-    target[to] = source[order[i]!]!;
-    target[to + 1] = source[order[i + 1]!]!;
-    target[to + 2] = source[order[i + 2]!]!;
-    target[to + 3] = source[order[i + 3]!]!;
-  }
-  for (; i < from + count; i++, to++) target[to] = source[order[i]!]!;
 }
 
 /** Frozen hours as segments, by symbol within hour. */

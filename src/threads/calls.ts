@@ -38,6 +38,7 @@ type Port = Pick<MessagePort, 'postMessage' | 'on'> | Pick<Worker, 'postMessage'
 /** Answers the other side's calls with these functions. */
 export function offer(port: Port, offered: Offered): void {
   const running = new Map<number, AbortController>();
+  port.on('messageerror', unreadable);
   port.on('message', (message: CallMessage | CancelMessage | AnswerMessage) => {
     if ('cancel' in message) running.get(message.cancel)?.abort(cancelled());
     if (!('call' in message)) return;
@@ -76,6 +77,7 @@ export class Caller<Calls extends Offered> {
 
   constructor(port: Port) {
     this.port = port;
+    port.on('messageerror', unreadable);
     port.on('message', (message: AnswerMessage) => {
       if (!('answer' in message)) return;
       const waiting = this.waiting.get(message.answer);
@@ -125,6 +127,13 @@ export function errorOf(plain: PlainError): ZeptoError {
   const error = new ZeptoError(plain.code, plain.action, plain.message, { context: plain.context });
   error.stack = plain.stack;
   return error;
+}
+
+/** Whoever sent it would wait for ever: the thread ends instead, as with any error that nobody catches. */
+function unreadable(cause: Error): never {
+  throw new ZeptoError('INTERNAL', 'stop', `a message between threads cannot be read: ${cause.message}`, {
+    cause,
+  });
 }
 
 const cancelled = (): ZeptoError => new ZeptoError('CANCELLED', 'rejoin', 'cancelled by the caller');

@@ -3,6 +3,7 @@
 // Invariant: at most `size` jobs run at a time, the rest wait in order; a thread that dies takes its job back to the queue's head.
 
 import type { Worker } from 'node:worker_threads';
+import type { Allocation } from '../columns/column-memory.ts';
 import type { PartialJob, ViewPartialFiles } from '../engine/write-partials.ts';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { ZeptoError } from '../kernel/errors.ts';
@@ -48,6 +49,15 @@ export class EncodePool {
       encoder.namesKnown += names.length;
       return encoder.caller.call('partials', job, signal);
     });
+  }
+
+  /** Touches pages that will be written to, if a thread has time for it. */
+  touch(pages: Allocation, bytes: number): void {
+    // One that dies meanwhile says so elsewhere.
+    this.idle
+      .at(-1)
+      ?.caller.call('touch', { pages, bytes })
+      .catch(() => {});
   }
 
   /** Jobs are idempotent, so one whose thread died runs again. */

@@ -4,11 +4,13 @@
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { blockingDisk } from '../../connectors/fs/disk.ts';
+import type { Allocation } from '../columns/column-memory.ts';
 import type { ColdTierConfig, LogConfig } from '../config/config.ts';
 import { type PartialJob, type ViewPartialFiles, writePartials } from '../engine/write-partials.ts';
 import type { EncodeJob, SegmentFile } from '../format/segment.ts';
 import { writeSegments } from '../format/write-segments.ts';
 import { systemClock } from '../kernel/clock.ts';
+import { touchPages } from '../store/arena.ts';
 import { offer } from './calls.ts';
 import { openObjectStore, type StoreAbilities } from './stores.ts';
 import { threadReports } from './thread.ts';
@@ -33,6 +35,8 @@ const partialPorts = {
 };
 
 const calls = {
+  touch: ({ pages, bytes }: { readonly pages: Allocation; readonly bytes: number }): void =>
+    touchPages(pages, bytes),
   segments: (job: EncodeJob, signal: AbortSignal): Promise<SegmentFile[]> =>
     writeSegments(job, blockingDisk, store, concurrency, signal),
   /** Names of the next codes. */

@@ -12,6 +12,7 @@ import { openOffsetStore } from '../../connectors/kafka/offset-store.ts';
 import { createKafkaSource } from '../../connectors/kafka/source.ts';
 import { openSymbolTopic } from '../../connectors/kafka/symbol-topic.ts';
 import type { ViewEntry } from '../catalogue/catalogue.ts';
+import { ColumnMemory } from '../columns/column-memory.ts';
 import { deletedHour, droppedHour, policyHours, type StoragePolicy } from '../columns/storage-policy.ts';
 import { SymbolTable } from '../columns/symbols.ts';
 import { retentionProblem } from '../commit/retention.ts';
@@ -27,7 +28,14 @@ import type { SegmentFile, SegmentOutputs } from '../format/segment.ts';
 import { systemClock, type Timer } from '../kernel/clock.ts';
 import { asZeptoError, ZeptoError } from '../kernel/errors.ts';
 import { Feed } from '../live/feed.ts';
-import type { OffsetStore, SymbolDirectory, TableSource, TableVersions, TopicPartition } from '../ports.ts';
+import type {
+  OffsetStore,
+  RowDecoder,
+  SymbolDirectory,
+  TableSource,
+  TableVersions,
+  TopicPartition,
+} from '../ports.ts';
 import { SlabPool } from '../store/arena.ts';
 import { type DroppedObjects, dropObjects, expireLocal, type LocalTier } from '../store/tiering.ts';
 import { Caller, offer, type PlainError, plainError } from './calls.ts';
@@ -74,6 +82,8 @@ const CHECK_INTERVAL_MS = 200;
 /** A commit waits for the values of views no longer than this. */
 const BUCKETS_WAIT_MS = 20_000;
 const HOUR_MS = 3_600_000;
+/** Of addresses, for rows on their way and what they come from. */
+const DECODING_BYTES = 2 ** 28;
 
 const { config, index, abilities, readers, ...given } = workerData as ShardData;
 let { policies, dropped } = given;
@@ -82,7 +92,7 @@ const main = new Caller<ShardAsks>(port);
 const clock = systemClock;
 const { logger, metrics, listening } = threadReports(config.log, { shard: index });
 const { kafka, group, coldTier } = config;
-const pool = new SlabPool();
+const memory = ColumnMemory.reserve(config.memory.budgetBytes / config.engine.shards + DECODING_BYTES);
 const feed = new Feed(readers.ports, readers.pinWords);
 const symbols = new SymbolTable();
 const store = coldTier === null ? null : openObjectStore(coldTier, abilities, clock, metrics, logger);
@@ -98,6 +108,7 @@ const encoders = hasFiles
       listening,
     )
   : null;
+const pool = new SlabPool(memory, encoders === null ? null : (block, bytes) => encoders.touch(block, bytes));
 const partials =
   encoders === null || !config.storage.viewPartials
     ? null
@@ -121,6 +132,8 @@ const byTopic = new Map<string, TopicTable>();
 const opened: { close(): Promise<void> }[] = [];
 
 async function start(): Promise<void> {
+  if (memory === null)
+    logger.warn({}, 'no addresses are left for columns (ulimit -v?): rows are taken in at a lower rate');
   const connection = kafka;
   const cluster = openCluster(connection, logger, clock);
   const offsets = openOffsetStore({
@@ -325,7 +338,8 @@ function takeTables({ sources, versions }: Pick<Tables, 'sources' | 'versions'>)
   for (const { topic } of sources) {
     const told = versions.get(topic)!;
     if (byTopic.get(topic)?.extend(told) === true) continue;
-    byTopic.set(topic, new TopicTable(told, (source) => createDecoder(source, symbols, schemas)));
+    const decoderOf = (source: TableSource): RowDecoder => createDecoder(source, symbols, schemas);
+    byTopic.set(topic, new TopicTable(told, decoderOf, memory));
   }
 }
 

@@ -81,17 +81,16 @@ function owner(feed: Feed, run: number, partition: number, left: Set<string>) {
     append(count: number): void {
       buffer.clear();
       buffer.reserve(count);
-      const hours = new Int32Array(count);
       for (let i = 0; i < count; i++) {
         const id = offset++;
-        hours[i] = 100 + (id % 3);
-        (buffer.columns[0]!.values as BigInt64Array)[i] = BigInt(hours[i]!) * NANOS_PER_HOUR + BigInt(id);
+        const hour = BigInt(100 + (id % 3));
+        (buffer.columns[0]!.values as BigInt64Array)[i] = hour * NANOS_PER_HOUR + BigInt(id);
         (buffer.columns[1]!.values as Uint32Array)[i] = id % 5;
         (buffer.columns.at(-1)!.values as BigInt64Array)[i] = BigInt(id);
         buffer.offset[i] = id;
       }
       buffer.rows = count;
-      feed.section(() => hot.append(buffer, hours, null));
+      feed.section(() => hot.append(buffer, null));
     },
     alter(): void {
       const next = buffer.table === table ? altered : table;

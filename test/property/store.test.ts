@@ -5,11 +5,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
+import { type Allocation, ColumnMemory } from '../../src/columns/column-memory.ts';
 import { ColumnType, type TableSchema } from '../../src/columns/types.ts';
 import { factsOf } from '../../src/format/segment-columns.ts';
-import { type Allocation, Arena, QUAD_BYTES, SLAB_BYTES, SlabPool } from '../../src/store/arena.ts';
+import { Arena, QUAD_BYTES, SLAB_BYTES, SlabPool, touchPages } from '../../src/store/arena.ts';
 import { freeRows, HotPartition, segmentsOf } from '../../src/store/hot.ts';
-import { hoursOf } from '../../src/store/hours.ts';
 
 const table: TableSchema = {
   name: 'trades',
@@ -31,7 +31,7 @@ interface Row {
   readonly id: number;
 }
 
-function fill(buffer: RowBuffer, rows: readonly Row[]): Int32Array {
+function fill(buffer: RowBuffer, rows: readonly Row[]): RowBuffer {
   buffer.clear();
   buffer.reserve(rows.length);
   rows.forEach((row, i) => {
@@ -43,9 +43,7 @@ function fill(buffer: RowBuffer, rows: readonly Row[]): Int32Array {
     buffer.offset[i] = row.id;
   });
   buffer.rows = rows.length;
-  const hours = new Int32Array(rows.length);
-  hoursOf(buffer.columns[0]!.i32, 0, rows.length, hours);
-  return hours;
+  return buffer;
 }
 
 const symbol = fc.oneof(fc.nat(5), fc.nat(70_000), fc.constant(2 ** 31 - 1));
@@ -60,18 +58,23 @@ const batches = fc.array(
   { maxLength: 8 },
 );
 
+const hourLasts = fc.integer({ min: -3, max: 3 });
+/** MiB where rows and slabs lie; none, room for all, for one block of slabs, or for rows only. */
+const memories = fc.constantFrom(0, 64, 9, 5);
+
 describe('hot store', () => {
   it('holds each appended row once, in offset order within its symbol-hour', () => {
     fc.assert(
-      fc.property(batches, fc.integer({ min: -3, max: 3 }), fc.boolean(), (input, hourLast, sealsRaw) => {
-        const pool = new SlabPool();
+      fc.property(batches, hourLasts, fc.boolean(), memories, (input, hourLast, sealsRaw, mib) => {
+        const memory = mib === 0 ? null : ColumnMemory.reserve(mib * 2 ** 20);
+        const pool = new SlabPool(memory);
         const hot = new HotPartition(table, pool, () => {}, sealsRaw);
-        const buffer = new RowBuffer(table, 8);
+        const buffer = new RowBuffer(table, 8, undefined, memory);
         const rows: Row[] = [];
         for (const batch of input) {
           const numbered = batch.map((row, i) => ({ ...row, id: rows.length + i }));
           rows.push(...numbered);
-          hot.append(buffer, fill(buffer, numbered), null);
+          hot.append(fill(buffer, numbered), null);
         }
         const first = rows.findIndex((row) => row.hour > hourLast);
         const early = hot.freeze(hourLast);
@@ -97,7 +100,7 @@ describe('hot store', () => {
         freeRows([...early, ...late]);
         expect(pool.usedBytes).toBe(0);
       }),
-      { numRuns: 60 },
+      { numRuns: 100 },
     );
   });
 
@@ -108,7 +111,7 @@ describe('hot store', () => {
     let id = 0;
     for (let batch = 0; batch < 40; batch++) {
       const rows = Array.from({ length: 4_000 }, () => ({ symbol: 3, hour: 1, id: id++ }));
-      hot.append(buffer, fill(buffer, rows), null);
+      hot.append(fill(buffer, rows), null);
     }
     const frozen = hot.freeze(1);
     const { chunks } = segmentsOf(frozen)[0]!;
@@ -129,7 +132,7 @@ describe('hot store', () => {
     const buffer = new RowBuffer(table);
     for (let from = 0; from < 80_000; from += 4_000) {
       const rows = Array.from({ length: 4_000 }, (_, i) => ({ symbol: i % 3, hour: 1, id: from + i }));
-      hot.append(buffer, fill(buffer, rows), null);
+      hot.append(fill(buffer, rows), null);
     }
     const chunks = hot.freeze(1)[0]!.symbols.flatMap((part) => part.chunks);
     expect(new Set(chunks.map(({ capacity }) => capacity)).size).toBeGreaterThan(5);
@@ -141,37 +144,10 @@ describe('hot store', () => {
     const hot = new HotPartition(table, new SlabPool());
     const buffer = new RowBuffer(table);
     const rows = Array.from({ length: 100 }, (_, id) => ({ symbol: id % 3, hour: id % 4, id }));
-    const hours = fill(buffer, rows);
-    const taken = hot.append(buffer, hours, (offset) => (offset < 50 ? 1 : Number.NEGATIVE_INFINITY));
+    const covered = (offset: number): number => (offset < 50 ? 1 : Number.NEGATIVE_INFINITY);
+    const taken = hot.append(fill(buffer, rows), covered).rows;
     expect(taken).toBe(rows.filter((row) => row.id >= 50 || row.hour > 1).length);
     expect(hot.rows).toBe(taken);
-  });
-});
-
-describe('hoursOf', () => {
-  it('floors every int64 time to its hour', () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { maxLength: 50 }),
-        (times) => {
-          const values = BigInt64Array.from(times);
-          const hours = new Int32Array(times.length);
-          hoursOf(new Int32Array(values.buffer), 0, times.length, hours);
-          times.forEach((time, i) => {
-            const start = BigInt(hours[i]!) * HOUR_NS;
-            expect(start <= time && time < start + HOUR_NS).toBe(true);
-          });
-        },
-      ),
-    );
-  });
-
-  it('is exact at both edges of an hour', () => {
-    const start = 482_136n * HOUR_NS;
-    const values = BigInt64Array.from([start - 1n, start, start + HOUR_NS - 1n, start + HOUR_NS]);
-    const hours = new Int32Array(4);
-    hoursOf(new Int32Array(values.buffer), 0, 4, hours);
-    expect([...hours]).toEqual([482_135, 482_136, 482_136, 482_137]);
   });
 });
 
@@ -196,6 +172,39 @@ describe('arena', () => {
     expect(arena.bytes).toBe(17 * SLAB_BYTES);
     arena.reset();
     expect(pool.usedBytes).toBe(0);
+  });
+
+  it('leaves what pages hold when they are touched', () => {
+    const buffer = new SharedArrayBuffer(10 * 4_096);
+    const words = new Int32Array(buffer).map((_, i) => (i % 3) - 1);
+    new Int32Array(buffer).set(words);
+    touchPages({ buffer, byteOffset: 4_096 }, 8 * 4_096);
+    expect(new Int32Array(buffer)).toEqual(words);
+  });
+
+  it('has memory touched ahead of its use, more of it the more is used, three blocks at most', () => {
+    const touched: string[] = [];
+    const pool = new SlabPool(ColumnMemory.reserve(2 ** 26), ({ buffer, byteOffset }, bytes) => {
+      expect(bytes).toBe(BLOCK_BYTES);
+      expect(buffer.byteLength).toBe(2 ** 26);
+      touched.push(`${byteOffset}`);
+    });
+    const arena = new Arena(pool);
+    const used: string[] = [];
+    const ahead: number[] = [];
+    for (let block = 0; block < 6; block++) {
+      used.push(`${arena.allocateQuad()!.byteOffset}`);
+      for (let quad = 1; quad < BLOCK_BYTES / QUAD_BYTES; quad++) arena.allocateQuad();
+      ahead.push(touched.filter((one) => !used.includes(one)).length);
+    }
+    expect(ahead).toEqual([0, 1, 2, 3, 3, 3]);
+    // All but the first two, which were needed at once.
+    expect(touched.slice(0, 4)).toEqual(used.slice(2));
+    expect(new Set([...touched, ...used]).size).toBe(9);
+    // What is used again was touched when it was used first.
+    arena.reset();
+    for (let quad = 0; quad < (6 * BLOCK_BYTES) / QUAD_BYTES; quad++) arena.allocateQuad();
+    expect(touched.length).toBe(7);
   });
 
   it('gives no byte to two, and joins again what is free side by side', () => {

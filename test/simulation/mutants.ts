@@ -112,8 +112,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'late row sealed twice',
     file: 'src/store/hot.ts',
-    find: 'rowHour <= covered(rows.offset[row]!)',
-    replace: 'rowHour < covered(rows.offset[row]!)',
+    find: 'hours[row]! > covered(offset[row]!)',
+    replace: 'hours[row]! >= covered(offset[row]!)',
   },
   {
     name: 'staircase pruned one step too many',

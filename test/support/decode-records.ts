@@ -2,7 +2,9 @@
 // Why: every decoder test reads and writes the same shapes.
 // Invariant: records lie at odd positions between filler that no format accepts, so reading outside a value shows.
 
+import { expect } from 'vitest';
 import { type RecordBatch, RowBuffer } from '../../src/columns/batch.ts';
+import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import {
   ColumnType,
@@ -142,14 +144,33 @@ export interface Decoded {
   readonly buffer: RowBuffer;
 }
 
-/** Decodes all records with a small buffer, so that it has to grow. */
+const MEMORY_BYTES = 2 ** 30;
+let memory: ColumnMemory | null = null;
+
+/** Decodes all records with a small buffer, so that it has to grow: as loops in TypeScript and those in WebAssembly do, alike. */
 export async function decodeAll(
   decoder: RowDecoder,
   table: TableSchema,
   symbols: SymbolTable,
   batch: RecordBatch,
 ): Promise<Decoded> {
-  const buffer = new RowBuffer(table, 1);
+  const plain = await decodeTo(new RowBuffer(table, 1), decoder, symbols, batch);
+  let inMemory = new RowBuffer(table, 1, undefined, memory);
+  if (inMemory.places === null) {
+    memory = ColumnMemory.reserve(MEMORY_BYTES);
+    inMemory = new RowBuffer(table, 1, undefined, memory);
+  }
+  const { buffer, ...found } = await decodeTo(inMemory, decoder, symbols, batch);
+  expect(found).toEqual({ rows: plain.rows, offsets: plain.offsets, causes: plain.causes });
+  return plain;
+}
+
+async function decodeTo(
+  buffer: RowBuffer,
+  decoder: RowDecoder,
+  symbols: SymbolTable,
+  batch: RecordBatch,
+): Promise<Decoded> {
   await decoder.decode(batch, 0, batch.count, buffer);
   return {
     rows: rowsOf(buffer, symbols),

@@ -39,7 +39,6 @@ feed.section(() =>
   }),
 );
 const buffer = new RowBuffer(table);
-const hours = new Int32Array(100).fill(100);
 for (let id = 0; id < 400_000; ) {
   buffer.clear();
   buffer.reserve(100);
@@ -50,7 +49,7 @@ for (let id = 0; id < 400_000; ) {
     buffer.offset[i] = id;
   }
   buffer.rows = 100;
-  feed.section(() => hot.append(buffer, hours, null));
+  feed.section(() => hot.append(buffer, null));
   if (id % 20_000 !== 0) continue;
   const frozen = hot.freeze(100);
   const files = frozen.flatMap(({ id: hour, symbols }) =>

@@ -1,21 +1,13 @@
-// What: LZ4 blocks of columns against two decoders, and the WebAssembly module against its source.
-// Why: a block that another reader refuses is a lost hour; and nobody reads WebAssembly, so it must be what its source says.
+// What: LZ4 blocks of columns against two decoders.
+// Why: a block that another reader refuses is a lost hour.
 // Invariant: the values exactly, and what the format asks of a block's end, whatever the values are.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { compressSync, uncompressSync } from 'lz4-napi';
 import { describe, expect, test } from 'vitest';
 import { ticksOfHour } from '../../bench/micro/sealed-hour.ts';
 import { bytesOf } from '../../src/columns/types.ts';
 import { lz4Block } from '../../src/compression/lz4-block.ts';
-import { expectGeneratedFile } from '../support/generated.ts';
-
-const root = join(import.meta.dirname, '../..');
-const SOURCE = 'src/compression/wasm/lz4-columns.ts';
 
 /** Decodes a block by the format's description, and checks what it asks of the end. */
 function plainDecode(block: Uint8Array): Buffer {
@@ -159,25 +151,3 @@ describe('a block', () => {
       }
   });
 });
-
-test('the module is what its source says', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'zepto-asc-'));
-  try {
-    const file = join(folder, 'module.wasm');
-    const compiler = join(root, 'node_modules/assemblyscript/bin/asc.js');
-    const options = ['-O3', '--runtime', 'stub', '--enable', 'simd', '--noAssert', '--outFile', file];
-    execFileSync(process.execPath, [compiler, SOURCE, ...options], { cwd: root });
-    expectGeneratedFile(
-      'src/compression/wasm/lz4-columns-wasm.ts',
-      `// What: ${SOURCE}, compiled.
-// Why: the program starts without a compiler, and is packed without files beside it.
-// Invariant: test/unit/compression-lz4-block.test.ts makes this file, and compares it.
-
-export const LZ4_COLUMNS_WASM =
-  '${readFileSync(file).toString('base64')}';
-`,
-    );
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}, 120_000);

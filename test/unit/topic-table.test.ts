@@ -69,7 +69,7 @@ describe('rows in memory', () => {
       (rows.columns[2 + i]!.values as BigInt64Array)[0] = BigInt(value);
     rows.offset[0] = offset;
     rows.rows = 1;
-    hot.append(rows, Int32Array.of(HOUR), null);
+    hot.append(rows, null);
   }
 
   it('of an older version of the table stay what they are, and are counted and sealed with the others', () => {
