@@ -7,6 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
+import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import { ColumnType, storedColumns, type TableSchema } from '../../src/columns/types.ts';
 import { nsOfHour } from '../../src/format/layout.ts';
 import { writeSegments } from '../../src/format/write-segments.ts';
@@ -45,7 +46,7 @@ const HOUR = 475_278;
 const HOURS = 4;
 /** Each of the three is asked for so long before it is timed. */
 const WARM_UP_MS = 500;
-const slabs = new SlabPool();
+const slabs = new SlabPool(ColumnMemory.reserve(2 ** 32));
 const names: readonly string[] = Array.from(
   { length: SYMBOLS },
   (_, i) => `SYM${String(i).padStart(2, '0')}`,

@@ -5,6 +5,7 @@
 import { closeSync, fdatasyncSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { blockingDisk, localDisk } from '../../connectors/fs/disk.ts';
+import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import {
   bytesOf,
   type ColumnArray,
@@ -83,9 +84,11 @@ export async function writeBin(
   return (await writeSegments(job, blockingDisk, null, 1, signal))[0]!;
 }
 
+const MEMORY_BYTES = 2 ** 28;
+
 /** The same rows in the chunks that the store would have them in: slabs of shared memory, and what it knows of full ones. */
 export function inChunks(segment: SegmentSource): SegmentSource {
-  const arena = new Arena(new SlabPool());
+  const arena = new Arena(new SlabPool(ColumnMemory.reserve(MEMORY_BYTES)));
   const stored = storedColumns(tradesTable);
   const whole = segment.chunks[0]!.columns;
   const chunks: SegmentChunk[] = [];

@@ -48,6 +48,36 @@ export function columnData(field: ArrowField, batch: ArrowBatch): ColumnData {
   return { view, rows: batch.rows, validity: present ? bitmap.start : -1, buffers };
 }
 
+/** Of each row: an index, a value, or where a text begins. */
+function leastBits({ type, dictionary }: ArrowField): number {
+  const values = dictionary === null ? type : dictionary.index;
+  switch (values.kind) {
+    case 'null':
+    case 'other':
+      return 0;
+    case 'bool':
+      return 1;
+    case 'utf8':
+      return 32;
+    case 'large_utf8':
+    case 'timestamp':
+      return 64;
+    case 'utf8_view':
+      return 128;
+    default:
+      return 8 * values.bytes;
+  }
+}
+
+/** Before there is room for them. @throws ArrowFault when the batch has fewer values of the field than it says. */
+export function checkRows(field: ArrowField, batch: ArrowBatch): void {
+  const bits = leastBits(field);
+  if (bits === 0) return;
+  const { start, end } = columnData(field, batch).buffers[0]!;
+  if ((end - start) * 8 < batch.rows * bits)
+    throw new ArrowFault(`the values of ${field.name} are too short`);
+}
+
 function variadicCount(batch: ArrowBatch, index: number): number {
   const count = batch.variadicCounts[index] ?? -1;
   if (count < 0 || count > batch.buffers.length)

@@ -6,7 +6,7 @@ import { type RecordBatch, type RowBuffer, undecodable } from '../../src/columns
 import { LoopNumbers } from '../../src/columns/column-memory.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import type { RowDecoder } from '../../src/ports.ts';
-import { type ColumnFiller, columnData, columnFiller } from './arrow-column.ts';
+import { type ColumnFiller, checkRows, columnData, columnFiller } from './arrow-column.ts';
 import {
   type ArrowBatch,
   ArrowFault,
@@ -40,7 +40,10 @@ interface PlannedColumn {
 export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   let plan: Plan | null = null;
   /** Of the message's text columns each its own. */
-  const rooms: { readonly indices: LoopNumbers; readonly codes: LoopNumbers }[] = [];
+  const rooms = Array.from({ length: ROOMS_MAX }, () => ({
+    indices: new LoopNumbers(),
+    codes: new LoopNumbers(),
+  }));
 
   /** Appends the message's rows; on a cause the caller takes them back. */
   function appendMessage(
@@ -85,6 +88,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
   ): Cause {
     // A symbol takes a byte at least: more rows than bytes is a lie, and must not reserve memory.
     if (batch.rows > batch.bytes) throw new ArrowFault(`${batch.rows} rows in ${batch.bytes} bytes`);
+    for (const { field } of columns) if (field !== null) checkRows(field, batch);
     const row = rows.rows;
     rows.reserve(row + batch.rows);
     for (const { target: column, field, fill } of columns) {
@@ -96,9 +100,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         cause = fill(columnData(field, batch), buffer, row, timestampMs);
       } else {
         const data = columnData(field, batch);
-        const memory = rows.places?.memory ?? null;
-        rooms[pending.length] ??= { indices: new LoopNumbers(), codes: new LoopNumbers() };
-        const room = rooms[pending.length]!;
+        const room = rooms[pending.length];
         let texts: Texts;
         let indices: Int32Array | null = null;
         if (field.dictionary === null) texts = textsOf(data, field.type.kind, field.name);
@@ -107,11 +109,11 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
           if (dictionary === undefined && batch.rows > 0)
             throw new ArrowFault(`${field.name} has no dictionary`);
           texts = dictionary ?? NO_TEXTS;
-          indices = room.indices.take(memory, batch.rows);
+          indices = room?.indices.take(rows.memory, batch.rows) ?? new Int32Array(batch.rows);
           dictionaryIndices(data, field.dictionary.index, texts.count, indices, buffer.loops);
         }
         if (isText(column)) {
-          const codes = room.codes.take(memory, texts.count);
+          const codes = room?.codes.take(rows.memory, texts.count) ?? new Int32Array(texts.count);
           const of = [column, rows, row, timestampMs, symbols] as const;
           const text = textColumn(texts, indices, codes, batch.rows, ...of);
           cause = text.check();
@@ -134,7 +136,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         const row = rows.rows;
         let cause: Cause;
         const start = valueStart[i]!;
-        const staged = rows.places?.memory.stage(buffer.subarray(start, start + length)) ?? null;
+        const staged = rows.memory?.stage(buffer.subarray(start, start + length)) ?? null;
         try {
           cause =
             staged === null
@@ -154,6 +156,9 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
     },
   };
 }
+
+/** More text columns and batches than messages have: others get memory of their own. */
+const ROOMS_MAX = 16;
 
 const NO_TEXTS: Texts = {
   view: new DataView(new ArrayBuffer(0)),

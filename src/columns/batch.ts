@@ -4,12 +4,12 @@
 
 import { ZeptoError } from '../kernel/errors.ts';
 import { type ColumnLoops, plainLoops } from './column-loops.ts';
-import type { Allocation, ColumnMemory } from './column-memory.ts';
+import { type Allocation, type ColumnMemory, LoopNumbers } from './column-memory.ts';
 import {
   type BitsArray,
   bitsView,
   type ColumnSchema,
-  ColumnType,
+  type ColumnType,
   columnView,
   elementBytes,
   type TableSchema,
@@ -54,21 +54,22 @@ export interface ColumnBuffer {
   loops: ColumnLoops;
 }
 
-/** Numbers of whoever passes rows on, as many as there is room for rows; the content is undefined. */
+/** Numbers of whoever passes rows on, of each as many as there are rows or more; the content is undefined. */
 export interface RowNumbers {
-  hours: Int32Array;
+  readonly hours: Int32Array;
   /** 0, 1, 2, … */
-  all: Int32Array;
-  some: Int32Array;
-  order: Int32Array;
-  symbols: Int32Array;
-  lengths: Int32Array;
+  readonly all: Int32Array;
+  readonly some: Int32Array;
+  readonly order: Int32Array;
+  readonly symbols: Int32Array;
+  readonly lengths: Int32Array;
+  /** Where a ColumnMemory has the columns that are stored, and the order; null: nowhere. */
+  readonly places: StoredPlaces | null;
 }
 
-/** Where a ColumnMemory has the columns that are stored. */
 export interface StoredPlaces {
   readonly memory: ColumnMemory;
-  /** Addresses: of each stored column's address and width, and of `numbers.order`. */
+  /** Addresses: of each stored column's address and width, and of the order. */
   readonly columns: number;
   readonly order: number;
 }
@@ -88,19 +89,20 @@ export class RowBuffer {
   readonly columns: readonly ColumnBuffer[];
   /** Offset of the record that each row came from. */
   offset: Float64Array;
-  /** Both are replaced when the buffer grows. */
-  numbers!: RowNumbers;
-  /** Null: nowhere. */
-  places: StoredPlaces | null = null;
   rows = 0;
   capacity: number;
   readonly undecodable: UndecodableRecord[] = [];
   private readonly rowsMax: number;
-  private readonly memory: ColumnMemory | null;
-  /** Of columns and numbers; null where they have memory of their own. */
+  private readonly capacityFirst: number;
+  /** Where its columns should lie. */
+  readonly memory: ColumnMemory | null;
+  /** Of the columns and the table of their addresses; null where they have memory of their own. */
   private allocation: Allocation | null = null;
+  private columnsAt = 0;
+  private readonly numbersRoom = new LoopNumbers();
+  private numbersMade: RowNumbers | null = null;
 
-  /** `rowsMax`: no room is made for more, whatever a record announces. `memory`: where the rows should lie. */
+  /** `rowsMax`: no room is made for more, whatever a record announces. */
   constructor(
     table: TableSchema,
     capacity = 4096,
@@ -111,23 +113,32 @@ export class RowBuffer {
     this.rowsMax = rowsMax;
     this.memory = memory;
     this.capacity = capacity;
+    this.capacityFirst = capacity;
     this.offset = new Float64Array(capacity);
-    // Their arrays come with the first layOut.
+    // Their arrays come with layOut.
     this.columns = table.columns.map((schema) => ({ type: schema.type, schema }) as ColumnBuffer);
-    this.layOut();
+    this.layOut(capacity);
   }
 
   /** What works on its columns and numbers. */
   get loops(): ColumnLoops {
-    return this.allocation === null ? plainLoops : this.memory!.loops;
+    return this.memory?.loops ?? plainLoops;
   }
 
   clear(): void {
     this.rows = 0;
     this.undecodable.length = 0;
+    // One extraordinary message must not hold its memory for ever.
+    if (this.capacity > KEPT_ROWS_MAX && this.capacity > this.capacityFirst) {
+      this.offset = new Float64Array(this.capacityFirst);
+      this.layOut(this.capacityFirst);
+    }
   }
 
-  /** Makes room for `rows` rows in all, keeping what is there. @throws ZeptoError LIMIT_EXCEEDED beyond `rowsMax` */
+  /**
+   * Makes room for `rows` rows in all, keeping what is there.
+   * @throws ZeptoError LIMIT_EXCEEDED beyond `rowsMax`; RangeError where the system has no such memory: nothing has changed then
+   */
   reserve(rows: number): void {
     if (rows > this.rowsMax)
       throw new ZeptoError(
@@ -136,63 +147,71 @@ export class RowBuffer {
         `more than ${this.rowsMax} rows at a time: send them in several parts`,
       );
     if (rows <= this.capacity) return;
-    const { allocation } = this;
-    const bytes = this.bytes;
-    const before = this.columns.map(({ i32 }) => i32);
-    while (this.capacity < rows) this.capacity *= 2;
-    const offset = new Float64Array(this.capacity);
+    let { capacity } = this;
+    while (capacity < rows) capacity *= 2;
+    const offset = new Float64Array(capacity);
     offset.set(this.offset);
+    this.layOut(capacity);
     this.offset = offset;
-    this.layOut();
-    for (const [index, column] of this.columns.entries()) column.i32.set(before[index]!);
-    if (allocation !== null) this.memory!.release(allocation, bytes);
   }
 
-  private get bytes(): number {
-    const perColumn = this.columns.map(({ type }) => paddedBytes(type, this.capacity));
-    const numbers = NUMBERS * paddedBytes(ColumnType.INT32, this.capacity);
-    return perColumn.reduce((sum, bytes) => sum + bytes, numbers + 8 * this.columns.length);
+  /** Room for the numbers of its rows. */
+  numbers(): RowNumbers {
+    const made = this.numbersMade;
+    if (made !== null && this.rows <= made.all.length) return made;
+    let room = NUMBERS_FIRST;
+    while (room < this.rows) room *= 2;
+    const words = this.numbersRoom.take(this.memory, NUMBERS * room);
+    const part = (index: number): Int32Array => words.subarray(index * room, (index + 1) * room);
+    const all = part(0);
+    for (let i = 0; i < room; i++) all[i] = i;
+    const order = part(1);
+    const isHere = this.allocation !== null && this.memory!.has(words);
+    this.numbersMade = {
+      ...{ all, order, hours: part(2), some: part(3), symbols: part(4), lengths: part(5) },
+      places: isHere ? { memory: this.memory!, columns: this.columnsAt, order: order.byteOffset } : null,
+    };
+    return this.numbersMade;
   }
 
-  private layOut(): void {
-    const { capacity } = this;
-    this.allocation = this.memory?.allocate(this.bytes) ?? null;
-    const { buffer, byteOffset } = this.allocation ?? { buffer: new ArrayBuffer(this.bytes), byteOffset: 0 };
+  /** Moves the columns to where there is room for so many rows, with as much of them as fits. */
+  private layOut(capacity: number): void {
+    const bytes = this.bytesOf(capacity);
+    const allocation = this.memory?.allocate(bytes) ?? null;
+    const { buffer, byteOffset } = allocation ?? { buffer: new ArrayBuffer(bytes), byteOffset: 0 };
+    // From here on nothing fails: what is half moved would be written to where it was.
     let at = byteOffset;
     for (const column of this.columns) {
-      const bytes = paddedBytes(column.type, capacity);
+      const columnBytes = paddedBytes(column.type, capacity);
+      const { i32 } = column as Partial<ColumnBuffer>;
       column.values = columnView(column.type, buffer, at, capacity);
-      column.i32 = new Int32Array(buffer, at, bytes / 4);
+      column.i32 = new Int32Array(buffer, at, columnBytes / 4);
       column.bits = bitsView(column.type, buffer, at, capacity);
       column.loops = this.loops;
-      at += bytes;
+      if (i32 !== undefined) column.i32.set(i32.subarray(0, column.i32.length));
+      at += columnBytes;
     }
-    const words = (): Int32Array => {
-      const array = new Int32Array(buffer, at, capacity);
-      at += paddedBytes(ColumnType.INT32, capacity);
-      return array;
-    };
-    const all = words();
-    for (let i = 0; i < capacity; i++) all[i] = i;
-    this.numbers = {
-      all,
-      hours: words(),
-      some: words(),
-      order: words(),
-      symbols: words(),
-      lengths: words(),
-    };
-    this.places = null;
-    if (this.allocation === null) return;
     const stored = this.columns.filter((_, index) => index !== this.table.symbolColumn);
-    const columns = stored.flatMap(({ bits }) => [bits.byteOffset, bits.BYTES_PER_ELEMENT]);
-    new Int32Array(buffer, at, columns.length).set(columns);
-    this.places = { memory: this.memory!, columns: at, order: this.numbers.order.byteOffset };
+    const places = stored.flatMap(({ bits }) => [bits.byteOffset, bits.BYTES_PER_ELEMENT]);
+    new Int32Array(buffer, at, places.length).set(places);
+    if (this.allocation !== null) this.memory!.release(this.allocation, this.bytesOf(this.capacity));
+    this.allocation = allocation;
+    this.columnsAt = at;
+    this.capacity = capacity;
+    this.numbersMade = null;
+  }
+
+  private bytesOf(capacity: number): number {
+    const perColumn = this.columns.map(({ type }) => paddedBytes(type, capacity));
+    return perColumn.reduce((sum, bytes) => sum + bytes, 8 * this.columns.length);
   }
 }
 
 /** Of RowNumbers. */
 const NUMBERS = 6;
+const NUMBERS_FIRST = 4_096;
+/** More rows than messages have that a broker takes with its default limits. */
+const KEPT_ROWS_MAX = 2 ** 20;
 const LINE_BYTES = 64;
 
 /** Whole lines of the processor's cache. */

@@ -2,7 +2,9 @@
 // Why: a module sees one memory only: what it reads and what it writes have to lie in it.
 // Invariant: no byte has two holders; the loops touch nothing outside of what they are given, and do with arrays of other memory what the plain ones do.
 
+import { assert } from '../kernel/assert.ts';
 import { type ColumnLoops, plainLoops } from './column-loops.ts';
+import type { BitsArray } from './types.ts';
 import { COLUMN_LOOPS_WASM } from './wasm/column-loops-wasm.ts';
 
 /** As much of it as is needed: neither Node's types nor the language's have it. */
@@ -48,6 +50,7 @@ const PAGES_MAX = 65_535;
 const ALLOCATION_BYTES_MIN = 4_096;
 /** What is longer is extraordinary, and must not hold its memory for ever. */
 const STAGED_BYTES_MAX = 2 ** 24;
+const NUMBERS_KEPT_MAX = 2 ** 22;
 
 /** Memory that stays the holder's until it is freed; the content is undefined. */
 export interface Allocation {
@@ -96,6 +99,10 @@ export class ColumnMemory {
     }
   }
 
+  has(array: NodeJS.ArrayBufferView): boolean {
+    return array.buffer === this.buffer;
+  }
+
   /** Null when there is no room. */
   allocate(bytes: number): Allocation | null {
     const size = sizeOf(bytes);
@@ -141,7 +148,8 @@ export class LoopNumbers {
 
   /** `count` of them, where the memory has room for them; the content is undefined. They replace the last ones. */
   take(memory: ColumnMemory | null, count: number): Int32Array {
-    if (memory !== this.memory || count > this.numbers.length) {
+    const isExtraordinary = this.numbers.length > NUMBERS_KEPT_MAX && count <= NUMBERS_KEPT_MAX;
+    if (memory !== this.memory || count > this.numbers.length || isExtraordinary) {
       if (this.allocation !== null) this.memory!.release(this.allocation, this.numbers.byteLength);
       this.memory = memory;
       const length = sizeOf(4 * count) / 4;
@@ -165,36 +173,53 @@ function loopsIn(memory: SharedArrayBuffer, wasm: Loops): ColumnLoops {
   const isHere = (...arrays: readonly NodeJS.ArrayBufferView[]): boolean =>
     arrays.every(({ buffer }) => buffer === memory);
   return {
-    hoursOf: (times, rows, hours) =>
-      isHere(times, hours)
-        ? wasm.hoursOf(times.byteOffset, rows, hours.byteOffset)
-        : plainLoops.hoursOf(times, rows, hours),
-    areAll: (words, count, value) =>
-      isHere(words)
-        ? wasm.areAll(words.byteOffset, count, value) !== 0
-        : plainLoops.areAll(words, count, value),
-    greatest: (words, count) =>
-      isHere(words) ? wasm.greatestWord(words.byteOffset, count) >>> 0 : plainLoops.greatest(words, count),
-    groupBySymbol: (symbols, list, count, order, touched, lengths) =>
-      isHere(symbols, list, order, touched, lengths)
-        ? wasm.groupBySymbol(
-            symbols.byteOffset,
-            list.byteOffset,
-            count,
-            order.byteOffset,
-            touched.byteOffset,
-            lengths.byteOffset,
-          )
-        : plainLoops.groupBySymbol(symbols, list, count, order, touched, lengths),
-    mapKnown: (indices, codes, target, at, from, count) =>
-      isHere(indices, codes, target)
-        ? wasm.mapKnown(indices.byteOffset, codes.byteOffset, target.byteOffset + 4 * at, from, count)
-        : plainLoops.mapKnown(indices, codes, target, at, from, count),
+    hoursOf: (times, rows, hours) => {
+      if (!isHere(times, hours)) return plainLoops.hoursOf(times, rows, hours);
+      assertFits(rows, times, hours);
+      return wasm.hoursOf(times.byteOffset, rows, hours.byteOffset);
+    },
+    areAll: (words, count, value) => {
+      if (!isHere(words)) return plainLoops.areAll(words, count, value);
+      assertFits(count, words);
+      return wasm.areAll(words.byteOffset, count, value) !== 0;
+    },
+    greatest: (words, count) => {
+      if (!isHere(words)) return plainLoops.greatest(words, count);
+      assertFits(count, words);
+      return wasm.greatestWord(words.byteOffset, count) >>> 0;
+    },
+    groupBySymbol: (symbols, list, count, order, touched, lengths) => {
+      if (!isHere(symbols, list, order, touched, lengths))
+        return plainLoops.groupBySymbol(symbols, list, count, order, touched, lengths);
+      assertFits(count, list, order, touched, lengths);
+      return wasm.groupBySymbol(
+        symbols.byteOffset,
+        list.byteOffset,
+        count,
+        order.byteOffset,
+        touched.byteOffset,
+        lengths.byteOffset,
+      );
+    },
+    mapKnown: (indices, codes, target, at, from, count) => {
+      if (!isHere(indices, codes, target))
+        return plainLoops.mapKnown(indices, codes, target, at, from, count);
+      assertFits(count, indices);
+      assertFits(at + count, target);
+      return wasm.mapKnown(indices.byteOffset, codes.byteOffset, target.byteOffset + 4 * at, from, count);
+    },
     copyValues: (view, start, count, target, at) => {
       const width = target.BYTES_PER_ELEMENT;
       if (width === 1 || !isHere(view, target)) return plainLoops.copyValues(view, start, count, target, at);
+      assert(start + width * count <= view.byteLength, 'values are copied from where they are');
+      assertFits(at + count, target);
       const loop = width === 8 ? wasm.copyLongs : wasm.copyWords;
       return loop(view.byteOffset + start, count, target.byteOffset + width * at) !== 0;
     },
   };
+}
+
+/** What is written behind an array would be another symbol's. */
+function assertFits(count: number, ...arrays: readonly BitsArray[]): void {
+  for (const { length } of arrays) assert(count <= length, 'a loop over columns stays within them');
 }

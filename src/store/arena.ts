@@ -45,7 +45,7 @@ export function touchPages({ buffer, byteOffset }: Allocation, bytes: number): v
   for (let at = 0; at < words.length; at += PAGE_BYTES / 4) Atomics.compareExchange(words, at, 0, 0);
 }
 
-/** Slabs of one shard, carved from 4 MiB blocks. Blocks are kept for reuse; the budget bounds their number. */
+/** Slabs of one shard, carved from 4 MiB blocks. Blocks are kept for reuse; the budget bounds the number of those in use. */
 export class SlabPool {
   /** Where blocks lie as long as it has room; null: each has memory of its own. */
   private readonly memory: ColumnMemory | null;
@@ -112,7 +112,8 @@ export class SlabPool {
     const block = this.ahead.shift() ?? this.reservedBlock();
     if (this.touch === null) return block;
     while (this.ahead.length < this.blocksAhead) {
-      const next = this.reservedBlock();
+      const next = this.memory?.allocate(BLOCK_BYTES) ?? null;
+      if (next === null) break;
       this.touch(next, BLOCK_BYTES);
       this.ahead.push(next);
     }

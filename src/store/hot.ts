@@ -129,40 +129,56 @@ export class HotPartition {
    */
   append(rows: RowBuffer, covered: ((offset: number) => number) | null): Appended {
     const { columns, loops, offset, rows: count } = rows;
-    const { all, hours } = rows.numbers;
+    const { all, hours } = rows.numbers();
+    assert(rows.table === this.table, 'rows are of the version of the table that is appended to');
     const times = columns[this.table.timestampColumn]!.values as BigInt64Array;
     const newestNs = loops.hoursOf(times, count, hours);
     if (count === 0) return { rows: 0, newestNs };
+    const greatest = loops.greatest(columns[this.table.symbolColumn]!.i32, count);
+    assert(greatest < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
     this.offsetNext = offset[count - 1]! + 1;
     if (covered === null && loops.areAll(hours, count, hours[0]!)) {
       this.appendHour(rows, all, count);
       return { rows: count, newestNs };
     }
-    let left: Int32Array = all.slice(0, count);
+    let left: Int32Array = all.subarray(0, count);
     if (covered !== null) left = left.filter((row) => hours[row]! > covered(offset[row]!));
-    const taken = left.length;
-    while (left.length > 0) left = this.appendFirstHour(rows, left);
-    return { rows: taken, newestNs };
+    this.appendHours(rows, left);
+    return { rows: left.length, newestNs };
   }
 
-  /** Of these rows those of the first one's hour; the others are returned. */
-  private appendFirstHour(rows: RowBuffer, left: Int32Array): Int32Array {
-    const { hours, some } = rows.numbers;
-    const hour = hours[left[0]!]!;
-    const others = new Int32Array(left.length);
-    let count = 0;
-    let othersCount = 0;
-    for (const row of left) {
-      if (hours[row] === hour) some[count++] = row;
-      else others[othersCount++] = row;
+  /** These rows, of any hours. */
+  private appendHours(rows: RowBuffer, list: Int32Array): void {
+    const { hours, some } = rows.numbers();
+    const byHour = new Map<number, { rows: number; next: number }>();
+    let of = { rows: 0, next: 0 };
+    let hour = Number.NaN;
+    const find = (row: number): void => {
+      if (hours[row] === hour) return;
+      hour = hours[row]!;
+      of = byHour.get(hour) ?? { rows: 0, next: 0 };
+      byHour.set(hour, of);
+    };
+    for (const row of list) {
+      find(row);
+      of.rows++;
     }
-    this.appendHour(rows, some, count);
-    return others.subarray(0, othersCount);
+    let from = 0;
+    for (const one of byHour.values()) {
+      one.next = from;
+      from += one.rows;
+    }
+    for (const row of list) {
+      find(row);
+      some[of.next++] = row;
+    }
+    for (const one of byHour.values())
+      this.appendHour(rows, some.subarray(one.next - one.rows, one.next), one.rows);
   }
 
   /** The first `count` rows of the list, all of one hour. */
   private appendHour(rows: RowBuffer, list: Int32Array, count: number): void {
-    const { hours, order, symbols, lengths } = rows.numbers;
+    const { hours, order, symbols, lengths } = rows.numbers();
     const ofRows = rows.columns[this.table.symbolColumn]!.values as Uint32Array;
     const hour = this.hourRows(hours[list[0]!]!, rows.offset[list[0]!]!);
     hour.rows += count;
@@ -254,7 +270,6 @@ export class HotPartition {
     const slot = symbol < hour.slots.length ? hour.slots[symbol]! : -1;
     const known = slot >= 0 ? hour.symbols[slot] : hour.sparse.get(symbol);
     if (known !== undefined) return known;
-    assert(symbol < SYMBOL_ID_LIMIT, 'a provisional symbol code is not stored');
     const made: SymbolHour = {
       id: this.nextId++,
       symbol,
@@ -278,8 +293,7 @@ export class HotPartition {
 
   /** `count` rows of the target, which the order has from `start` on. */
   private copyRows(rows: RowBuffer, hour: HourRows, target: SymbolHour, start: number, count: number): void {
-    const { places } = rows;
-    const { order } = rows.numbers;
+    const { order, places } = rows.numbers();
     const end = start + count;
     for (let from = start; from < end; ) {
       let chunk = target.chunks[target.chunks.length - 1];

@@ -338,6 +338,7 @@ function takeTables({ sources, versions }: Pick<Tables, 'sources' | 'versions'>)
   for (const { topic } of sources) {
     const told = versions.get(topic)!;
     if (byTopic.get(topic)?.extend(told) === true) continue;
+    // What a dropped table's rows were decoded in, half a MiB of addresses or less, is not used again.
     const decoderOf = (source: TableSource): RowDecoder => createDecoder(source, symbols, schemas);
     byTopic.set(topic, new TopicTable(told, decoderOf, memory));
   }

@@ -108,7 +108,15 @@ describe('the loops', () => {
         const greatest = values.reduce((most, time) => [time, most][Number(most > time)]!, INT64_MIN);
         expect(found.greatest).toBe(values.length === 0 ? Number.NEGATIVE_INFINITY : Number(greatest));
       }),
-      { numRuns: 500 },
+      {
+        numRuns: 500,
+        // The first and the last hour are cut short: what is near one of them is far from the other.
+        examples: [
+          [[INT64_MIN + NANOS_PER_HOUR, -INT64_MIN - 1n]],
+          [[-INT64_MIN - 1n, INT64_MIN + NANOS_PER_HOUR]],
+          [[-9223369200000000001n, 9223371273709551615n, -9223369200000000001n]],
+        ],
+      },
     );
   });
 
@@ -271,6 +279,20 @@ describe('the loops', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('refuse to go beyond what they are given', () => {
+    const { loops } = memory;
+    const [words, longs] = [fast.words(0, [1, 2]), fast.longs(1, [1n])];
+    const view = new DataView(memory.buffer, places[2]!, 16);
+    expect(() => loops.hoursOf(longs, 4, words)).toThrow('stays within');
+    expect(() => loops.areAll(words, 5, 1)).toThrow('stays within');
+    expect(() => loops.greatest(words, 5)).toThrow('stays within');
+    const ids = new Uint32Array(memory.buffer, places[3]!, 9);
+    expect(() => loops.groupBySymbol(ids, words, 5, words, words, words)).toThrow('stays within');
+    expect(() => loops.mapKnown(words, words, words, 1, 0, 4)).toThrow('stays within');
+    expect(() => loops.copyValues(view, 0, 2, longs, 2)).toThrow('stays within');
+    expect(() => loops.copyValues(view, 4, 2, longs, 0)).toThrow('from where they are');
   });
 
   it('do with arrays of other memory what the plain ones do', () => {

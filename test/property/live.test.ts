@@ -20,6 +20,7 @@ import type { Snapshot } from '../../src/query/snapshot.ts';
 import { partsIn } from '../../src/query/table-parts.ts';
 import { SlabPool } from '../../src/store/arena.ts';
 import { bytesIn, type Flushed, freeRows, HotPartition, type HourRows } from '../../src/store/hot.ts';
+import { roomyMemory } from '../support/column-memory.ts';
 
 const table: TableSchema = {
   name: 'trades',
@@ -44,9 +45,10 @@ const BASE = '/hdb';
 
 /** A partition's owner, without Kafka and files. `left`: takes the folders that are gone. */
 function owner(feed: Feed, run: number, partition: number, left: Set<string>) {
-  const pool = new SlabPool();
+  const memory = roomyMemory();
+  const pool = new SlabPool(memory);
   const hot = new HotPartition(table, pool, (hour, part, chunk) => feed.tellChunk(run, hour, part, chunk));
-  let buffer = new RowBuffer(table);
+  let buffer = new RowBuffer(table, undefined, undefined, memory);
   let offset = 0;
   const flushing: HourRows[][] = [];
   feed.section(() =>
@@ -94,7 +96,7 @@ function owner(feed: Feed, run: number, partition: number, left: Set<string>) {
     },
     alter(): void {
       const next = buffer.table === table ? altered : table;
-      buffer = new RowBuffer(next);
+      buffer = new RowBuffer(next, undefined, undefined, memory);
       hot.takeUp(next);
       feed.section(() => feed.tell({ kind: 'schema-changed', run, schema: next }));
     },

@@ -62,44 +62,59 @@ const hourLasts = fc.integer({ min: -3, max: 3 });
 /** MiB where rows and slabs lie; none, room for all, for one block of slabs, or for rows only. */
 const memories = fc.constantFrom(0, 64, 9, 5);
 
+/** Of a plan that has rows of hours up to `hour` below an offset. */
+const coverage = fc.option(fc.record({ below: fc.nat(400), hour: fc.integer({ min: -3, max: 3 }) }));
+
 describe('hot store', () => {
   it('holds each appended row once, in offset order within its symbol-hour', () => {
     fc.assert(
-      fc.property(batches, hourLasts, fc.boolean(), memories, (input, hourLast, sealsRaw, mib) => {
-        const memory = mib === 0 ? null : ColumnMemory.reserve(mib * 2 ** 20);
-        const pool = new SlabPool(memory);
-        const hot = new HotPartition(table, pool, () => {}, sealsRaw);
-        const buffer = new RowBuffer(table, 8, undefined, memory);
-        const rows: Row[] = [];
-        for (const batch of input) {
-          const numbered = batch.map((row, i) => ({ ...row, id: rows.length + i }));
-          rows.push(...numbered);
-          hot.append(fill(buffer, numbered), null);
-        }
-        const first = rows.findIndex((row) => row.hour > hourLast);
-        const early = hot.freeze(hourLast);
-        expect(hot.offsetFirst).toBe(first < 0 ? null : first);
-        const late = hot.freeze(Number.POSITIVE_INFINITY);
-        const segments = [...segmentsOf(early), ...segmentsOf(late)];
-        const found = segments.flatMap((segment) => {
-          const ids = segment.chunks.flatMap((chunk, k) => {
-            const isKnown = sealsRaw && (k < segment.chunks.length - 1 || chunk.facts !== undefined);
-            expect(chunk.facts).toEqual(isKnown ? factsOf(chunk.columns, 0) : undefined);
-            const [, id, size, flag] = chunk.columns;
-            return Array.from({ length: chunk.rows }, (_, i) => {
-              const value = Number((id as BigInt64Array)[i]!) + 5;
-              expect((size as Float32Array)[i]).toBe(Math.fround(value / 4));
-              expect((flag as Uint8Array)[i]).toBe(value % 2);
-              return value;
+      fc.property(
+        batches,
+        hourLasts,
+        fc.boolean(),
+        memories,
+        coverage,
+        (input, hourLast, sealsRaw, mib, planned) => {
+          const memory = mib === 0 ? null : ColumnMemory.reserve(mib * 2 ** 20);
+          const pool = new SlabPool(memory);
+          const hot = new HotPartition(table, pool, () => {}, sealsRaw);
+          const buffer = new RowBuffer(table, 8, undefined, memory);
+          const rows: Row[] = [];
+          let given = 0;
+          for (const batch of input) {
+            const numbered = batch.map((row, i) => ({ ...row, id: given + i }));
+            const covered =
+              planned && ((id: number) => (id < planned.below ? planned.hour : Number.NEGATIVE_INFINITY));
+            const left = numbered.filter(({ id, hour }) => covered === null || hour > covered(id));
+            given += batch.length;
+            rows.push(...left);
+            expect(hot.append(fill(buffer, numbered), covered).rows).toBe(left.length);
+          }
+          const first = rows.find((row) => row.hour > hourLast)?.id ?? null;
+          const early = hot.freeze(hourLast);
+          expect(hot.offsetFirst).toBe(first);
+          const late = hot.freeze(Number.POSITIVE_INFINITY);
+          const segments = [...segmentsOf(early), ...segmentsOf(late)];
+          const found = segments.flatMap((segment) => {
+            const ids = segment.chunks.flatMap((chunk, k) => {
+              const isKnown = sealsRaw && (k < segment.chunks.length - 1 || chunk.facts !== undefined);
+              expect(chunk.facts).toEqual(isKnown ? factsOf(chunk.columns, 0) : undefined);
+              const [, id, size, flag] = chunk.columns;
+              return Array.from({ length: chunk.rows }, (_, i) => {
+                const value = Number((id as BigInt64Array)[i]!) + 5;
+                expect((size as Float32Array)[i]).toBe(Math.fround(value / 4));
+                expect((flag as Uint8Array)[i]).toBe(value % 2);
+                return value;
+              });
             });
+            expect(ids).toEqual([...ids].sort((a, b) => a - b));
+            return ids.map((id) => ({ symbol: segment.symbol, hour: segment.hour, id }));
           });
-          expect(ids).toEqual([...ids].sort((a, b) => a - b));
-          return ids.map((id) => ({ symbol: segment.symbol, hour: segment.hour, id }));
-        });
-        expect(found.sort((a, b) => a.id - b.id)).toEqual(rows);
-        freeRows([...early, ...late]);
-        expect(pool.usedBytes).toBe(0);
-      }),
+          expect(found.sort((a, b) => a.id - b.id)).toEqual(rows);
+          freeRows([...early, ...late]);
+          expect(pool.usedBytes).toBe(0);
+        },
+      ),
       { numRuns: 100 },
     );
   });

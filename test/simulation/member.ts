@@ -25,6 +25,7 @@ import type {
   SymbolDirectory,
 } from '../../src/ports.ts';
 import { SlabPool } from '../../src/store/arena.ts';
+import { roomyMemory } from '../support/column-memory.ts';
 import { isUnreadable, ownValue, versionsTo } from './altered.ts';
 import { publishingOf } from './published.ts';
 import { readFeed } from './reader.ts';
@@ -65,12 +66,13 @@ export class Member {
     this.clock = new ProcessClock(world.scheduler, world.chance);
     this.source = new SimulatedSource(world, this.clock, () => rejoin(this));
     const logger = tracing(world, name);
-    const pool = new SlabPool();
+    const memory = world.chance.pick([roomyMemory(), null]);
+    const pool = new SlabPool(memory);
     const symbols = new SymbolTable();
     const assigner = new SymbolAssigner(symbols, this.directory(), this.clock, logger);
     const common = { clock: this.clock, logger, metrics: unmeasured, pool, feed: readFeed(world, name) };
     const versions = versionsTo(world.tableVersion, world.topic);
-    this.table = new TopicTable(versions, ({ table }) => this.decoder(symbols, versionIn(table)));
+    this.table = new TopicTable(versions, ({ table }) => this.decoder(symbols, versionIn(table)), memory);
     this.shard = new Shard({
       source: this.source,
       common,

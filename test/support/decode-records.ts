@@ -4,7 +4,6 @@
 
 import { expect } from 'vitest';
 import { type RecordBatch, RowBuffer } from '../../src/columns/batch.ts';
-import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import type { SymbolTable } from '../../src/columns/symbols.ts';
 import {
   ColumnType,
@@ -16,6 +15,7 @@ import {
   type TableSchema,
 } from '../../src/columns/types.ts';
 import type { FieldMap, RowDecoder } from '../../src/ports.ts';
+import { roomyMemory } from './column-memory.ts';
 
 export interface TestRecord {
   readonly value: Uint8Array | string | null;
@@ -144,25 +144,21 @@ export interface Decoded {
   readonly buffer: RowBuffer;
 }
 
-const MEMORY_BYTES = 2 ** 30;
-let memory: ColumnMemory | null = null;
-
-/** Decodes all records with a small buffer, so that it has to grow: as loops in TypeScript and those in WebAssembly do, alike. */
+/**
+ * Decodes all records with a small buffer, so that it has to grow: as loops in WebAssembly do and those in TypeScript, alike. Names
+ * that are new are so to the first ones only.
+ */
 export async function decodeAll(
   decoder: RowDecoder,
   table: TableSchema,
   symbols: SymbolTable,
   batch: RecordBatch,
 ): Promise<Decoded> {
-  const plain = await decodeTo(new RowBuffer(table, 1), decoder, symbols, batch);
-  let inMemory = new RowBuffer(table, 1, undefined, memory);
-  if (inMemory.places === null) {
-    memory = ColumnMemory.reserve(MEMORY_BYTES);
-    inMemory = new RowBuffer(table, 1, undefined, memory);
-  }
+  const inMemory = new RowBuffer(table, 1, undefined, roomyMemory());
   const { buffer, ...found } = await decodeTo(inMemory, decoder, symbols, batch);
+  const plain = await decodeTo(new RowBuffer(table, 1), decoder, symbols, batch);
   expect(found).toEqual({ rows: plain.rows, offsets: plain.offsets, causes: plain.causes });
-  return plain;
+  return { buffer, ...found };
 }
 
 async function decodeTo(

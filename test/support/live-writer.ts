@@ -4,6 +4,7 @@
 
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { RowBuffer } from '../../src/columns/batch.ts';
+import { ColumnMemory } from '../../src/columns/column-memory.ts';
 import { ColumnType, NANOS_PER_HOUR, type TableSchema } from '../../src/columns/types.ts';
 import { freshRecord } from '../../src/commit/metadata.ts';
 import { Feed } from '../../src/live/feed.ts';
@@ -22,7 +23,10 @@ const table: TableSchema = {
   symbolColumn: 1,
 };
 const feed = new Feed([port], words);
-const hot = new HotPartition(table, new SlabPool(), (hour, part, chunk) =>
+/** Its second half, where addresses have all of their 32 bits. */
+const memory = ColumnMemory.reserve(2 ** 32)!;
+memory.allocate(2 ** 31);
+const hot = new HotPartition(table, new SlabPool(memory), (hour, part, chunk) =>
   feed.tellChunk(0, hour, part, chunk),
 );
 feed.section(() =>
@@ -38,7 +42,7 @@ feed.section(() =>
     sinceMs: 0,
   }),
 );
-const buffer = new RowBuffer(table);
+const buffer = new RowBuffer(table, undefined, undefined, memory);
 for (let id = 0; id < 400_000; ) {
   buffer.clear();
   buffer.reserve(100);

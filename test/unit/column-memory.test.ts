@@ -3,7 +3,7 @@
 // Invariant: nothing is handed out twice before it was given back; where there is no room, that is said.
 
 import { MessageChannel, receiveMessageOnPort } from 'node:worker_threads';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { RowBuffer } from '../../src/columns/batch.ts';
 import { ColumnMemory, LoopNumbers } from '../../src/columns/column-memory.ts';
 import { everyType } from '../support/decode-records.ts';
@@ -68,7 +68,10 @@ describe('column memory', () => {
       }
     // One that is extraordinary must not keep so much.
     expect(memory.stage(new Uint8Array(2 ** 24 + 1))).toBeNull();
-    expect(memory.stage(bytes)).not.toBeNull();
+    const before = memory.stage(bytes)!.byteOffset;
+    expect(memory.stage(new Uint8Array(MIB))!.byteOffset).not.toBe(before);
+    // Where the copy was is free again.
+    expect(memory.allocate(bytes.length)!.byteOffset).toBe(before - (bytes.byteOffset % 8));
   });
 
   it('has numbers in one place, a larger one when they are more, and anywhere when there is no room', () => {
@@ -81,10 +84,20 @@ describe('column memory', () => {
     expect(larger.byteOffset).not.toBe(first.byteOffset);
     // What it had is free again.
     expect(memory.allocate(4_096)!.byteOffset).toBe(first.byteOffset);
-    expect(numbers.take(memory, MIB).buffer).not.toBe(memory.buffer);
-    expect(numbers.take(null, 5).buffer).not.toBe(memory.buffer);
     const other = reserved(1);
     expect(numbers.take(other, 5).buffer).toBe(other.buffer);
+    expect(memory.allocate(8_000)!.byteOffset).toBe(larger.byteOffset);
+    expect(numbers.take(memory, MIB).buffer).not.toBe(memory.buffer);
+    expect(numbers.take(null, 5).buffer).not.toBe(memory.buffer);
+  });
+
+  it('keeps no place for extraordinarily many numbers', () => {
+    const memory = reserved(80);
+    const numbers = new LoopNumbers();
+    const many = numbers.take(memory, 2 ** 24);
+    expect(many.buffer).toBe(memory.buffer);
+    expect(numbers.take(memory, 10).byteOffset).not.toBe(many.byteOffset);
+    expect(memory.allocate(2 ** 26)!.byteOffset).toBe(many.byteOffset);
   });
 });
 
@@ -95,18 +108,55 @@ describe('rows in column memory', () => {
     const before = rows.columns.map(({ values }) => values);
     for (const { values } of rows.columns) values[3] = values instanceof BigInt64Array ? 77n : 77;
     rows.reserve(100);
-    expect(rows.places?.memory).toBe(memory);
-    expect(rows.numbers.all[99]).toBe(99);
+    rows.rows = 100;
+    const { places: stored, ...numbers } = rows.numbers();
+    expect(stored?.memory).toBe(memory);
+    expect(numbers.all[99]).toBe(99);
     for (const [i, { values, i32, bits }] of rows.columns.entries()) {
       expect(Number(values[3])).toBe(77);
       expect([values.byteOffset, i32.byteOffset]).toEqual([bits.byteOffset, bits.byteOffset]);
       expect(values.byteOffset).not.toBe(before[i]!.byteOffset);
     }
-    const places = [...rows.columns.map(({ values }) => values), ...Object.values(rows.numbers)];
+    const places = [...rows.columns.map(({ values }) => values), ...Object.values(numbers)];
     const ends = places.map(({ byteOffset, byteLength }) => [byteOffset, byteOffset + byteLength] as const);
     ends.sort(([a], [b]) => a - b);
     for (let i = 1; i < ends.length; i++) expect(ends[i]![0]).toBeGreaterThanOrEqual(ends[i - 1]![1]);
     expect(memory.allocate(4_096)!.byteOffset).toBe(before[0]!.byteOffset);
+  });
+
+  it('stay what they are when there is no memory for more', () => {
+    for (const memory of [null, reserved(1)]) {
+      const rows = new RowBuffer(everyType, 16, undefined, memory);
+      rows.rows = 3;
+      for (const { values } of rows.columns) values[2] = values instanceof BigInt64Array ? 77n : 77;
+      const before = { ...rows, columns: rows.columns.map((column) => ({ ...column })) };
+      vi.stubGlobal('ArrayBuffer', function none() {
+        throw new RangeError('Array buffer allocation failed');
+      });
+      try {
+        expect(() => rows.reserve(2 ** 20)).toThrow('allocation failed');
+      } finally {
+        vi.unstubAllGlobals();
+      }
+      expect({ ...rows, columns: rows.columns.map((column) => ({ ...column })) }).toEqual(before);
+      rows.reserve(20);
+      expect(rows.capacity).toBe(32);
+      for (const { values } of rows.columns) expect([values.length, Number(values[2])]).toEqual([32, 77]);
+    }
+  });
+
+  it('give back the memory of an extraordinary message with the next one', () => {
+    const memory = reserved(250);
+    const rows = new RowBuffer(everyType, 16, undefined, memory);
+    rows.reserve(2 ** 20);
+    rows.clear();
+    expect(rows.capacity).toBe(2 ** 20);
+    rows.reserve(2 ** 20 + 1);
+    const [large] = rows.columns.map(({ values }) => values.byteOffset);
+    rows.clear();
+    expect(rows.capacity).toBe(16);
+    rows.reserve(2 ** 20 + 1);
+    expect(rows.columns[0]!.values.byteOffset).toBe(large);
   });
 
   it('are anywhere when there is no room for them', () => {
@@ -114,8 +164,9 @@ describe('rows in column memory', () => {
     const rows = new RowBuffer(everyType, 16, undefined, memory);
     for (const { values } of rows.columns) values[3] = values instanceof BigInt64Array ? 77n : 77;
     rows.reserve(100_000);
-    expect(rows.places).toBeNull();
+    rows.rows = 100_000;
+    expect(rows.numbers().places).toBeNull();
     for (const { values } of rows.columns) expect(Number(values[3])).toBe(77);
-    expect(rows.loops.greatest(rows.numbers.all, 100_000)).toBe(99_999);
+    expect(rows.loops.greatest(rows.numbers().all, 100_000)).toBe(99_999);
   });
 });

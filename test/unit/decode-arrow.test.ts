@@ -38,6 +38,20 @@ function stream(columns: Record<string, arrow.Vector>): Uint8Array {
   return arrow.tableToIPC(new arrow.Table(columns), 'stream');
 }
 
+/** Of a stream, as bytes. */
+function messagesOf(whole: Uint8Array): Uint8Array[] {
+  const reader = new arrow.MessageReader(whole);
+  const messages: Uint8Array[] = [];
+  for (let at = 0, message = reader.readMessage(); message !== null; message = reader.readMessage()) {
+    reader.readMessageBody(message.bodyLength);
+    const end =
+      at + 8 + new DataView(whole.buffer, whole.byteOffset + at).getInt32(4, true) + message.bodyLength;
+    messages.push(whole.subarray(at, end));
+    at = end;
+  }
+  return messages;
+}
+
 const symbolsOf = (...names: string[]): arrow.Vector => arrow.vectorFromArray(names, new arrow.Utf8());
 const longs = (...values: bigint[]): arrow.Vector => arrow.makeVector(BigInt64Array.from(values));
 
@@ -140,17 +154,7 @@ describe.each(['lz4', 'zstd'])('buffers compressed by %s', (codec) => {
 });
 
 test('buffers that expand to more than a stream may have are set aside, however many batches share them', async () => {
-  const good = fixture('pyarrow-long-zstd');
-  const reader = new arrow.MessageReader(good);
-  const messages: Uint8Array[] = [];
-  for (let at = 0, message = reader.readMessage(); message !== null; message = reader.readMessage()) {
-    reader.readMessageBody(message.bodyLength);
-    const end =
-      at + 8 + new DataView(good.buffer, good.byteOffset + at).getInt32(4, true) + message.bodyLength;
-    messages.push(good.subarray(at, end));
-    at = end;
-  }
-  const [schema, ...batches] = messages;
+  const [schema, ...batches] = messagesOf(fixture('pyarrow-long-zstd'));
   const few = await decode([Buffer.concat([schema!, ...Array(2).fill(batches).flat()])]);
   expect(few.causes).toEqual([]);
   const times = Math.ceil(EXPANDED_BYTES_MAX / (2_999 * 16));
@@ -292,6 +296,51 @@ test('more rows than bytes are a lie that reserves no memory', async () => {
   expect(causes[0]).toMatch(/2000000000 rows in \d+ bytes/);
   expect(buffer.capacity).toBe(1);
 });
+
+test('more rows than there are values are refused before there is room for them', async () => {
+  const whole = Uint8Array.from(fixture('pyarrow-view'));
+  const view = new DataView(whole.buffer);
+  for (let p = 0; p + 8 <= whole.length; p += 4)
+    if (view.getBigInt64(p, true) === 3n) view.setBigInt64(p, 100n, true);
+  const { buffer, causes } = await decode([whole]);
+  expect(causes[0]).toMatch(/the values of \w+ are too short/);
+  expect(buffer.capacity).toBe(1);
+});
+
+test.each([true, false])(
+  'many batches, each with names that are new, are all read (as a dictionary: %s)',
+  async (isDictionary) => {
+    const names = Array.from({ length: 120 }, (_, i) => `N${i}`);
+    const texts = arrow.vectorFromArray(names, new arrow.Utf8());
+    const type = isDictionary
+      ? new arrow.Dictionary(new arrow.Utf8(), new arrow.Int32(), 0)
+      : new arrow.Utf8();
+    const int64 = new arrow.Int64();
+    const schema = new arrow.Schema([new arrow.Field('symbol', type), new arrow.Field('volume', int64)]);
+    const batches = Array.from({ length: 40 }, (_, batch) => {
+      const indices = Int32Array.of(3 * batch + 2, 3 * batch, 3 * batch + 1);
+      const symbols = isDictionary
+        ? arrow.makeData({ type: type as arrow.Dictionary, length: 3, data: indices, dictionary: texts })
+        : arrow.vectorFromArray(
+            [...indices].map((index) => names[index]!),
+            new arrow.Utf8(),
+          ).data[0]!;
+      const volumes = arrow.makeData({ type: int64, length: 3, data: BigInt64Array.from(indices, BigInt) });
+      const rowType = new arrow.Struct(schema.fields);
+      const data = arrow.makeData({
+        type: rowType,
+        length: 3,
+        nullCount: 0,
+        children: [symbols, volumes] as never,
+      });
+      return new arrow.RecordBatch(schema, data as never);
+    });
+    const { rows, causes } = await decode([arrow.tableToIPC(new arrow.Table(schema, batches), 'stream')]);
+    expect(causes).toEqual([]);
+    expect(rows.map(({ symbol }) => symbol)).toEqual(rows.map(({ volume }) => `N${volume}`));
+    expect(rows.map(({ volume }) => Number(volume)).sort((a, b) => a - b)).toEqual(names.map((_, i) => i));
+  },
+);
 
 test('every type finds its column', async () => {
   const value = stream({

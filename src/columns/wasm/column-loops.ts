@@ -18,25 +18,26 @@ export function hoursOf(times: usize, rows: usize, hours: usize): f64 {
   let greatest = load<i64>(times);
   let greatests = i64x2.splat(greatest);
   let hour = hourOf(greatest);
-  let start = hour * HOUR_NS;
+  let first = firstOf(hour);
+  let last = lastOf(hour);
   for (let row: usize = 0; row < rows; ) {
     const time = load<i64>(times + (row << 3));
-    // Without its sign, a time before the start is far behind it.
-    if (<u64>(time - start) >= <u64>HOUR_NS) {
+    if (time < first || time > last) {
       hour = hourOf(time);
-      start = hour * HOUR_NS;
+      first = firstOf(hour);
+      last = lastOf(hour);
     }
     greatest = max(greatest, time);
     store<i32>(hours + (row << 2), <i32>hour);
     row++;
     // Mostly the next ones are of it too: four at a time.
-    const starts = i64x2.splat(start);
-    const lasts = i64x2.splat(start + HOUR_NS - 1);
+    const firsts = i64x2.splat(first);
+    const lasts = i64x2.splat(last);
     const four = i32x4.splat(<i32>hour);
     for (; row + 4 <= rows; row += 4) {
       const a = v128.load(times + (row << 3));
       const b = v128.load(times + (row << 3), 16);
-      const early = v128.or(i64x2.lt_s(a, starts), i64x2.lt_s(b, starts));
+      const early = v128.or(i64x2.lt_s(a, firsts), i64x2.lt_s(b, firsts));
       const late = v128.or(i64x2.gt_s(a, lasts), i64x2.gt_s(b, lasts));
       if (v128.any_true(v128.or(early, late))) break;
       const greater = v128.bitselect(a, b, i64x2.gt_s(a, b));
@@ -52,6 +53,15 @@ export function hoursOf(times: usize, rows: usize, hours: usize): f64 {
 function hourOf(time: i64): i64 {
   const hour = time / HOUR_NS;
   return hour * HOUR_NS > time ? hour - 1 : hour;
+}
+
+/** The first and the last time of an hour: int64 begins and ends within one. */
+function firstOf(hour: i64): i64 {
+  return hour <= i64.MIN_VALUE / HOUR_NS - 1 ? i64.MIN_VALUE : hour * HOUR_NS;
+}
+
+function lastOf(hour: i64): i64 {
+  return hour >= i64.MAX_VALUE / HOUR_NS ? i64.MAX_VALUE : hour * HOUR_NS + (HOUR_NS - 1);
 }
 
 export function areAll(words: usize, count: usize, value: i32): bool {
