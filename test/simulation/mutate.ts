@@ -36,7 +36,7 @@ const { values } = parseArgs({
 
 function copyOfTheCode(): string {
   const folder = mkdtempSync(join(tmpdir(), 'zepto-mutants-'));
-  for (const part of ['src', 'test/simulation', 'package.json', 'tsconfig.json'])
+  for (const part of ['src', 'test/simulation', 'test/support', 'package.json', 'tsconfig.json'])
     cpSync(join(root, part), join(folder, part), { recursive: true });
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
   return folder;
