@@ -44,7 +44,7 @@ export interface RecordBatch {
 export interface ColumnBuffer {
   readonly type: ColumnType;
   readonly schema: ColumnSchema;
-  /** Typed by `type`; replaced when the buffer grows, so fetch it after `reserve`. */
+  /** Typed by `type`; replaced when the buffer grows or is cleared, so fetch it after `reserve`. */
   values: Int32Array | BigInt64Array | Float32Array | Float64Array | Uint32Array | Uint8Array;
   /** The same memory as 32-bit words: for an int64 at row r, [2r] is the low and [2r + 1] the high half. */
   i32: Int32Array;
@@ -83,7 +83,7 @@ export interface UndecodableRecord {
   readonly value: Uint8Array | null;
 }
 
-/** Rows decoded from one RecordBatch, in offset order. Reused from batch to batch: `clear()` keeps the capacity. */
+/** Rows decoded from one RecordBatch, in offset order. Reused from batch to batch: `clear()` keeps the capacity, if it is not extraordinary. */
 export class RowBuffer {
   readonly table: TableSchema;
   readonly columns: readonly ColumnBuffer[];

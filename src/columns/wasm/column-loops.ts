@@ -8,7 +8,7 @@
 const HOUR_NS: i64 = 3_600_000_000_000;
 /** Of each symbol below SYMBOLS_MAX: how many rows an append has of it, u32; 0 outside of one. */
 const COUNTS: usize = 0;
-export const SYMBOLS_MAX: u32 = 1 << 20;
+const SYMBOLS_MAX: u32 = 1 << 20;
 /** What lies before it is the module's own. */
 export const MEMORY_START: usize = COUNTS + ((<usize>SYMBOLS_MAX) << 2);
 const UNTOUCHED: i32 = -2;
