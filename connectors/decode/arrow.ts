@@ -114,8 +114,7 @@ export function arrowDecoder(target: Target, symbols: SymbolTable): RowDecoder {
         }
         if (isText(column)) {
           const codes = room?.codes.take(rows.memory, texts.count) ?? new Int32Array(texts.count);
-          const of = [column, rows, row, timestampMs, symbols] as const;
-          const text = textColumn(texts, indices, codes, batch.rows, ...of);
+          const text = textColumn(texts, indices, codes, batch.rows, column, rows, row, timestampMs, symbols);
           cause = text.check();
           pending.push(text);
         } else cause = fillQuoted(texts, indices, batch.rows, column, buffer, row, timestampMs);

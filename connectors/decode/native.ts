@@ -235,7 +235,12 @@ function append(
         column.texts,
         column.indexes,
         new Int32Array(column.texts.count),
-        ...([count, target, rows, row, timestampMs, symbols] as const),
+        count,
+        target,
+        rows,
+        row,
+        timestampMs,
+        symbols,
       );
       const cause = text.check();
       if (cause !== null) throw cursor.fault(cause);

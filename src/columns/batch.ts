@@ -51,7 +51,7 @@ export interface ColumnBuffer {
   /** The same memory, for moving values by their bits. */
   bits: BitsArray;
   /** What works on it. */
-  loops: ColumnLoops;
+  readonly loops: ColumnLoops;
 }
 
 /** Numbers of whoever passes rows on, of each as many as there are rows or more; the content is undefined. */
@@ -116,7 +116,9 @@ export class RowBuffer {
     this.capacityFirst = capacity;
     this.offset = new Float64Array(capacity);
     // Their arrays come with layOut.
-    this.columns = table.columns.map((schema) => ({ type: schema.type, schema }) as ColumnBuffer);
+    this.columns = table.columns.map(
+      (schema) => ({ type: schema.type, schema, loops: this.loops }) as ColumnBuffer,
+    );
     this.layOut(capacity);
   }
 
@@ -187,7 +189,6 @@ export class RowBuffer {
       column.values = columnView(column.type, buffer, at, capacity);
       column.i32 = new Int32Array(buffer, at, columnBytes / 4);
       column.bits = bitsView(column.type, buffer, at, capacity);
-      column.loops = this.loops;
       if (i32 !== undefined) column.i32.set(i32.subarray(0, column.i32.length));
       at += columnBytes;
     }

@@ -3,18 +3,10 @@
 // Invariant: no byte has two holders; the loops touch nothing outside of what they are given, and do with arrays of other memory what the plain ones do.
 
 import { assert } from '../kernel/assert.ts';
+import { instancesOf, sharedMemory } from '../kernel/web-assembly.ts';
 import { type ColumnLoops, plainLoops } from './column-loops.ts';
 import type { BitsArray } from './types.ts';
 import { COLUMN_LOOPS_WASM } from './wasm/column-loops-wasm.ts';
-
-/** As much of it as is needed: neither Node's types nor the language's have it. */
-interface WebAssemblyApi {
-  readonly Module: new (code: Uint8Array) => object;
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown };
-  readonly Memory: new (limits: object) => { readonly buffer: SharedArrayBuffer };
-}
-const { Module, Instance, Memory } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi })
-  .WebAssembly;
 
 /** What the module exports; all arguments are addresses and counts. */
 interface Loops {
@@ -58,7 +50,7 @@ export interface Allocation {
   readonly byteOffset: number;
 }
 
-let module: object | null = null;
+const loopsOn = instancesOf<Loops>(COLUMN_LOOPS_WASM);
 
 export class ColumnMemory {
   readonly buffer: SharedArrayBuffer;
@@ -88,11 +80,9 @@ export class ColumnMemory {
   /** Of addresses for `bytes`, just below 4 GiB at most; only what is written to becomes memory. Null where the system has no such stretch. */
   static reserve(bytes: number): ColumnMemory | null {
     const pages = Math.min(PAGES_MAX, Math.ceil(bytes / PAGE_BYTES));
-    module ??= new Module(Buffer.from(COLUMN_LOOPS_WASM, 'base64'));
     try {
-      const memory = new Memory({ initial: pages, maximum: pages, shared: true });
-      const { exports } = new Instance(module, { env: { memory } });
-      return new ColumnMemory(memory.buffer, exports as Loops);
+      const memory = sharedMemory(pages);
+      return new ColumnMemory(memory.buffer, loopsOn({ env: { memory } }));
     } catch (cause) {
       if (cause instanceof RangeError) return null;
       throw cause;

@@ -3,14 +3,8 @@
 // Invariant: the same values give the same block, whatever parts they come in; a block stays as it is until it is given back.
 
 import { LentMemory } from '../kernel/lent-memory.ts';
+import { instancesOf } from '../kernel/web-assembly.ts';
 import { LZ4_COLUMNS_WASM } from './wasm/lz4-columns-wasm.ts';
-
-/** As much of it as is needed: neither Node's types nor the language's have it. */
-interface WebAssemblyApi {
-  readonly Module: new (code: Uint8Array) => object;
-  readonly Instance: new (module: object) => { readonly exports: unknown };
-}
-const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly;
 
 /** What the module exports. */
 interface Compressor {
@@ -27,7 +21,7 @@ const MARGIN_BYTES = 32;
 
 /** Of blocks. */
 const lent = new LentMemory(2 ** 24);
-let module: object | null = null;
+const newCompressor = instancesOf<Compressor>(LZ4_COLUMNS_WASM);
 let kept: Compressor | null = null;
 
 /**
@@ -36,8 +30,7 @@ let kept: Compressor | null = null;
  */
 export function lz4Block(parts: readonly Uint8Array[], width: number): Uint8Array {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  module ??= new Module(Buffer.from(LZ4_COLUMNS_WASM, 'base64'));
-  kept ??= new Instance(module).exports as Compressor;
+  kept ??= newCompressor({});
   const { memory, compress } = kept;
   const inputStart = kept.INPUT_START.value;
   const output = inputStart + Math.ceil(bytes / 8) * 8;

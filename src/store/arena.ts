@@ -12,7 +12,7 @@ export const QUAD_BYTES = SLABS_PER_QUAD * SLAB_BYTES;
 const LINE_BYTES = 64;
 const BLOCK_QUADS = 16;
 const BLOCK_BYTES = BLOCK_QUADS * QUAD_BYTES;
-/** Rows fill a block in some 6 ms at most, which touching one takes at most too. */
+/** The thread that touches them may have something else to do while rows fill one or two. */
 const BLOCKS_AHEAD_MAX = 3;
 const ALL_FREE = (1 << SLABS_PER_QUAD) - 1;
 

@@ -1,6 +1,6 @@
 // What: the loops over columns, in AssemblyScript: TypeScript's words for WebAssembly.
 // Why: arithmetic of 64 bits, several values at a time, and no look at an array's bounds for each.
-// Invariant: each does what its namesake in src/columns/column-loops.ts does; a property test compares them.
+// Invariant: each does what the one that ColumnMemory has it for does in src/columns/column-loops.ts; a property test compares them.
 //
 // Addresses are those of the memory that is given to the module (ColumnMemory). What is read where it lies in a message
 // may have any address.
